@@ -1,0 +1,164 @@
+"""What flows through a model: columns of one batch, list columns ragged, and how they become matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from merlin_models_torch.masking.plan import MaskPlan
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """A list column as Arrow stores it: the values of all rows in one tensor, and where each row starts.
+
+    Args:
+        values: (L, ...) values of all rows, one row after the other.
+        offsets: (B + 1,) int64, row ``b`` is ``values[offsets[b]:offsets[b + 1]]``; ``offsets[0]`` is 0.
+    """
+
+    values: Tensor
+    offsets: Tensor
+
+    @property
+    def lengths(self) -> Tensor:
+        """(B,) int64 values in each row."""
+        return self.offsets[1:] - self.offsets[:-1]
+
+    def __len__(self) -> int:
+        return self.offsets.shape[0] - 1
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Ragged:
+        """The same column on another device."""
+        return Ragged(
+            self.values.to(device, non_blocking=non_blocking),
+            self.offsets.to(device, non_blocking=non_blocking),
+        )
+
+    def padded(self, length: int | None = None, *, value: float = 0) -> Tensor:
+        """The rows as a matrix, padded on the right.
+
+        Args:
+            length: columns of the matrix; the longest row if not given.
+            value: what fills the places after the end of a row.
+
+        Returns:
+            (B, T, ...) of the dtype of ``values``.
+
+        Raises:
+            ValueError: if a row is longer than ``length``.
+        """
+        lengths = self.lengths
+        longest = int(lengths.max()) if len(self) else 0
+        if length is None:
+            length = longest
+        elif longest > length:
+            raise ValueError(
+                f"a row has {longest} values and should be padded to {length}: shorten the rows first"
+            )
+        shape = (len(self), length, *self.values.shape[1:])
+        if not self.values.shape[0]:
+            return self.values.new_full(shape, value)
+        steps = torch.arange(length, device=self.values.device)
+        inside = steps < lengths[:, None]
+        source = torch.where(inside, self.offsets[:-1, None] + steps, 0)
+        inside = inside.view(*inside.shape, *(1,) * (self.values.dim() - 1))
+        return torch.where(inside, self.values[source], value).to(self.values.dtype)
+
+    @classmethod
+    def from_padded(cls, matrix: Tensor, lengths: Tensor) -> Ragged:
+        """The first ``lengths[b]`` columns of each row.
+
+        Args:
+            matrix: (B, T, ...).
+            lengths: (B,) int64, none larger than T.
+        """
+        inside = torch.arange(matrix.shape[1], device=matrix.device) < lengths[:, None]
+        offsets = torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
+        return cls(matrix[inside], offsets)
+
+
+Column = Tensor | Ragged
+
+
+def _moved(columns: Mapping[str, Column], device: torch.device | str, non_blocking: bool) -> dict[str, Column]:
+    return {name: column.to(device, non_blocking=non_blocking) for name, column in columns.items()}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Columns of some rows of a table, as tensors. Never changed in place.
+
+    Args:
+        features: inputs by column name: (B,) or (B, D) tensors for scalar columns, :class:`Ragged` for lists.
+            (B, T) tensors are taken for lists already padded with 0.
+        targets: labels by column name, of the same kinds.
+        plan: what the masking made of the item sequence; absent before masking.
+        rows: (B,) int64 number of each row in the data it was read from, so that answers find their keys.
+    """
+
+    features: Mapping[str, Column]
+    targets: Mapping[str, Column] = field(default_factory=dict)
+    plan: MaskPlan | None = None
+    rows: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.features.values())))
+
+    def __getitem__(self, name: str) -> Column:
+        try:
+            return self.features[name]
+        except KeyError:
+            raise KeyError(
+                f"the batch has no column {name!r}, only {sorted(self.features)}: add it to the schema or the data"
+            ) from None
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
+        """The same batch on another device."""
+        return replace(
+            self,
+            features=_moved(self.features, device, non_blocking),
+            targets=_moved(self.targets, device, non_blocking),
+            plan=None if self.plan is None else self.plan.to(device, non_blocking=non_blocking),
+            rows=None if self.rows is None else self.rows.to(device, non_blocking=non_blocking),
+        )
+
+    def with_plan(self, plan: MaskPlan) -> Batch:
+        """The same columns with a masking plan."""
+        return replace(self, plan=plan)
+
+    def with_features(self, features: Mapping[str, Column]) -> Batch:
+        """The same batch with these features added or replaced."""
+        return replace(self, features={**self.features, **features})
+
+    def select(self, names: Iterable[str]) -> Batch:
+        """The same batch with only these features.
+
+        Raises:
+            KeyError: if one of them is missing.
+        """
+        return replace(self, features={name: self[name] for name in names})
+
+    def padded(self, name: str, length: int | None = None) -> Tensor:
+        """A list column as a matrix padded with 0: (B, T), T the longest row unless ``length`` is given."""
+        column = self[name]
+        if isinstance(column, Ragged):
+            return column.padded(length)
+        if length is not None and column.dim() > 1 and column.shape[1] != length:
+            if column.shape[1] > length:
+                raise ValueError(
+                    f"column {name!r} has {column.shape[1]} positions, not {length}: shorten the rows first"
+                )
+            return torch.nn.functional.pad(column, (0, length - column.shape[1]))
+        return column
+
+    def lengths(self, name: str) -> Tensor:
+        """(B,) int64 number of values of a list column in each row; of a padded matrix, up to its last non-zero."""
+        column = self[name]
+        if isinstance(column, Ragged):
+            return column.lengths
+        steps = torch.arange(1, column.shape[1] + 1, device=column.device)
+        return ((column != 0) * steps).amax(1)

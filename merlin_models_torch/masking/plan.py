@@ -1,0 +1,69 @@
+"""What a masking decides about one batch of item sequences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class MaskPlan:
+    """Which positions are hidden, which are predicted, and what attention may see.
+
+    Positions ``T`` are those of the item sequence, plus ``extend``. Everything a block or an output has to
+    know about the masking is in here; the masking itself keeps nothing of a batch.
+
+    Args:
+        replaced: (B, T) bool, positions whose input vector becomes the learned mask vector.
+        targeted: (B, T) bool, positions whose output predicts an item.
+        targets: (B, T) int64, the item each targeted position predicts; 0 elsewhere.
+        lengths: (B,) int64, positions in use; those after them are padding.
+        attention: "causal" if a position may see only itself and earlier ones, "full" if all in use.
+        extend: positions appended to the item sequence for this plan (the place of the item to predict).
+        blank: (B, T) bool, positions whose input vector becomes zero. Only for legacy equality.
+    """
+
+    replaced: Tensor
+    targeted: Tensor
+    targets: Tensor
+    lengths: Tensor
+    attention: Literal["causal", "full"]
+    extend: int = 0
+    blank: Tensor | None = None
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> MaskPlan:
+        """The same plan on another device."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return MaskPlan(
+            **{
+                name: value.to(device, non_blocking=non_blocking) if isinstance(value, Tensor) else value
+                for name, value in values.items()
+            }
+        )
+
+    def visible(self) -> Tensor:
+        """(B, 1, T) or (B, T, T) bool: which position (last) each position (middle) may see."""
+        steps = torch.arange(self.replaced.shape[1], device=self.replaced.device)
+        inside = steps < self.lengths[:, None]
+        if self.attention == "full":
+            return inside[:, None, :]
+        return inside[:, None, :] & (steps <= steps[:, None])
+
+
+class Masking(Protocol):
+    """Turns item sequences into a :class:`MaskPlan`: three named ways, no flags, no state.
+
+    ``ids`` is (B, T) int64 padded on the right, ``lengths`` (B,) int64.
+    """
+
+    def train(self, ids: Tensor, lengths: Tensor, *, generator: torch.Generator | None = None) -> MaskPlan:
+        """Some or all positions are targets."""
+
+    def evaluate(self, ids: Tensor, lengths: Tensor) -> MaskPlan:
+        """The last item is the target and is not visible."""
+
+    def predict(self, ids: Tensor, lengths: Tensor) -> MaskPlan:
+        """Everything is visible; the one targeted position answers what comes next."""
