@@ -1,0 +1,93 @@
+"""Names of merlin-core and merlin_standard_lib that programs for Transformers4Rec use."""
+
+from __future__ import annotations
+
+from merlin_migrate.table.entry import Entry
+
+_SCHEMA = "from-transformers4rec.md#schema-and-data"
+
+MERLIN: tuple[Entry, ...] = (
+    Entry(
+        "merlin.schema.Schema",
+        "alias",
+        "mm.Schema",
+        _SCHEMA,
+        "Objects of the real merlin-core keep working wherever a schema is taken",
+        also=("merlin.schema.schema.Schema",),
+    ),
+    Entry(
+        "merlin.schema.ColumnSchema",
+        "alias",
+        "mm.ColumnSchema",
+        _SCHEMA,
+        also=("merlin.schema.schema.ColumnSchema",),
+    ),
+    Entry("merlin.schema.Tags", "alias", "mm.Tags", _SCHEMA, also=("merlin.schema.tags.Tags",)),
+    Entry(
+        "merlin.io.Dataset",
+        "adapter",
+        "mm.ParquetLoader",
+        _SCHEMA,
+        "Dataset(path).schema is mm.Schema.load(folder); rows are read by the loader",
+        also=("merlin.io.dataset.Dataset",),
+    ),
+    Entry(
+        "merlin_standard_lib.Schema",
+        "adapter",
+        "mm.Schema",
+        _SCHEMA,
+        "Schema().from_json(file) and from_proto_text(file) are mm.Schema.load(file)",
+        also=("merlin_standard_lib.schema.schema.Schema",),
+    ),
+    Entry(
+        "merlin_standard_lib.ColumnSchema",
+        "adapter",
+        "mm.ColumnSchema",
+        _SCHEMA,
+        also=("merlin_standard_lib.schema.schema.ColumnSchema",),
+    ),
+    Entry(
+        "merlin_standard_lib.Tag",
+        "alias",
+        "mm.Tags",
+        _SCHEMA,
+        also=(
+            "merlin_standard_lib.schema.tag.Tag",
+            "merlin_standard_lib.Tags",
+            "merlin_standard_lib.schema.tag.Tags",
+        ),
+    ),
+    Entry(
+        "merlin_standard_lib.categorical_cardinalities",
+        "manual",
+        "schema.cardinality(name)",
+        _SCHEMA,
+        "One column at a time",
+        also=(
+            "merlin_standard_lib.schema.schema.categorical_cardinalities",
+            "merlin_standard_lib.utils.embedding_utils.categorical_cardinalities",
+        ),
+    ),
+    Entry(
+        "merlin_standard_lib.utils.embedding_utils.get_embedding_sizes_from_schema",
+        "unsupported",
+        "",
+        _SCHEMA,
+        "Give embedding_dim to the input block",
+    ),
+    Entry(
+        "merlin_standard_lib.utils.embedding_utils.get_embedding_size_from_cardinality",
+        "unsupported",
+        "",
+        _SCHEMA,
+        "Give embedding_dim to the input block",
+    ),
+    Entry(
+        "merlin_standard_lib.proto",
+        "manual",
+        "tensorflow_metadata.proto.v0.schema_pb2",
+        _SCHEMA,
+        "The protobuf classes are those of tensorflow-metadata",
+        also=("merlin_standard_lib.proto.schema_bp",),
+    ),
+)

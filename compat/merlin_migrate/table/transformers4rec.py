@@ -1,0 +1,612 @@
+"""Names of Transformers4Rec 23.12.0 (PyTorch), in the order of the guide."""
+
+from __future__ import annotations
+
+from merlin_migrate.table.entry import Entry, Kind
+
+_PAGE = "from-transformers4rec.md"
+_TR = "transformers4rec.torch"
+_LATER = "Keep the old version of this program for now"
+
+
+def _rows(
+    kind: Kind, anchor: str, home: str, names: str, replacement: str = "", note: str = "", *, top: bool = True
+) -> tuple[Entry, ...]:
+    """Entries of one module that share everything; ``top``: exported by ``transformers4rec.torch`` too."""
+    return tuple(
+        Entry(
+            f"{_TR}.{name}" if top else f"{home}.{name}",
+            kind,
+            replacement,
+            f"{_PAGE}#{anchor}",
+            note,
+            also=(f"{home}.{name}",) if top else (),
+        )
+        for name in names.split()
+    )
+
+
+_INPUTS = (
+    Entry(
+        f"{_TR}.TabularSequenceFeatures",
+        "adapter",
+        "mm.TabularInputBlock",
+        f"{_PAGE}#inputs",
+        "from_schema(schema, ...) is the constructor",
+        also=(f"{_TR}.features.sequence.TabularSequenceFeatures",),
+    ),
+    Entry(
+        f"{_TR}.TabularSequenceFeatures.from_schema",
+        "adapter",
+        "mm.TabularInputBlock",
+        f"{_PAGE}#inputs",
+        also=(f"{_TR}.features.sequence.TabularSequenceFeatures.from_schema",),
+        arguments={
+            "schema": "schema",
+            "max_sequence_length": "max_sequence_length, and pad_to, for the old loader padded every batch to it",
+            "continuous_projection": "continuous_projection",
+            "aggregation": "aggregation",
+            "d_output": "projection=mm.MLPBlock([d_output])",
+            "projection": "projection",
+            "masking": "masking=mm.RandomMasking(...) or mm.CausalMasking(...), see the table of maskings",
+            "embedding_dim_default": "embedding_dim",
+        },
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.features.sequence",
+        "SequenceEmbeddingFeatures",
+        "",
+        "mm.TabularInputBlock over a schema of categorical columns does the same work",
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.features.embedding",
+        "EmbeddingFeatures FeatureConfig TableConfig",
+        "",
+        "mm.TabularInputBlock builds its embedding tables from the schema",
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.features.embedding",
+        "PretrainedEmbeddingFeatures PretrainedEmbeddingsInitializer SoftEmbedding SoftEmbeddingFeatures",
+        "",
+        _LATER,
+    ),
+    *_rows(
+        "unsupported", "not-yet", f"{_TR}.features.embedding", "EmbeddingBagWrapper", "", _LATER, top=False
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.features.continuous",
+        "ContinuousFeatures",
+        "",
+        "mm.TabularInputBlock(continuous_projection=...) takes continuous columns",
+    ),
+    *_rows("unsupported", "not-yet", f"{_TR}.features.tabular", "TabularFeatures", "", _LATER),
+    *_rows("unsupported", "not-yet", f"{_TR}.features.base", "InputBlock", "", _LATER, top=False),
+)
+
+_TABULAR = (
+    *_rows(
+        "unsupported",
+        "inputs",
+        f"{_TR}.tabular.aggregation",
+        "ConcatFeatures",
+        "",
+        'Give aggregation="concat" to mm.TabularInputBlock',
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.tabular.aggregation",
+        "StackFeatures ElementwiseSum ElementwiseSumItemMulti",
+        "",
+        _LATER,
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.tabular.aggregation",
+        "ElementwiseFeatureAggregation",
+        "",
+        _LATER,
+        top=False,
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.tabular.base",
+        "AsTabular FilterFeatures MergeTabular SequentialTabularTransformations TabularAggregation"
+        " TabularBlock TabularModule TabularTransformation",
+        "",
+        _LATER,
+    ),
+    *_rows("unsupported", "not-yet", f"{_TR}.tabular.base", "merge_tabular", "", _LATER, top=False),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.tabular.transformations",
+        "StochasticSwapNoise TabularDropout TabularLayerNorm",
+        "",
+        _LATER,
+    ),
+)
+
+_MASKING = (
+    *_rows(
+        "behaviour differs",
+        "masking",
+        f"{_TR}.masking",
+        "CausalLanguageModeling",
+        "mm.CausalMasking",
+        "By default the body is causal too and the target does not leak",
+        top=False,
+    ),
+    *_rows(
+        "behaviour differs",
+        "masking",
+        f"{_TR}.masking",
+        "MaskedLanguageModeling",
+        "mm.RandomMasking",
+        "By default padding is not attended to",
+        top=False,
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.masking",
+        "PermutationLanguageModeling ReplacementLanguageModeling",
+        "",
+        _LATER,
+        top=False,
+    ),
+    *_rows(
+        "manual",
+        "masking",
+        f"{_TR}.masking",
+        "MaskSequence MaskingInfo",
+        "mm.masking.MaskPlan",
+        "A masking is an object with train, evaluate and predict that returns a plan",
+        top=False,
+    ),
+)
+
+_BODY = (
+    Entry(
+        f"{_TR}.SequentialBlock",
+        "adapter",
+        "mm.Block",
+        f"{_PAGE}#body",
+        also=(f"{_TR}.block.base.SequentialBlock",),
+        arguments={"output_size": "left out, sizes are found from the schema", "filter": "manual"},
+    ),
+    Entry(
+        f"{_TR}.MLPBlock",
+        "adapter",
+        "mm.MLPBlock",
+        f"{_PAGE}#body",
+        also=(f"{_TR}.block.mlp.MLPBlock",),
+        arguments={"dimensions": "dimensions, a list"},
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.block.mlp",
+        "DenseBlock",
+        "",
+        "mm.MLPBlock([n]) does the same",
+        top=False,
+    ),
+    Entry(
+        f"{_TR}.TransformerBlock",
+        "adapter",
+        "mm.XLNetBlock",
+        f"{_PAGE}#body",
+        "TransformerBlock(config, masking=inputs.masking) is the block that the config was rewritten to; "
+        "the masking is given to the inputs only",
+        also=(f"{_TR}.block.transformer.TransformerBlock",),
+    ),
+    Entry(
+        f"{_TR}.XLNetConfig",
+        "adapter",
+        "mm.XLNetBlock",
+        f"{_PAGE}#body",
+        also=("transformers4rec.config.transformer.XLNetConfig",),
+    ),
+    Entry(
+        f"{_TR}.XLNetConfig.build",
+        "argument renamed",
+        "mm.XLNetBlock",
+        f"{_PAGE}#body",
+        also=("transformers4rec.config.transformer.XLNetConfig.build",),
+        arguments={
+            "d_model": "the first argument",
+            "n_head": "heads",
+            "n_layer": "layers",
+            "dropout": "dropout (0.3 where it was not given)",
+            "total_seq_length": "left out, positions are relative",
+        },
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        "transformers4rec.config.transformer",
+        "AlbertConfig ElectraConfig GPT2Config LongformerConfig ReformerConfig T4RecConfig TransfoXLConfig",
+        "",
+        _LATER,
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        "transformers4rec.config.transformer",
+        "BertConfig RobertaConfig",
+        "",
+        _LATER,
+        top=False,
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.block.transformer",
+        "TransformerPrepare GPT2Prepare",
+        "",
+        _LATER,
+        top=False,
+    ),
+    *_rows(
+        "manual",
+        "body",
+        f"{_TR}.block.base",
+        "Block BlockBase build_blocks",
+        "mm.Block",
+        "A plain nn.Module is a block; mm.Block runs modules one after the other",
+    ),
+    *_rows(
+        "manual",
+        "body",
+        f"{_TR}.block.base",
+        "BuildableBlock",
+        "mm.Block",
+        "Sizes are found when the model is made",
+        top=False,
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.block.base",
+        "right_shift_block",
+        "",
+        "Write the blocks in order in mm.Block",
+    ),
+)
+
+_MODEL = (
+    Entry(
+        f"{_TR}.Head",
+        "adapter",
+        "mm.Model",
+        f"{_PAGE}#model",
+        "mm.Model(body, output) takes body and output at once",
+        also=(f"{_TR}.model.base.Head",),
+    ),
+    Entry(
+        f"{_TR}.Model",
+        "adapter",
+        "mm.Model",
+        f"{_PAGE}#model",
+        "A LightningModule: lightning.Trainer fits, validates and predicts",
+        also=(f"{_TR}.model.base.Model",),
+    ),
+    Entry(
+        f"{_TR}.NextItemPredictionTask",
+        "adapter",
+        "mm.CategoricalOutput",
+        f"{_PAGE}#model",
+        also=(f"{_TR}.model.prediction_task.NextItemPredictionTask",),
+        arguments={
+            "weight_tying": "weight_tying",
+            "metrics": "metrics=(names), top_ks=(cut-offs)",
+            "loss": "left out where it is cross entropy; label_smoothing for LabelSmoothCrossEntropyLoss",
+            "target_dim": "left out, the catalogue is the schema's",
+        },
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.model.prediction_task",
+        "BinaryClassificationTask RegressionTask",
+        "",
+        _LATER,
+    ),
+    *_rows("unsupported", "not-yet", f"{_TR}.model.base", "PredictionTask", "", _LATER),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.model.prediction_task",
+        "BinaryClassificationPrepareBlock RegressionPrepareBlock NextItemPredictionPrepareBlock"
+        " LogUniformSampler",
+        "",
+        _LATER,
+        top=False,
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.losses",
+        "LabelSmoothCrossEntropyLoss",
+        "",
+        "mm.CategoricalOutput(label_smoothing=...) is the same loss",
+    ),
+)
+
+_METRICS = tuple(
+    Entry(
+        f"{_TR}.ranking_metric.{name}",
+        "adapter",
+        f'mm.CategoricalOutput(metrics=("{new}",), top_ks=...)',
+        f"{_PAGE}#metrics",
+        arguments={"top_ks": "top_ks of the output, for all its metrics", "labels_onehot": "left out"},
+    )
+    for name, new in (
+        ("NDCGAt", "ndcg"),
+        ("RecallAt", "recall"),
+        ("PrecisionAt", "precision"),
+        ("AvgPrecisionAt", "map"),
+        ("MeanReciprocalRankAt", "mrr"),
+    )
+) + _rows(
+    "unsupported", "metrics", f"{_TR}.ranking_metric", "DCGAt RankingMetric", "", "NDCG is offered", top=False
+)
+
+_TRAINING = (
+    Entry(
+        f"{_TR}.Trainer",
+        "adapter",
+        "lightning.Trainer",
+        f"{_PAGE}#training",
+        "fit and validate take the model and a loader for each time window",
+        also=(f"{_TR}.trainer.Trainer",),
+    ),
+    *(
+        Entry(
+            f"{_TR}.Trainer.{name}",
+            "adapter",
+            replacement,
+            f"{_PAGE}#training",
+            note,
+            also=(f"{_TR}.trainer.Trainer.{name}",),
+        )
+        for name, replacement, note in (
+            ("train", "lightning.Trainer(...).fit(model, loader)", ""),
+            ("evaluate", "lightning.Trainer(...).validate(model, loader)", ""),
+            ("predict", "model.predict(data, k=...)", "Answers are a table of original ids and scores"),
+            (
+                "reset_lr_scheduler",
+                "a new lightning.Trainer for each window",
+                "The schedule starts anew with each fit",
+            ),
+            ("train_dataset_or_path", "mm.ParquetLoader(path, schema, shuffle=True, ...)", ""),
+            ("eval_dataset_or_path", "mm.ParquetLoader(path, schema, ...)", ""),
+            ("test_dataset_or_path", "mm.ParquetLoader(path, schema, ...)", ""),
+        )
+    ),
+    Entry(
+        "transformers4rec.config.trainer.T4RecTrainingArguments",
+        "adapter",
+        "lightning.Trainer, mm.ParquetLoader",
+        f"{_PAGE}#training",
+        "Epochs go to the trainer, batch sizes to the loaders, the learning rate to the optimiser",
+        also=(f"{_TR}.T4RecTrainingArguments",),
+        arguments={
+            "output_dir": "default_root_dir of lightning.Trainer",
+            "num_train_epochs": "max_epochs of lightning.Trainer",
+            "max_sequence_length": "max_sequence_length of the loaders",
+            "per_device_train_batch_size": "batch_size of the training loader",
+            "per_device_eval_batch_size": "batch_size of the evaluation loader",
+            "learning_rate": "learning rate of the optimiser",
+            "data_loader_engine": "left out, there is one loader",
+            "report_to": "logger of lightning.Trainer",
+            "no_cuda": 'accelerator="cpu" of lightning.Trainer',
+            "use_cpu": 'accelerator="cpu" of lightning.Trainer',
+            "seed": "lightning.seed_everything(seed)",
+        },
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        "transformers4rec.config.trainer",
+        "T4RecTrainingArgumentsTF",
+        "",
+        "TensorFlow is not supported",
+        top=False,
+    ),
+    *_rows(
+        "unsupported",
+        "training",
+        f"{_TR}.trainer",
+        "IncrementalLoggingCallback",
+        "",
+        "Loggers and callbacks are Lightning's",
+        top=False,
+    ),
+    *_rows(
+        "manual",
+        "schema-and-data",
+        f"{_TR}.utils.data_utils",
+        "MerlinDataLoader PyarrowDataLoader DLDataLoader T4RecDataLoader ParquetDataset ShuffleDataset",
+        "mm.ParquetLoader",
+        "One loader reads every parquet file",
+        top=False,
+    ),
+    *_rows(
+        "manual",
+        "training",
+        f"{_TR}.utils.examples_utils",
+        "fit_and_evaluate",
+        "lightning.Trainer",
+        "Write the loop over time windows out",
+        top=False,
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.utils.examples_utils",
+        "list_files visualize_response wipe_memory",
+        "",
+        "A helper of the examples",
+        top=False,
+    ),
+)
+
+_DATA = (
+    Entry(
+        f"{_TR}.Schema",
+        "adapter",
+        "mm.Schema",
+        f"{_PAGE}#schema-and-data",
+        "Schema().from_json(file) and from_proto_text(file) are mm.Schema.load(file)",
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        "transformers4rec.config.schema",
+        "requires_schema",
+        "",
+        "Give the schema as an argument",
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        "transformers4rec.config.schema",
+        "SchemaMixin",
+        "",
+        "Give the schema as an argument",
+        top=False,
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        "transformers4rec.data",
+        "tabular_sequence_testing_data music_streaming_testing_data tabular_testing_data",
+        "",
+        "mm.data.generate_sessions makes sessions to try things on",
+        top=False,
+    ),
+    *_rows(
+        "manual",
+        "schema-and-data",
+        "transformers4rec.data.synthetic",
+        "generate_session_interactions generate_item_interactions synthetic_ecommerce_data_schema",
+        "mm.data.generate_sessions",
+        "Other columns, made for a model to learn from",
+        top=False,
+    ),
+    *_rows(
+        "manual",
+        "schema-and-data",
+        "transformers4rec.utils.data_utils",
+        "remove_consecutive_interactions session_aggregator save_time_based_splits"
+        " add_item_first_seen_col_to_df",
+        "mm.data.sessions_from_events",
+        "Events to sessions with splits, in one call",
+        top=False,
+    ),
+    *_rows(
+        "manual",
+        "schema-and-data",
+        "transformers4rec.data.dataset",
+        "Dataset ParquetDataset",
+        "mm.Schema.load",
+        "",
+        top=False,
+    ),
+)
+
+_HELPERS = (
+    *_rows("unsupported", "not-yet", f"{_TR}.model.base", "name_fn", "", "An internal helper", top=False),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.trainer",
+        "process_metrics DatasetMock",
+        "",
+        "An internal helper",
+        top=False,
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.utils.torch_utils",
+        "OutputSizeMixin LossMixin MetricsMixin check_gpu get_output_sizes_from_schema"
+        " calculate_batch_size_from_input_size check_inputs extract_topk create_output_placeholder"
+        " tranform_label_to_onehot nested_detach nested_concat torch_pad_and_concatenate atleast_1d"
+        " nested_numpify nested_truncate numpy_pad_and_concatenate one_hot_1d LambdaModule"
+        " MappingTransformerMasking",
+        "",
+        "An internal helper",
+        top=False,
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.utils.data_utils",
+        "to_core_schema",
+        "",
+        "One Schema serves",
+        top=False,
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        f"{_TR}.utils.schema_utils",
+        "random_data_from_schema",
+        "",
+        "mm.data.generate_sessions makes sessions to try things on",
+        top=False,
+    ),
+    *_rows("unsupported", "not-yet", f"{_TR}.experimental", "PostContextFusion", "", _LATER, top=False),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        "transformers4rec.data.yoochoose",
+        "download process_clicks",
+        "",
+        _LATER,
+        top=False,
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        "transformers4rec.utils.data_utils",
+        "DataFrameType",
+        "",
+        "A type alias",
+        top=False,
+    ),
+    *_rows(
+        "unsupported",
+        "not-yet",
+        "transformers4rec.utils.dependencies",
+        "is_gpu_dataloader_available is_pyarrow_available is_merlin_dataloader_available",
+        "",
+        "pyarrow is always there, there is one loader",
+        top=False,
+    ),
+)
+
+TRANSFORMERS4REC: tuple[Entry, ...] = (
+    *_INPUTS,
+    *_TABULAR,
+    *_MASKING,
+    *_BODY,
+    *_MODEL,
+    *_METRICS,
+    *_TRAINING,
+    *_DATA,
+    *_HELPERS,
+)
