@@ -1,0 +1,148 @@
+"""Self-attention of many heads, and what of a sequence it may see."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from merlin_models_torch.batch import Batch
+from merlin_models_torch.blocks.dropout import dropout
+
+
+@dataclass(frozen=True)
+class View:
+    """Which positions each position may attend to.
+
+    Args:
+        mask: (B, 1, T) or (B, T, T) bool, True where a position (last) is visible to another (middle).
+        causal: whether later positions are hidden as well.
+    """
+
+    mask: Tensor | None = None
+    causal: bool = False
+
+    @classmethod
+    def of(cls, inputs: Tensor, batch: Batch | None) -> View:
+        """What the batch's plan lets attention see: everything if there is no batch or no plan.
+
+        Padding is on the right, so a causal view hides it from every real position without a mask, and
+        attention stays on its fastest path; what padded positions themselves see is then not defined.
+
+        Args:
+            inputs: (B, T, D) what attention will work on.
+            batch: may have a plan.
+
+        Raises:
+            ValueError: if the plan was made for another number of positions.
+        """
+        if batch is None or batch.plan is None:
+            return cls()
+        plan = batch.plan
+        if plan.replaced.shape[1] != inputs.shape[1]:
+            raise ValueError(
+                f"the masking plan has {plan.replaced.shape[1]} positions and the inputs of the block have "
+                f"{inputs.shape[1]}: pass the batch that these inputs were made of"
+            )
+        if plan.attention == "causal":
+            return cls(causal=True)
+        return cls(mask=plan.visible())
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, *, view: View, probability: float = 0.0, training: bool = False
+) -> Tensor:
+    """Scaled dot-product attention (Vaswani et al. 2017, equation 1); 0 for a position that sees nothing.
+
+    Args:
+        query: (B, H, T, D) float, H heads.
+        key: (B, H, T, D).
+        value: (B, H, T, D).
+        view: what is visible.
+        probability: chance of an attention weight to be dropped in training.
+        training: whether to drop.
+
+    Returns:
+        (B, H, T, D).
+    """
+    drop = probability if training else 0.0
+    if drop and query.device.type == "cpu":
+        return _attend_by_hand(query, key, value, view=view, probability=drop)
+    mask = None if view.mask is None else view.mask[:, None]
+    causal = view.causal
+    if causal and mask is not None:
+        mask, causal = mask & _lower_triangle(query), False
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=drop, is_causal=causal)
+
+
+def _attend_by_hand(query: Tensor, key: Tensor, value: Tensor, *, view: View, probability: float) -> Tensor:
+    """The formula itself: on CPU torch has no fused kernel with dropout, and its plain one draws slowly."""
+    batch, heads, steps, _ = query.shape
+    scaled = (query * (1 / math.sqrt(query.shape[-1]))).flatten(0, 1)
+    scores = torch.bmm(scaled, key.flatten(0, 1).transpose(1, 2)).view(batch, heads, steps, steps)
+    visible = None if view.mask is None else view.mask[:, None]
+    if view.causal:
+        below = _lower_triangle(query)
+        visible = below if visible is None else visible & below
+    if visible is None:
+        weights = scores.softmax(-1)
+    else:
+        # A row that sees nothing would be 0/0: it is left open, and its weights are zeroed after the softmax.
+        some = visible.any(-1, keepdim=True)
+        hidden = torch.zeros_like(visible, dtype=scores.dtype).masked_fill_(some & ~visible, -math.inf)
+        weights = (scores + hidden).softmax(-1) * some
+    weights = dropout(weights.to(value.dtype), probability)
+    return torch.bmm(weights.flatten(0, 1), value.flatten(0, 1)).view_as(value)
+
+
+def _lower_triangle(query: Tensor) -> Tensor:
+    steps = torch.arange(query.shape[2], device=query.device)
+    return steps <= steps[:, None]
+
+
+class SelfAttention(nn.Module):
+    """Attention of a sequence to itself, with many heads (Vaswani et al. 2017, section 3.2.2).
+
+    Args:
+        dim: width D of inputs and outputs.
+        heads: must divide ``dim``.
+        dropout: chance of an attention weight to be dropped in training; it costs the fused kernel on CPU.
+
+    Raises:
+        ValueError: if ``heads`` does not divide ``dim``.
+    """
+
+    def __init__(self, dim: int, *, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        check_heads(dim, heads)
+        self.heads = heads
+        self.dropout = dropout
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, hidden: Tensor, view: View) -> Tensor:
+        """Attends.
+
+        Args:
+            hidden: (B, T, D).
+            view: what is visible.
+
+        Returns:
+            (B, T, D).
+        """
+        batch, steps, dim = hidden.shape
+        qkv = self.qkv(hidden).view(batch, steps, 3, self.heads, dim // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = attend(query, key, value, view=view, probability=self.dropout, training=self.training)
+        return self.out(mixed.transpose(1, 2).reshape(batch, steps, dim))  # type: ignore[no-any-return]
+
+
+def check_heads(dim: int, heads: int) -> None:
+    """Raises ValueError unless ``heads`` divides ``dim``."""
+    if heads < 1 or dim % heads:
+        raise ValueError(
+            f"dim is {dim} and heads is {heads}: choose a number of heads that divides the width"
+        )
