@@ -46,20 +46,24 @@ feature {{
 """
 
 
-def sessions(rows: int, *, seed: int, longest: int = 20, structure: float = 0.8) -> pa.Table:
+def sessions(
+    rows: int, *, seed: int, shortest: int = 2, longest: int = 20, structure: float = 0.8
+) -> pa.Table:
     """Sessions that walk through the catalogue.
 
     Args:
         rows: number of sessions.
         seed: of everything drawn.
-        longest: items in the longest session; the shortest has two.
+        shortest: items in the shortest session.
+        longest: items in the longest session.
         structure: chance that an item follows from the one before; with 0 every item is drawn evenly.
 
     Returns:
-        A table with list columns ``item_id``, ``category`` (int64), ``age_days`` (float32), ``price`` (float64).
+        A table with list columns ``item_id``, ``category`` (int64), ``age_days`` (float32) and
+        ``price`` (float64).
     """
     rng = np.random.default_rng(seed)
-    lengths = rng.integers(2, longest + 1, rows)
+    lengths = rng.integers(shortest, longest + 1, rows)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     items = rng.integers(1, ITEMS + 1, offsets[-1])
     follows = rng.random(offsets[-1]) < structure

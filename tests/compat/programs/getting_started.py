@@ -1,7 +1,8 @@
 """Trains a session-based recommender window by window, in the manner of the getting-started notebook.
 
-The folder given has one numbered folder for each time window, each with ``train.parquet`` and ``valid.parquet``,
-and ``schema.pbtxt`` beside them. Every window is trained on, then evaluated on its own validation sessions.
+The folder given has one numbered folder for each time window, each with ``train.parquet`` and
+``valid.parquet``, and ``schema.pbtxt`` beside them. Every window is trained on, then evaluated on its own
+validation sessions.
 """
 
 import argparse
