@@ -68,6 +68,17 @@ class Ragged:
         inside = inside.view(*inside.shape, *(1,) * (self.values.dim() - 1))
         return torch.where(inside, self.values[source], value).to(self.values.dtype)
 
+    def latest(self, count: int) -> Ragged:
+        """Only the last ``count`` values of each row."""
+        lengths = self.lengths
+        if not len(self) or int(lengths.max()) <= count:
+            return self
+        kept = lengths.clamp(max=count)
+        offsets = torch.nn.functional.pad(kept.cumsum(0), (1, 0))
+        rows = torch.repeat_interleave(torch.arange(len(self), device=kept.device), kept)
+        steps = torch.arange(rows.shape[0], device=kept.device) - offsets[rows]
+        return Ragged(self.values[self.offsets[1:][rows] - kept[rows] + steps], offsets)
+
     @classmethod
     def from_padded(cls, matrix: Tensor, lengths: Tensor) -> Ragged:
         """The first ``lengths[b]`` columns of each row.

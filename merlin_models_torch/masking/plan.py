@@ -53,6 +53,11 @@ class MaskPlan:
         return inside[:, None, :] & (steps <= steps[:, None])
 
 
+def positions(ids: Tensor) -> Tensor:
+    """(T,) int64, the number of each position of (B, T) ids."""
+    return torch.arange(ids.shape[1], device=ids.device)
+
+
 class Masking(Protocol):
     """Turns item sequences into a :class:`MaskPlan`: three named ways, no flags, no state.
 

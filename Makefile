@@ -1,0 +1,80 @@
+# Every target sets up what it needs; none needs another to have run before.
+# Environments live in .venv/NAME. Torch is installed first, pinned; override with TORCH=...
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+TORCH ?= torch==2.13.0
+THREADS ?= 1
+PIP_FLAGS ?= --quiet --disable-pip-version-check
+
+MODERN := .venv/modern
+MINIMAL := .venv/minimal
+REFERENCE := .venv/reference
+MERLIN := .venv/merlin
+PINS := tests/equivalence/reference-constraints.txt
+MERLIN_PINS := tests/interop/merlin-constraints.txt
+
+.PHONY: demo test lint equivalence interop bench ml-1m matrix clean
+
+demo: $(MODERN)/.done
+	$(MODERN)/bin/python -m merlin_models_torch.examples.demo --out demo
+
+test: $(MODERN)/.done $(MINIMAL)/.done
+	OMP_NUM_THREADS=$(THREADS) $(MODERN)/bin/python -m pytest -n 2 --ignore tests/interop --ignore tests/equivalence --ignore tests/benchmarks tests
+	OMP_NUM_THREADS=$(THREADS) $(MINIMAL)/bin/python -m pytest -n 2 tests/unit
+
+lint: $(MODERN)/.done
+	$(MODERN)/bin/ruff check .
+	$(MODERN)/bin/ruff format --check .
+	$(MODERN)/bin/mypy
+
+equivalence: $(MODERN)/.done $(REFERENCE)/.done
+	OMP_NUM_THREADS=$(THREADS) $(MODERN)/bin/python -m tests.equivalence --reference-python $(REFERENCE)/bin/python
+
+interop: $(MODERN)/.done $(MERLIN)/.done
+	OMP_NUM_THREADS=$(THREADS) $(MERLIN)/bin/python -m pytest tests/interop
+
+bench: $(MODERN)/.done $(REFERENCE)/.done
+	REFERENCE_PYTHON=$(REFERENCE)/bin/python $(MODERN)/bin/python -m tests.benchmarks --out benchmarks.md
+
+ml-1m: $(MODERN)/.done
+	$(MODERN)/bin/python -m merlin_models_torch.examples.ml_1m --data "$(DATA)" --out runs/ml-1m
+
+# The registry's own torch for each Python: gigabytes, by hand.
+matrix:
+	for version in 3.10 3.12 3.13; do \
+	  $(MAKE) $(MODERN)-$$version/.done PYTHON=python$$version TORCH=torch && \
+	  OMP_NUM_THREADS=$(THREADS) $(MODERN)-$$version/bin/python -m pytest -n 2 --ignore tests/interop \
+	    --ignore tests/equivalence --ignore tests/benchmarks tests || exit 1; \
+	done
+
+$(MODERN)/.done $(MODERN)-%/.done: pyproject.toml compat/pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install $(PIP_FLAGS) --upgrade pip
+	$(@D)/bin/pip install $(PIP_FLAGS) $(TORCH)
+	$(@D)/bin/pip install $(PIP_FLAGS) --group dev -e ".[transformers]" -e compat
+	touch $@
+
+$(MINIMAL)/.done: pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install $(PIP_FLAGS) --upgrade pip
+	$(@D)/bin/pip install $(PIP_FLAGS) $(TORCH)
+	$(@D)/bin/pip install $(PIP_FLAGS) --group test -e .
+	touch $@
+
+# pip 26.3 refuses the archive of merlin-dataloader.
+$(REFERENCE)/.done: $(PINS)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install $(PIP_FLAGS) --upgrade "pip<26.3"
+	$(@D)/bin/pip install $(PIP_FLAGS) $(TORCH)
+	$(@D)/bin/pip install $(PIP_FLAGS) --constraint $(PINS) torch transformers4rec merlin-models pytorch-lightning
+	touch $@
+
+$(MERLIN)/.done: $(MERLIN_PINS) pyproject.toml compat/pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install $(PIP_FLAGS) --upgrade "pip<26.3"
+	$(@D)/bin/pip install $(PIP_FLAGS) $(TORCH)
+	$(@D)/bin/pip install $(PIP_FLAGS) --constraint $(MERLIN_PINS) torch merlin-core merlin-dataloader --group test build -e . -e compat
+	touch $@
+
+clean:
+	rm -rf .venv demo runs build dist

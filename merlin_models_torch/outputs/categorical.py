@@ -1,0 +1,192 @@
+"""Which item comes next: a softmax over the catalogue, its loss and its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from merlin_models_torch.batch import Batch
+from merlin_models_torch.inputs import TabularInputBlock
+from merlin_models_torch.metrics import RankingMetrics
+from merlin_models_torch.outputs.losses import softmax_cross_entropy
+from merlin_models_torch.retrieval.topk import topk_blockwise
+from merlin_models_torch.serialize import serializable
+
+
+@serializable
+class CategoricalOutput(nn.Module):
+    """Scores every item of the catalogue by dot product with a vector of its own.
+
+    The full ``targets x catalogue`` matrix exists only where logits are asked for: the loss is computed in chunks
+    and answers block by block.
+
+    Args:
+        weight_tying: the item vectors are the input block's item embeddings; if the body's width differs, a linear
+            layer without activation stands between. Otherwise they are weights of their own.
+        bias: adds a learned number to each item's score.
+        temperature: logits are divided by it.
+        label_smoothing: share of the target's probability spread over the catalogue.
+        exclude: item rows that are never an answer: padding by default. They stay in the softmax.
+        exclude_seen: items of the visible session are not answers, in evaluation and prediction.
+        metrics: names of ranking metrics, see :class:`RankingMetrics`.
+        top_ks: cut-offs of the metrics.
+
+    Raises:
+        ValueError: if the temperature is not positive.
+    """
+
+    def __init__(
+        self,
+        *,
+        weight_tying: bool = False,
+        bias: bool = False,
+        temperature: float = 1.0,
+        label_smoothing: float = 0.0,
+        exclude: Sequence[int] = (0,),
+        exclude_seen: bool = False,
+        metrics: Sequence[str] = ("recall", "ndcg"),
+        top_ks: Sequence[int] = (10, 20),
+    ) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"temperature must be positive, got {temperature}")
+        self.weight_tying = weight_tying
+        self.temperature = temperature
+        self.label_smoothing = label_smoothing
+        self.exclude = tuple(exclude)
+        self.exclude_seen = exclude_seen
+        self.metrics = tuple(metrics)
+        self.top_ks = tuple(top_ks)
+        self.has_bias = bias
+        self.projection: nn.Linear | None = None
+        self.weight: nn.Parameter | None = None
+        self.bias: nn.Parameter | None = None
+        self.item_id: str | None = None
+        # A reference, not a child: the table belongs to the input block, and appears once in the state dict.
+        self._tied: tuple[nn.Embedding, ...] = ()
+
+    def build(self, inputs: TabularInputBlock, width: int) -> None:
+        """Makes the weights, once the input block and the body are known.
+
+        Args:
+            inputs: the model's input block, whose item-id column is predicted.
+            width: of the body's output.
+
+        Raises:
+            ValueError: if the input block has no item id.
+        """
+        table = inputs.item_table
+        self.item_id = inputs.item_id
+        if self.weight_tying:
+            self._tied = (table,)
+            if width != table.embedding_dim:
+                self.projection = nn.Linear(width, table.embedding_dim)
+        else:
+            self.weight = nn.Parameter(torch.empty(table.num_embeddings, width))
+            nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+        if self.has_bias:
+            self.bias = nn.Parameter(torch.zeros(table.num_embeddings))
+
+    @property
+    def item_vectors(self) -> Tensor:
+        """(V, D) one vector for each row of the catalogue."""
+        if self._tied:
+            return self._tied[0].weight
+        if self.weight is None:
+            raise RuntimeError("this output has no weights yet: put it into a Model, or call build()")
+        return self.weight
+
+    @property
+    def cardinality(self) -> int:
+        """Rows of the catalogue, padding included."""
+        return self.item_vectors.shape[0]
+
+    def make_metrics(self) -> RankingMetrics:
+        """Fresh metrics for one kind of evaluation."""
+        return RankingMetrics(metrics=self.metrics, top_ks=self.top_ks)
+
+    def queries(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """The body's vectors at the positions that predict, in the items' space.
+
+        Args:
+            hidden: (B, T, D) from the body.
+            batch: with a masking plan.
+
+        Returns:
+            (N, D), row by row.
+
+        Raises:
+            ValueError: if the batch has no plan.
+        """
+        if batch.plan is None:
+            raise ValueError("the batch has no masking plan: give the input block a masking")
+        chosen = hidden[batch.plan.targeted]
+        return chosen if self.projection is None else self.projection(chosen)
+
+    def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Logits of every item: (N, V), one row for each position that predicts."""
+        logits = self.queries(hidden, batch) @ self.item_vectors.T
+        if self.bias is not None:
+            logits = logits + self.bias
+        return logits / self.temperature
+
+    def targets(self, batch: Batch) -> Tensor:
+        """(N,) int64 the item that each predicting position should name."""
+        if batch.plan is None:
+            raise ValueError("the batch has no masking plan: give the input block a masking")
+        return batch.plan.targets[batch.plan.targeted]
+
+    def loss(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Mean cross entropy over the targets, without the full matrix of logits: a scalar."""
+        return softmax_cross_entropy(
+            self.queries(hidden, batch),
+            self.item_vectors,
+            self.targets(batch),
+            bias=self.bias,
+            temperature=self.temperature,
+            label_smoothing=self.label_smoothing,
+        )
+
+    def topk(
+        self, hidden: Tensor, batch: Batch, *, k: int, exclude_seen: bool | None = None, never: Sequence[int] = ()
+    ) -> tuple[Tensor, Tensor]:
+        """The k best items for each predicting position.
+
+        Args:
+            hidden: (B, T, D) from the body.
+            batch: with a masking plan.
+            k: answers.
+            exclude_seen: overrides the constructor's choice.
+            never: further rows that are not answers.
+
+        Returns:
+            Scores (N, k) in falling order and item rows (N, k) int64.
+
+        Raises:
+            ValueError: if k is larger than the catalogue.
+        """
+        excluded = self.exclude_seen if exclude_seen is None else exclude_seen
+        return topk_blockwise(
+            self.queries(hidden, batch),
+            self.item_vectors,
+            k=k,
+            bias=self.bias,
+            temperature=self.temperature,
+            exclude=self._seen(batch) if excluded else None,
+            never=sorted({*self.exclude, *never}),
+        )
+
+    def _seen(self, batch: Batch) -> Tensor:
+        """(N, T) the items visible to each predicting position, -1 where none."""
+        plan = batch.plan
+        if plan is None or self.item_id is None:
+            raise ValueError("the items of a session are known only with a masking plan: give the inputs a masking")
+        ids = batch.padded(self.item_id, plan.targeted.shape[1])
+        rows, columns = plan.targeted.nonzero(as_tuple=True)
+        steps = torch.arange(ids.shape[1], device=ids.device)
+        visible = ~plan.replaced[rows] & (steps < plan.lengths[rows, None])
+        if plan.attention == "causal":
+            visible &= steps <= columns[:, None]
+        return torch.where(visible, ids[rows], -1)

@@ -1,0 +1,252 @@
+"""A model: input block, body and output, as a LightningModule that is saved to a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import lightning
+import torch
+from torch import Tensor, nn
+
+from merlin_models_torch.batch import Batch
+from merlin_models_torch.blocks.base import Block
+from merlin_models_torch.data import Vocabulary
+from merlin_models_torch.inputs import TabularInputBlock
+from merlin_models_torch.metrics import RankingMetrics
+from merlin_models_torch.outputs import CategoricalOutput
+from merlin_models_torch.schema import Schema
+from merlin_models_torch.serialize import serializable
+from merlin_models_torch.training.optim import OptimizerConfig
+from merlin_models_torch.training.sample import sample_batch
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from merlin_models_torch.data import ParquetLoader
+
+
+@serializable
+class Model(lightning.LightningModule):
+    """Blocks and an output, trained by a stock ``lightning.Trainer``.
+
+    Everything has its size when the constructor returns: a batch of two made-up rows goes through the blocks once.
+    Random choices of training (masks) depend on the seed, the step and the rank only, so that a run that is
+    resumed makes the same ones.
+
+    Logged: ``train_loss``; ``val_loss``, ``val_<metric>_at_<k>`` and the same with ``test``.
+
+    Args:
+        *blocks: the first holds the :class:`TabularInputBlock`, the last is the output.
+        optimizer: optimiser and schedule.
+        vocabularies: original ids by domain name, so that answers carry them.
+        seed: of the random choices of training.
+
+    Raises:
+        ValueError: if there is no input block or no output.
+
+    Example:
+        >>> inputs = TabularInputBlock(schema, masking=CausalMasking())  # doctest: +SKIP
+        >>> body = TransformerBlock(64, heads=2, layers=2)  # doctest: +SKIP
+        >>> model = Model(inputs, body, CategoricalOutput(weight_tying=True))  # doctest: +SKIP
+        >>> lightning.Trainer(max_epochs=3).fit(model, loader)  # doctest: +SKIP
+        >>> model.predict("sessions.parquet", k=10)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *blocks: nn.Module,
+        optimizer: OptimizerConfig | None = None,
+        vocabularies: Mapping[str, Vocabulary] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if len(blocks) < 2 or not isinstance(blocks[-1], CategoricalOutput):
+            raise ValueError("a model takes an input block, further blocks, and an output as the last of them")
+        self.body = blocks[0] if len(blocks) == 2 and isinstance(blocks[0], Block) else Block(*blocks[:-1])
+        self.output = blocks[-1]
+        inputs = next((m for m in self.body.modules() if isinstance(m, TabularInputBlock)), None)
+        if inputs is None:
+            raise ValueError("a model needs a TabularInputBlock among its blocks, to turn columns into vectors")
+        # References for access by name; the modules themselves are registered once, under the body.
+        self._inputs = (inputs,)
+        self.optimizer = optimizer or OptimizerConfig()
+        self._carried: tuple[torch.optim.Optimizer, ...] = ()
+        self.vocabularies = dict(vocabularies or {})
+        self.seed = seed
+        self._materialize()
+        self.metrics = nn.ModuleDict({"val": self.output.make_metrics(), "test": self.output.make_metrics()})
+
+    def _materialize(self) -> None:
+        training = self.training
+        self.body.eval()
+        with torch.no_grad():
+            batch = self.inputs.for_prediction(sample_batch(self.schema))
+            width = self.body(batch).shape[-1]
+        self.body.train(training)
+        self.output.build(self.inputs, width)
+
+    @property
+    def inputs(self) -> TabularInputBlock:
+        """The input block."""
+        return self._inputs[0]
+
+    @property
+    def schema(self) -> Schema:
+        """The columns that the model reads."""
+        return self.inputs.schema
+
+    @property
+    def item_vocabulary(self) -> Vocabulary | None:
+        """Original ids of the items, if the model knows them."""
+        item_id = self.inputs.item_id
+        return None if item_id is None else self.vocabularies.get(self.inputs.domains[item_id])
+
+    @property
+    def never_answered(self) -> tuple[int, ...]:
+        """Item rows that stand for no item: padding and unknown of the vocabulary."""
+        vocabulary = self.item_vocabulary
+        return () if vocabulary is None else tuple(range(vocabulary.first))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits of what comes next, one row a session: (B, V)."""
+        batch = self.inputs.for_prediction(batch)
+        logits: Tensor = self.output(self.body(batch), batch)
+        return logits
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser and its schedule, stepped after each optimiser step."""
+        config = self.optimizer
+        if config.carry_over and self._carried:
+            optimizer = config.restart(self._carried[0])
+        else:
+            optimizer = config.build(self)
+        self._carried = (optimizer,) if config.carry_over else ()
+        if config.schedule == "constant" and not config.warmup_steps:
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": config.scheduler(optimizer, steps), "interval": "step"},
+        }
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch under the training plan: a scalar."""
+        planned = self.inputs.for_training(batch, generator=self._generator(batch_idx))
+        loss: Tensor = self.output.loss(self.body(planned), planned)
+        self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(batch))
+        return loss
+
+    def _generator(self, batch_idx: int) -> torch.Generator:
+        # Distinct for each (seed, epoch, batch, rank) and computed from them alone, so that resuming needs no state.
+        numbers = (self.seed, self.current_epoch, batch_idx, self.global_rank)
+        mixed = 0
+        for number in numbers:
+            mixed = (mixed * 1_000_003 + number + 1) % (2**63)
+        return torch.Generator(device=self.device).manual_seed(mixed)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Loss and metrics of one batch under the evaluation plan."""
+        self._evaluation_step(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Loss and metrics of one batch under the evaluation plan."""
+        self._evaluation_step(batch, "test")
+
+    def _evaluation_step(self, batch: Batch, stage: Literal["val", "test"]) -> None:
+        planned = self.inputs.for_evaluation(batch)
+        targets = self.output.targets(planned)
+        if not len(targets):
+            return
+        hidden = self.body(planned)
+        loss = self.output.loss(hidden, planned)
+        k = max(self.output.top_ks)
+        answers = self.output.topk(hidden, planned, k=k, never=self.never_answered)[1]
+        self._metrics(stage).update(answers, targets)
+        self.log(f"{stage}_loss", loss, on_epoch=True, batch_size=len(targets), sync_dist=True, prog_bar=True)
+
+    def _metrics(self, stage: str) -> RankingMetrics:
+        metrics = self.metrics[stage]
+        if not isinstance(metrics, RankingMetrics):
+            raise TypeError(f"the metrics of {stage!r} are a {type(metrics).__name__}, expected RankingMetrics")
+        return metrics
+
+    def on_validation_epoch_start(self) -> None:
+        """Forgets what the metrics saw before."""
+        self._metrics("val").reset()
+
+    def on_test_epoch_start(self) -> None:
+        """Forgets what the metrics saw before."""
+        self._metrics("test").reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the metrics over all batches and ranks."""
+        self._log_metrics("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the metrics over all batches and ranks."""
+        self._log_metrics("test")
+
+    def _log_metrics(self, stage: str) -> None:
+        values = self._metrics(stage).compute()
+        self.log_dict({f"{stage}_{name}": value for name, value in values.items()}, prog_bar=False)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Scores (B, K) and item rows (B, K) of what comes next, K the largest cut-off of the output's metrics."""
+        return self.topk(batch, k=max(self.output.top_ks))
+
+    def topk(self, batch: Batch, *, k: int, exclude_seen: bool | None = None) -> tuple[Tensor, Tensor]:
+        """The k best next items of each session.
+
+        Args:
+            batch: as a loader gives it.
+            k: answers.
+            exclude_seen: leave out items of the session; the output's choice if not given.
+
+        Returns:
+            Scores (B, k) in falling order and item rows (B, k) int64.
+
+        Raises:
+            ValueError: if k is larger than the catalogue.
+        """
+        planned = self.inputs.for_prediction(batch)
+        never = self.never_answered
+        return self.output.topk(self.body(planned), planned, k=k, exclude_seen=exclude_seen, never=never)
+
+    def predict(
+        self,
+        data: ParquetLoader | pa.Table | str | Path,
+        *,
+        k: int,
+        exclude_seen: bool | None = None,
+        batch_size: int = 512,
+    ) -> pa.Table:
+        """Answers for every session of some data, with the items' original ids.
+
+        Args:
+            data: loader, Arrow table, or parquet path. Item ids are rows of the catalogue, as in training.
+            k: answers for each session.
+            exclude_seen: leave out items of the session; the output's choice if not given.
+            batch_size: sessions at a time; not used for a loader.
+
+        Returns:
+            One row a session: the columns tagged as user or session id (or ``row``, the row's number), a list column
+            with the item id's name and the k ids in falling order of score, and a list column ``score``.
+
+        Raises:
+            ValueError: if k is larger than the number of items that can be answers, before anything is computed.
+        """
+        from merlin_models_torch.retrieval.predict import predict_table
+
+        return predict_table(self, data, k=k, exclude_seen=exclude_seen, batch_size=batch_size)
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Writes the model to a folder: see :func:`merlin_models_torch.training.saving.save`."""
+        from merlin_models_torch.training.saving import save
+
+        return save(self, folder, overwrite=overwrite)
+
+    def init_arguments(self) -> dict[str, Any]:
+        """What builds this model again; the vocabularies are saved beside it."""
+        return {"blocks": [*self.body, self.output], "optimizer": self.optimizer, "seed": self.seed}
