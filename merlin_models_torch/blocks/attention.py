@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.dropout import dropout
+from merlin_models_torch.masking.plan import MaskPlan
 
 
 @dataclass(frozen=True)
@@ -39,17 +40,28 @@ class View:
         Raises:
             ValueError: if the plan was made for another number of positions.
         """
-        if batch is None or batch.plan is None:
+        plan = plan_of(inputs, batch)
+        if plan is None:
             return cls()
-        plan = batch.plan
-        if plan.replaced.shape[1] != inputs.shape[1]:
-            raise ValueError(
-                f"the masking plan has {plan.replaced.shape[1]} positions and the inputs of the block have "
-                f"{inputs.shape[1]}: pass the batch that these inputs were made of"
-            )
         if plan.attention == "causal":
             return cls(causal=True)
         return cls(mask=plan.visible())
+
+
+def plan_of(inputs: Tensor, batch: Batch | None) -> MaskPlan | None:
+    """The batch's plan, if it has one.
+
+    Raises:
+        ValueError: if the plan was made for another number of positions than the (B, T, D) inputs have.
+    """
+    if batch is None or batch.plan is None:
+        return None
+    if batch.plan.replaced.shape[1] != inputs.shape[1]:
+        raise ValueError(
+            f"the masking plan has {batch.plan.replaced.shape[1]} positions and the inputs of the block have "
+            f"{inputs.shape[1]}: pass the batch that these inputs were made of"
+        )
+    return batch.plan
 
 
 def attend(
