@@ -50,11 +50,10 @@ def serializable(cls: C) -> C:
 def _torch_arguments(module: nn.Module) -> dict[str, Any]:
     """Constructor arguments of one of torch's own layers, read from its attributes of the same names."""
     arguments: dict[str, Any] = {}
-    for name, parameter in inspect.signature(type(module).__init__).parameters.items():
-        if name in ("self", "device", "dtype") or parameter.kind in (
-            inspect.Parameter.VAR_POSITIONAL,
-            inspect.Parameter.VAR_KEYWORD,
-        ):
+    # Recurrent layers take *args and pass them on with a mode of their own.
+    cls = nn.RNNBase if isinstance(module, nn.RNNBase) else type(module)
+    for name in inspect.signature(cls).parameters:
+        if name in ("device", "dtype", "mode"):
             continue
         if not hasattr(module, name):
             raise ConfigError(
@@ -182,11 +181,9 @@ class _Decoder:
 
 def _build(cls: Callable[..., Any], values: dict[str, Any]) -> Any:
     try:
-        parameters = inspect.signature(cls).parameters
-        positional = [p.name for p in parameters.values() if p.kind is inspect.Parameter.VAR_POSITIONAL]
-        args: list[Any] = []
-        for name in positional:
-            args.extend(values.pop(name, ()))
+        parameters = inspect.signature(cls).parameters.values()
+        starred = [p.name for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL]
+        args = [value for name in starred for value in values.pop(name, ())]
         leading = [
             values.pop(p.name)
             for p in parameters.values()

@@ -73,6 +73,8 @@ class TabularInputBlock(nn.Module):
             )
         self.schema = schema.select_by_name([*self.categorical, *self.continuous])
         self.sequences = [c.name for c in self.schema if c.is_list]
+        owners = schema.select_by_tag([Tags.USER_ID, Tags.SESSION_ID])
+        self.keys = [c.name for c in owners if not c.is_list]
         self.item_id = self._find_item_id()
         if masking is not None and self.item_id not in self.sequences:
             raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -220,6 +220,7 @@ class Model(lightning.LightningModule):
         *,
         k: int,
         exclude_seen: bool | None = None,
+        keys: Sequence[str] | None = None,
         batch_size: int = 512,
     ) -> pa.Table:
         """Answers for every session of some data, with the items' original ids.
@@ -228,18 +229,20 @@ class Model(lightning.LightningModule):
             data: loader, Arrow table, or parquet path. Item ids are rows of the catalogue, as in training.
             k: answers for each session.
             exclude_seen: leave out items of the session; the output's choice if not given.
+            keys: columns of the data that tell its rows apart; those tagged as user or session id if not given.
             batch_size: sessions at a time; not used for a loader.
 
         Returns:
-            One row a session: the columns tagged as user or session id (or ``row``, the row's number), a list column
-            with the item id's name and the k ids in falling order of score, and a list column ``score``.
+            One row a session, in the order of the data: the keys (or ``row``, the row's number, where there are
+            none), a list column with the item id's name and the k ids in falling order of score, and a list column
+            ``score``.
 
         Raises:
             ValueError: if k is larger than the number of items that can be answers, before anything is computed.
         """
         from merlin_models_torch.retrieval.predict import predict_table
 
-        return predict_table(self, data, k=k, exclude_seen=exclude_seen, batch_size=batch_size)
+        return predict_table(self, data, k=k, exclude_seen=exclude_seen, keys=keys, batch_size=batch_size)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Writes the model to a folder: see :func:`merlin_models_torch.training.saving.save`."""

@@ -1,0 +1,54 @@
+"""Causal masking, by hand."""
+
+import torch
+
+from merlin_models_torch.masking import CausalMasking
+
+IDS = torch.tensor([[5, 6, 7, 0], [8, 0, 0, 0], [1, 2, 3, 4]])
+LENGTHS = torch.tensor([3, 1, 4])
+
+
+def test_every_position_predicts_the_next_item_in_training() -> None:
+    plan = CausalMasking().train(IDS, LENGTHS)
+    assert plan.targets.tolist() == [[6, 7, 0, 0], [0, 0, 0, 0], [2, 3, 4, 0]]
+    assert plan.targeted.tolist() == (plan.targets != 0).tolist()
+    assert not plan.replaced.any()
+
+
+def test_only_the_last_item_is_predicted_where_asked() -> None:
+    plan = CausalMasking(targets="last").train(IDS, LENGTHS)
+    assert plan.targets.tolist() == [[0, 7, 0, 0], [0, 0, 0, 0], [0, 0, 4, 0]]
+    assert plan.targets.tolist() == CausalMasking().evaluate(IDS, LENGTHS).targets.tolist()
+
+
+def test_prediction_is_made_at_the_last_item() -> None:
+    plan = CausalMasking().predict(IDS, LENGTHS)
+    assert plan.targeted.nonzero().tolist() == [[0, 2], [1, 0], [2, 3]]
+
+
+def test_a_position_sees_itself_and_what_is_before_it() -> None:
+    visible = CausalMasking().evaluate(IDS, LENGTHS).visible()
+    for row in range(3):
+        for at in range(4):
+            seen = [step for step in range(4) if step <= at and step < LENGTHS[row]]
+            assert visible[row, at].nonzero().flatten().tolist() == seen
+
+
+def test_no_target_is_visible_to_the_position_that_predicts_it() -> None:
+    masking = CausalMasking()
+    for plan in (masking.train(IDS, LENGTHS), masking.evaluate(IDS, LENGTHS)):
+        for row, at in plan.targeted.nonzero().tolist():
+            visible = plan.visible()[row, at]
+            assert plan.targets[row, at] not in IDS[row][visible]
+
+
+def test_legacy_options_blank_the_last_column_and_replace_what_is_not_predicted() -> None:
+    masking = CausalMasking(attention="full", replace_padding=True, blank_last=True, attend_to_padding=True)
+    training = masking.train(IDS, LENGTHS)
+    assert training.replaced.tolist() == (~training.targeted).tolist()
+    assert training.blank is not None
+    assert training.blank.all(0).tolist() == [False, False, False, True]
+    assert training.visible().all()
+    evaluation = masking.evaluate(IDS, LENGTHS)
+    assert evaluation.replaced.tolist() == (IDS == 0).tolist()
+    assert masking.predict(IDS, LENGTHS).blank is None
