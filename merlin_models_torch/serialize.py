@@ -52,7 +52,7 @@ def _torch_arguments(module: nn.Module) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     # Recurrent layers take *args and pass them on with a mode of their own.
     cls = nn.RNNBase if isinstance(module, nn.RNNBase) else type(module)
-    for name in inspect.signature(cls).parameters:
+    for name, parameter in inspect.signature(cls).parameters.items():
         if name in ("device", "dtype", "mode"):
             continue
         if not hasattr(module, name):
@@ -63,7 +63,8 @@ def _torch_arguments(module: nn.Module) -> dict[str, Any]:
         value = getattr(module, name)
         if name == "bias" and not isinstance(value, bool):
             value = value is not None
-        arguments[name] = value
+        if value != parameter.default:
+            arguments[name] = value
     return arguments
 
 
@@ -184,12 +185,7 @@ def _build(cls: Callable[..., Any], values: dict[str, Any]) -> Any:
         parameters = inspect.signature(cls).parameters.values()
         starred = [p.name for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL]
         args = [value for name in starred for value in values.pop(name, ())]
-        leading = [
-            values.pop(p.name)
-            for p in parameters.values()
-            if p.kind is inspect.Parameter.POSITIONAL_ONLY and p.name in values
-        ]
-        return cls(*leading, *args, **values)
+        return cls(*args, **values)
     except TypeError as error:
         name = getattr(cls, "__qualname__", cls)
         raise ConfigError(f"{name} cannot be built from its saved arguments: {error}") from error
