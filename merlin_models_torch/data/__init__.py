@@ -1,0 +1,9 @@
+"""From parquet, Arrow and data frames to batches: vocabularies, loaders, sessions from events."""
+
+from merlin_models_torch.data.errors import DataError
+from merlin_models_torch.data.loader import ParquetLoader
+from merlin_models_torch.data.module import SessionDataModule
+from merlin_models_torch.data.session_files import SessionFiles
+from merlin_models_torch.data.vocabulary import Vocabulary
+
+__all__ = ["DataError", "ParquetLoader", "SessionDataModule", "SessionFiles", "Vocabulary"]

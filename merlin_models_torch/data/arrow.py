@@ -1,0 +1,173 @@
+"""Arrow columns as tensors: buffers are copied once, nothing becomes a Python list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from merlin_models_torch.batch import Column, Ragged
+from merlin_models_torch.data.errors import DataError
+
+Kind = Literal["scalar", "list", "vector"]
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether each row of a column of this type is a list, of any of Arrow's list types."""
+    return bool(
+        pa.types.is_list(kind)
+        or pa.types.is_large_list(kind)
+        or pa.types.is_fixed_size_list(kind)
+        or (hasattr(pa.types, "is_list_view") and pa.types.is_list_view(kind))
+        or (hasattr(pa.types, "is_large_list_view") and pa.types.is_large_list_view(kind))
+    )
+
+
+def leaf_type(kind: pa.DataType) -> pa.DataType:
+    """The type of the values inside lists and dictionaries."""
+    while is_list(kind) or pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return kind
+
+
+def is_integer_like(kind: pa.DataType) -> bool:
+    """Whether values of this type become int64: integers, bool, dates and times."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether values of this type can become numbers of a tensor."""
+    return is_integer_like(kind) or bool(pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def to_column(array: pa.ChunkedArray, kind: Kind, *, where: str, first_row: int = 0) -> Column:
+    """A column of an Arrow table as a tensor or a ragged column.
+
+    Args:
+        array: numbers, bool, dates or times; lists of these (list, large list, fixed-size list, list view);
+            lists of vectors. Slices and chunks of all of these. A null list is an empty list.
+        kind: "scalar" for a value a row, "list" for a ragged column, "vector" for lists of one length that
+            become one (B, D) matrix.
+        where: names the column and its file in errors.
+        first_row: number of the first row, for errors.
+
+    Returns:
+        (B,) or (B, D) tensor, or :class:`Ragged` with values (L,) or (L, D). Values keep their width;
+        unsigned integers become signed, dates and times integers, decimals float64.
+
+    Raises:
+        DataError: if there is a null that is not a whole list, or a type that holds no numbers.
+    """
+    lengths: list[NDArray[np.int64]] = []
+    values: list[NDArray[np.generic]] = []
+    row = first_row
+    for chunk in array.chunks or [pa.array([], array.type)]:
+        chunk = _plain(chunk)
+        if kind == "scalar":
+            values.append(_numbers(chunk, where, row, None))
+        elif kind == "vector":
+            values.append(_vectors(chunk, where, row, None))
+        else:
+            sizes = _lengths(chunk)
+            inner = _plain(chunk.flatten())
+            convert = _vectors if is_list(inner.type) else _numbers
+            values.append(convert(inner, where, row, sizes))
+            lengths.append(sizes)
+        row += len(chunk)
+    joined = _joined(values, where)
+    if kind != "list":
+        return joined
+    offsets = torch.zeros(row - first_row + 1, dtype=torch.int64)
+    torch.cumsum(_joined(lengths, where), 0, out=offsets[1:])
+    return Ragged(joined, offsets)
+
+
+def _plain(chunk: pa.Array) -> pa.Array:
+    """The same rows without extension, dictionary or list view."""
+    if isinstance(chunk, pa.ExtensionArray):
+        chunk = chunk.storage
+    if pa.types.is_dictionary(chunk.type):
+        chunk = chunk.dictionary_decode()
+    if "list_view" in str(chunk.type):
+        chunk = chunk.cast(pa.large_list(chunk.type.value_type))
+    return chunk
+
+
+def _lengths(chunk: pa.Array) -> NDArray[np.int64]:
+    if pa.types.is_fixed_size_list(chunk.type):
+        lengths = np.full(len(chunk), chunk.type.list_size, np.int64)
+    else:
+        lengths = np.diff(chunk.offsets.to_numpy()).astype(np.int64)
+    if chunk.null_count:
+        lengths[chunk.is_null().to_numpy(zero_copy_only=False)] = 0
+    return lengths
+
+
+def _vectors(chunk: pa.Array, where: str, row: int, lengths: NDArray[np.int64] | None) -> NDArray[np.generic]:
+    _no_nulls(chunk, where, row, lengths)
+    sizes = _lengths(chunk)
+    size = int(sizes[0]) if len(sizes) else 0
+    if (sizes != size).any():
+        raise DataError(
+            f"{where} has vectors of {size} and of {sizes[sizes != size][0]} values: give all one width"
+        )
+    numbers = _numbers(_plain(chunk.flatten()), where, row, sizes if lengths is None else lengths * size)
+    return numbers.reshape(len(chunk), size)
+
+
+def _numbers(chunk: pa.Array, where: str, row: int, lengths: NDArray[np.int64] | None) -> NDArray[np.generic]:
+    kind = chunk.type
+    _no_nulls(chunk, where, row, lengths)
+    if pa.types.is_temporal(kind):
+        chunk = chunk.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
+    elif pa.types.is_decimal(kind):
+        chunk = chunk.cast(pa.float64())
+    elif pa.types.is_uint16(kind):
+        chunk = chunk.cast(pa.int32())
+    elif pa.types.is_uint32(kind) or pa.types.is_uint64(kind):
+        try:
+            chunk = chunk.cast(pa.int64())
+        except pa.ArrowInvalid as error:
+            raise DataError(f"{where} has numbers above 2**63: encode it by a Vocabulary first") from error
+    elif pa.types.is_null(kind):
+        return np.zeros(0, np.int64)
+    elif not is_number(kind):
+        raise DataError(
+            f"{where} holds values of type {kind}, expected numbers: encode them first, with "
+            "sessions_from_events or a Vocabulary"
+        )
+    numbers: NDArray[np.generic] = chunk.to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _no_nulls(chunk: pa.Array, where: str, row: int, lengths: NDArray[np.int64] | None) -> None:
+    if not chunk.null_count:
+        return
+    first = int(np.argmax(chunk.is_null().to_numpy(zero_copy_only=False)))
+    if lengths is not None:
+        first = int(np.searchsorted(np.cumsum(lengths), first, side="right"))
+    raise DataError(
+        f"{where} has {chunk.null_count} missing values, the first in row {row + first}: "
+        "fill them or leave these rows out (a missing list is taken as an empty one)"
+    )
+
+
+def _joined(parts: Sequence[NDArray[np.generic]], where: str) -> Tensor:
+    """All parts in one new tensor, which owns its memory."""
+    parts = [part for part in parts if len(part)] or parts[:1]
+    widths = {part.shape[1:] for part in parts}
+    if len(widths) > 1:
+        sizes = sorted(width[0] for width in widths)
+        raise DataError(f"{where} has vectors of {sizes[0]} and of {sizes[1]} values: give all one width")
+    shape = (sum(map(len, parts)), *parts[0].shape[1:])
+    joined = torch.from_numpy(np.empty(shape, np.result_type(*parts).newbyteorder("=")))
+    at = 0
+    for part in parts:
+        joined.numpy()[at : at + len(part)] = part
+        at += len(part)
+    return joined

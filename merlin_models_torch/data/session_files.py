@@ -1,0 +1,85 @@
+"""What ``sessions_from_events`` leaves in a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from merlin_models_torch.data.errors import DataError
+from merlin_models_torch.data.source import ParquetSource
+from merlin_models_torch.data.vocabulary import Vocabulary
+from merlin_models_torch.schema import Schema
+
+
+@dataclass(frozen=True)
+class SessionFiles:
+    """A folder of sessions: parquet files of each split, the schema and the vocabularies.
+
+    Args:
+        folder: where all of it lies.
+        train: parquet files of training rows.
+        valid: parquet files of validation rows, empty without a split.
+        test: parquet files of test rows, empty without a split.
+        schema: of all files.
+        vocabularies: by domain; that of the items has the name of the item column.
+        counts: rows of each split ("train", "valid", "test").
+    """
+
+    folder: Path
+    train: tuple[Path, ...]
+    valid: tuple[Path, ...]
+    test: tuple[Path, ...]
+    schema: Schema
+    vocabularies: Mapping[str, Vocabulary]
+    counts: Mapping[str, int]
+
+    @property
+    def windows(self) -> tuple[Path, ...]:
+        """All files in the order of time, for training and evaluation window by window."""
+        return (*self.train, *self.valid, *self.test)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> SessionFiles:
+        """Reads what ``sessions_from_events`` wrote.
+
+        Raises:
+            DataError: if the folder lacks a file or holds a damaged one.
+        """
+        folder = Path(folder)
+        fix = "name a folder that sessions_from_events wrote"
+        if not folder.is_dir():
+            raise DataError(f"there is no folder {folder}: {fix}")
+        if not (folder / "schema.pbtxt").is_file():
+            raise DataError(f"folder {folder} holds no schema.pbtxt: {fix}")
+        windows = tuple(sorted(folder.glob("window-*.parquet")))
+        if windows:
+            splits = by_window(windows)
+        else:
+            splits = {name: _present(folder / f"{name}.parquet") for name in ("train", "valid", "test")}
+        if not splits["train"]:
+            raise DataError(f"folder {folder} holds no train.parquet: {fix}")
+        return cls(
+            folder,
+            splits["train"],
+            splits["valid"],
+            splits["test"],
+            Schema.load(folder / "schema.pbtxt"),
+            {file.stem: Vocabulary.load(file) for file in sorted((folder / "vocabulary").glob("*.parquet"))},
+            {name: ParquetSource([str(file) for file in files]).num_rows for name, files in splits.items()},
+        )
+
+
+def by_window(windows: tuple[Path, ...]) -> dict[str, tuple[Path, ...]]:
+    """The last window is for the test, the one before it for validation, all others for training.
+
+    Of fewer than three windows the first stay training, so that there is always something to train on.
+    """
+    test = windows[-1:] if len(windows) > 1 else ()
+    valid = windows[-2:-1] if len(windows) > 2 else ()
+    return {"train": windows[: len(windows) - len(valid) - len(test)], "valid": valid, "test": test}
+
+
+def _present(path: Path) -> tuple[Path, ...]:
+    return (path,) if path.is_file() else ()
