@@ -1,0 +1,213 @@
+"""Where each training argument of the old trainer goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from merlin_migrate.codemod.layout import code, keyword, literal, renamed
+
+TO_TRAINER = {
+    "output_dir": "default_root_dir",
+    "num_train_epochs": "max_epochs",
+    "max_steps": "max_steps",
+    "max_grad_norm": "gradient_clip_val",
+    "gradient_accumulation_steps": "accumulate_grad_batches",
+    "logging_steps": "log_every_n_steps",
+}
+TO_OPTIMIZER = {
+    "learning_rate": "lr",
+    "weight_decay": "weight_decay",
+    "adam_epsilon": "eps",
+    "warmup_steps": "warmup_steps",
+}
+TO_LOADERS = {
+    "per_device_train_batch_size": "train_batch_size",
+    "per_device_eval_batch_size": "eval_batch_size",
+    "max_sequence_length": "max_sequence_length",
+    "dataloader_drop_last": "drop_last",
+}
+SCHEDULES = {
+    "linear": "linear",
+    "cosine": "cosine",
+    "constant": "constant",
+    "constant_with_warmup": "constant",
+}
+WITHOUT_EFFECT = {
+    "data_loader_engine",
+    "predict_top_k",
+    "overwrite_output_dir",
+    "do_train",
+    "do_eval",
+    "do_predict",
+    "shuffle_buffer_size",
+    "experiments_group",
+    "compute_metrics_each_n_steps",
+    "eval_steps_on_train_set",
+    "eval_on_test_set",
+    "evaluation_strategy",
+    "eval_strategy",
+    "eval_steps",
+    "eval_accumulation_steps",
+    "logging_strategy",
+    "logging_dir",
+    "log_level",
+    "local_rank",
+    "run_name",
+    "remove_unused_columns",
+    "dataloader_num_workers",
+    "prediction_loss_only",
+}
+CHECKPOINTS = {
+    "save_steps",
+    "save_total_limit",
+    "load_best_model_at_end",
+    "metric_for_best_model",
+    "greater_is_better",
+}
+
+
+@dataclass
+class Training:
+    """The training arguments, sorted.
+
+    Args:
+        trainer: arguments of ``lightning.Trainer``.
+        optimizer: arguments of ``OptimizerConfig``.
+        loaders: values for the loaders, by the keys of :data:`TO_LOADERS`.
+        seed: the seed, if given.
+        reasons: what has to be done by hand.
+    """
+
+    trainer: list[cst.Arg] = field(default_factory=list)
+    optimizer: list[cst.Arg] = field(default_factory=list)
+    loaders: dict[str, cst.BaseExpression] = field(default_factory=dict)
+    seed: cst.BaseExpression | None = None
+    reasons: list[str] = field(default_factory=list)
+
+
+def sorted_arguments(bound: Mapping[str, cst.Arg], *, carry_over: bool) -> Training:
+    """Sorts the arguments of ``T4RecTrainingArguments`` and writes its defaults out where ours differ.
+
+    Args:
+        bound: arguments by name.
+        carry_over: whether the optimiser goes on over several trainings.
+    """
+    result = Training()
+    unknown = []
+    for name, arg in bound.items():
+        if name in TO_TRAINER:
+            result.trainer.append(renamed(arg, TO_TRAINER[name]))
+        elif name in TO_LOADERS:
+            result.loaders[TO_LOADERS[name]] = arg.value
+        elif name == "seed":
+            result.seed = arg.value
+        elif name in CHECKPOINTS:
+            reason = "checkpoints are written by lightning.pytorch.callbacks.ModelCheckpoint"
+            result.reasons += [] if reason in result.reasons else [reason]
+        elif name in _SPECIAL:
+            result.trainer += _special(name, arg, result.reasons)
+        elif name in TO_OPTIMIZER or name in WITHOUT_EFFECT or name in _SCHEDULE:
+            continue
+        else:
+            unknown.append(name)
+    if unknown:
+        result.reasons.append(f"left out, no successor: {', '.join(unknown)}")
+    if not {"num_train_epochs", "max_steps"} & set(bound):
+        result.trainer.append(keyword("max_epochs", cst.Integer("3")))
+    if "max_grad_norm" not in bound:
+        result.trainer.append(keyword("gradient_clip_val", cst.Float("1.0")))
+    result.optimizer = _optimizer(bound, result.reasons, carry_over=carry_over)
+    for name in ("train_batch_size", "eval_batch_size"):
+        result.loaders.setdefault(name, cst.Integer("8"))
+    return result
+
+
+_SPECIAL = {"no_cuda", "use_cpu", "report_to", "save_strategy", "disable_tqdm", "fp16", "bf16"}
+_SCHEDULE = {"lr_scheduler_type", "learning_rate_num_cosine_cycles_by_epoch", "adam_beta1", "adam_beta2"}
+
+
+def _special(name: str, arg: cst.Arg, reasons: list[str]) -> list[cst.Arg]:
+    """Arguments whose values change, not only their names."""
+    text = code(arg.value)
+    if name in ("no_cuda", "use_cpu"):
+        cpu = cst.SimpleString('"cpu"')
+        if text == "True":
+            return [renamed(arg, "accelerator", cpu)]
+        return [] if text == "False" else [renamed(arg, "accelerator", _either(arg.value, cpu, '"auto"'))]
+    if name == "disable_tqdm":
+        opposite = {"True": "False", "False": "True"}.get(text)
+        value = cst.Name(opposite) if opposite else cst.UnaryOperation(cst.Not(), arg.value)
+        return [renamed(arg, "enable_progress_bar", value)]
+    if name in ("fp16", "bf16"):
+        precision = cst.SimpleString('"16-mixed"' if name == "fp16" else '"bf16-mixed"')
+        if text == "True":
+            return [renamed(arg, "precision", precision)]
+        return (
+            [] if text == "False" else [renamed(arg, "precision", _either(arg.value, precision, '"32-true"'))]
+        )
+    if name == "save_strategy":
+        if text.strip("'\"") == "no":
+            return [renamed(arg, "enable_checkpointing", cst.Name("False"))]
+        reasons.append("checkpoints are written by lightning.pytorch.callbacks.ModelCheckpoint")
+        return []
+    if text in ("[]", '"none"', "'none'"):
+        return [renamed(arg, "logger", cst.Name("False"))]
+    reasons.append(f"report_to={text}: give lightning.Trainer a logger of lightning.pytorch.loggers")
+    return []
+
+
+def _either(condition: cst.BaseExpression, yes: cst.BaseExpression, no: str) -> cst.BaseExpression:
+    return cst.IfExp(test=condition, body=yes, orelse=cst.SimpleString(no))
+
+
+def _optimizer(bound: Mapping[str, cst.Arg], reasons: list[str], *, carry_over: bool) -> list[cst.Arg]:
+    values = {new: bound[old].value for old, new in TO_OPTIMIZER.items() if old in bound}
+    args = [keyword("lr", values.pop("lr", cst.Float("5e-5")))]
+    args += [keyword(name, value) for name, value in values.items()]
+    if "adam_beta1" in bound or "adam_beta2" in bound:
+        betas = [
+            bound[n].value if n in bound else cst.Float(d)
+            for n, d in (("adam_beta1", "0.9"), ("adam_beta2", "0.999"))
+        ]
+        args.append(keyword("betas", cst.Tuple([cst.Element(beta) for beta in betas])))
+    schedule = _schedule(bound, reasons)
+    args.append(keyword("schedule", cst.SimpleString(f'"{schedule}"')))
+    if schedule == "cosine":
+        args.append(keyword("cycles", _cycles(bound)))
+    if carry_over:
+        args.append(keyword("carry_over", cst.Name("True")))
+    return args
+
+
+def _schedule(bound: Mapping[str, cst.Arg], reasons: list[str]) -> str:
+    if "lr_scheduler_type" not in bound:
+        return "linear"
+    value = bound["lr_scheduler_type"].value
+    try:
+        name = str(literal(value))
+    except ValueError:
+        name = code(value).rpartition(".")[2].lower()
+    if name not in SCHEDULES:
+        reasons.append(f"the schedule {code(value)} has no successor, linear stands in its place")
+        return "linear"
+    return SCHEDULES[name]
+
+
+def _cycles(bound: Mapping[str, cst.Arg]) -> cst.BaseExpression:
+    each, epochs = (
+        _operand(bound[name].value) if name in bound else cst.parse_expression(default)
+        for name, default in (("learning_rate_num_cosine_cycles_by_epoch", "1.25"), ("num_train_epochs", "3"))
+    )
+    return cst.BinaryOperation(each, cst.Multiply(), epochs)
+
+
+def _operand(node: cst.BaseExpression) -> cst.BaseExpression:
+    if (
+        isinstance(node, (cst.Name, cst.Integer, cst.Float, cst.Attribute, cst.Call, cst.Subscript))
+        or node.lpar
+    ):
+        return node
+    return node.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])

@@ -1,0 +1,121 @@
+"""One program through all rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from merlin_migrate.codemod.rule import MARK, Program
+from merlin_migrate.codemod.rules import RULES
+
+_LEGACY = re.compile(
+    rb"\b(transformers4rec|merlin_standard_lib|merlin\s*\.\s*(schema|io))\b|from\s+merlin\s+import"
+)
+_MARK = re.compile(rf"^\s*{MARK} (?P<rule>\w+) (?P<reason>.*) (?P<link>\S+)$")
+
+
+class DoesNotParse(ValueError):
+    """A file is no Python program that can be read."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place that needs a hand, as its comment says.
+
+    Args:
+        line: line of the comment, counted from 1.
+        rule: number of the rule.
+        reason: what to do or why nothing was done.
+        link: guide and anchor.
+    """
+
+    line: int
+    rule: str
+    reason: str
+    link: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A program before and after.
+
+    Args:
+        before: as it was.
+        after: rewritten; the same bytes if there was nothing to do.
+        applied: how often each rule changed something, by number.
+        marks: all marks in the rewritten program, older ones included.
+    """
+
+    before: bytes
+    after: bytes
+    applied: dict[str, int] = field(default_factory=dict)
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is different."""
+        return self.before != self.after
+
+
+def rewrite_source(source: bytes) -> Result:
+    """Rewrites one program.
+
+    Args:
+        source: the file's bytes; encoding and line ends are kept.
+
+    Returns:
+        The result. Rewriting ``result.after`` again changes nothing.
+
+    Raises:
+        DoesNotParse: if it is not Python.
+    """
+    if not _LEGACY.search(source):
+        return Result(source, source, marks=tuple(_marks(source)))
+    try:
+        module = cst.parse_module(source)
+    except (cst.ParserSyntaxError, UnicodeDecodeError, SyntaxError, LookupError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise DoesNotParse(f"not rewritten, it does not parse: {first}") from error
+    program = _program(module)
+    changed = module
+    for rule in RULES:
+        changed = cst.MetadataWrapper(changed).visit(rule(program))
+    after = changed.bytes
+    if after == source:
+        return Result(source, source, marks=tuple(_marks(source)))
+    return Result(source, after, dict(program.applied), tuple(_marks(after)))
+
+
+def _marks(source: bytes) -> Iterator[Mark]:
+    for number, line in enumerate(source.decode("utf-8", "replace").splitlines(), 1):
+        if found := _MARK.match(line):
+            yield Mark(number, found["rule"], found["reason"], found["link"])
+
+
+class _Names(cst.CSTVisitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.strings: set[str] = set()
+        self.bound: set[str] = set()
+        self.alias: str | None = None
+
+    def visit_SimpleString(self, node: cst.SimpleString) -> None:
+        if isinstance(node.evaluated_value, str):
+            self.strings.add(node.evaluated_value)
+
+    def visit_Name(self, node: cst.Name) -> None:
+        self.bound.add(node.value)
+
+    def visit_ImportAlias(self, node: cst.ImportAlias) -> None:
+        if node.evaluated_name == "merlin_models_torch":
+            self.alias = node.evaluated_alias or "merlin_models_torch"
+
+
+def _program(module: cst.Module) -> Program:
+    names = _Names()
+    module.visit(names)
+    alias = names.alias or ("mm" if "mm" not in names.bound else "merlin_models_torch")
+    return Program(alias=alias, strings=frozenset(names.strings), bound=frozenset(names.bound))

@@ -1,0 +1,259 @@
+"""What all rules share: names of the table, the origin of variables, marks, imports to add."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import libcst as cst
+from libcst import metadata as meta
+
+from merlin_migrate.codemod.layout import code, parse
+from merlin_migrate.table import Entry, nearest
+from merlin_migrate.table.entry import GUIDES
+
+MARK = "# merlin-migrate:"
+LEGACY_ROOTS = ("transformers4rec", "merlin_standard_lib", "merlin")
+
+Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
+
+
+@dataclass
+class Program:
+    """What rules know of the program beyond its syntax tree.
+
+    Args:
+        alias: name under which the new library is (to be) imported.
+        strings: values of all string literals.
+        bound: all names that the program binds anywhere.
+        lightning: name under which lightning is (to be) imported.
+        imports: names of ``import`` statements that rules ask for, such as ``lightning``.
+        applied: how often each rule changed something, by rule number.
+    """
+
+    alias: str = "mm"
+    strings: frozenset[str] = frozenset()
+    bound: frozenset[str] = frozenset()
+    imports: set[str] = field(default_factory=set)
+    applied: dict[str, int] = field(default_factory=dict)
+
+
+class Rule(cst.CSTTransformer):
+    """One numbered rewriting: a pass over the tree.
+
+    Subclasses change what they know, call :meth:`done` for it, and :meth:`mark` what they cannot do.
+    """
+
+    METADATA_DEPENDENCIES = (
+        meta.QualifiedNameProvider,
+        meta.ScopeProvider,
+        meta.ParentNodeProvider,
+        meta.ExpressionContextProvider,
+    )
+    number: ClassVar[str]
+    title: ClassVar[str]
+    guide: ClassVar[str] = "from-transformers4rec.md"
+
+    def __init__(self, program: Program) -> None:
+        super().__init__()
+        self.program = program
+        self._marks: list[list[str]] = []
+
+    # Names
+
+    def qualified(self, node: cst.CSTNode) -> str | None:
+        """The dotted name that an expression refers to through imports, if it is one."""
+        for name in self.get_metadata(meta.QualifiedNameProvider, node, set()) or ():
+            if name.source is meta.QualifiedNameSource.IMPORT:
+                return str(name.name)
+        return None
+
+    def entry(self, node: cst.CSTNode) -> Entry | None:
+        """The table's entry of a legacy name."""
+        name = self.qualified(node)
+        if name is None or name.partition(".")[0] not in LEGACY_ROOTS:
+            return None
+        return nearest(name)
+
+    def is_call_of(self, node: cst.CSTNode | None, *names: str) -> bool:
+        """Whether the node is a call of one of these table names."""
+        if not isinstance(node, cst.Call):
+            return False
+        name = self.qualified(node.func)
+        if name is None:
+            return False
+        found = nearest(name)
+        return found is not None and found.name in names and name in (found.name, *found.also)
+
+    def new(self, text: str, **parts: cst.BaseExpression) -> cst.BaseExpression:
+        """An expression of the new API: ``mm`` in it stands for the alias the program uses."""
+        if self.program.alias != "mm":
+            parts = {**parts, "mm": cst.Name(self.program.alias)}
+            text = text.replace("mm.", "__mm__.")
+        return parse(text, parts)
+
+    def api(self, name: str) -> cst.BaseExpression:
+        """``mm.name``; asks for the import."""
+        self.program.imports.add("merlin_models_torch")
+        return cst.Attribute(cst.Name(self.program.alias), cst.Name(name))
+
+    # Variables
+
+    def assignment(self, node: cst.BaseExpression | None) -> cst.Assign | None:
+        """The one statement that gives a variable its value, if there is just one and it is plain."""
+        if not isinstance(node, cst.Name):
+            return None
+        scope = self.get_metadata(meta.ScopeProvider, node, None)
+        if scope is None:
+            return None
+        assignments = list(scope[node.value])
+        if len(assignments) != 1 or not isinstance(assignments[0], meta.Assignment):
+            return None
+        target = self.get_metadata(meta.ParentNodeProvider, assignments[0].node, None)
+        statement = self.get_metadata(meta.ParentNodeProvider, target, None) if target else None
+        if isinstance(statement, cst.Assign) and len(statement.targets) == 1:
+            return statement
+        return None
+
+    def origin(self, node: cst.BaseExpression | None) -> cst.BaseExpression | None:
+        """What a variable holds: the expression assigned to it, or the node itself if it is no variable."""
+        if not isinstance(node, cst.Name):
+            return node
+        statement = self.assignment(node)
+        return statement.value if statement else None
+
+    def uses(self, node: cst.Name) -> list[cst.CSTNode]:
+        """All nodes that read the variable."""
+        scope = self.get_metadata(meta.ScopeProvider, node, None)
+        if scope is None:
+            return []
+        return [access.node for assigned in scope[node.value] for access in assigned.references]
+
+    def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
+        """The node around a node."""
+        found = self.get_metadata(meta.ParentNodeProvider, node, None)
+        return found if isinstance(found, cst.CSTNode) else None
+
+    def depth(self, node: cst.CSTNode) -> int:
+        """Columns of indentation of the block a node is in, at four a level."""
+        columns, above = 0, self.parent(node)
+        while above is not None:
+            columns += 4 * isinstance(above, cst.IndentedBlock)
+            above = self.parent(above)
+        return columns
+
+    def statement_of(self, node: cst.CSTNode) -> cst.CSTNode | None:
+        """The statement a node is in."""
+        above: cst.CSTNode | None = node
+        while above is not None and not isinstance(above, Statement):
+            above = self.parent(above)
+        return above
+
+    def column(self, node: cst.CSTNode) -> int:
+        """Columns before an expression in its line, where it is the value of an assignment."""
+        before = self.depth(node)
+        above = self.parent(node)
+        if isinstance(above, cst.Assign):
+            before += sum(len(code(target)) for target in above.targets)
+        if isinstance(above, cst.Return):
+            before += len("return ")
+        return before
+
+    # Marks and counts
+
+    def done(self) -> None:
+        """Counts one change of this rule."""
+        self.program.applied[self.number] = self.program.applied.get(self.number, 0) + 1
+
+    def mark(self, reason: str, anchor: str = "", *, link: str = "") -> None:
+        """Leaves a comment before the current statement: what has to be done by hand, and where to read on."""
+        link = link or f"{GUIDES}/{self.guide}#{anchor}"
+        text = f"{MARK} {self.number} {' '.join(reason.split())} {link}"
+        if self._marks and text not in self._marks[-1]:
+            self._marks[-1].append(text)
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        if isinstance(node, Statement):
+            self._marks.append([])
+        return super().on_visit(node)
+
+    def on_leave(  # type: ignore[override]
+        self, original_node: cst.CSTNode, updated_node: cst.CSTNode
+    ) -> cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode]:
+        result = super().on_leave(original_node, updated_node)
+        if not isinstance(original_node, Statement):
+            return result
+        return _marked(result, self._marks.pop())
+
+    # Statements that go away
+
+    @staticmethod
+    def dropped(line: cst.SimpleStatementLine) -> cst.SimpleStatementLine:
+        """The statement without its code; its comments move to the next one when the block is left."""
+        return line.with_changes(body=())
+
+    def leave_IndentedBlock(
+        self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
+    ) -> cst.BaseSuite:
+        """Takes dropped statements out of the block."""
+        body, rest = _settled(updated_node.body)
+        if body is None:
+            return updated_node
+        body = body or [cst.SimpleStatementLine([cst.Pass()], leading_lines=rest)]
+        footer = updated_node.footer if not rest or len(body) == 1 else [*rest, *updated_node.footer]
+        return updated_node.with_changes(body=body, footer=footer)
+
+    def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
+        """Takes dropped statements out of the module."""
+        body, rest = _settled(updated_node.body)
+        if body is None:
+            return updated_node
+        return updated_node.with_changes(body=body, footer=[*rest, *updated_node.footer])
+
+
+def _settled(
+    body: Sequence[cst.BaseStatement],
+) -> tuple[list[cst.BaseStatement] | None, list[cst.EmptyLine]]:
+    """The statements that are left, and the comments of a dropped last one; None if nothing was dropped."""
+    if not any(isinstance(line, cst.SimpleStatementLine) and not line.body for line in body):
+        return None, []
+    left: list[cst.BaseStatement] = []
+    carried: list[cst.EmptyLine] = []
+    for line in body:
+        own: list[cst.EmptyLine] = list(getattr(line, "leading_lines", ()))
+        blank_twice = own[:1] and carried and own[0].comment is None and carried[-1].comment is None
+        lines = carried + (own[1:] if blank_twice else own)
+        if isinstance(line, cst.SimpleStatementLine) and not line.body:
+            carried = lines
+        else:
+            left.append(line.with_changes(leading_lines=lines) if carried else line)
+            carried = []
+    return left, [line for line in carried if line.comment]
+
+
+def _marked(
+    result: cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode], texts: Collection[str]
+) -> cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode]:
+    if not texts or isinstance(result, cst.RemovalSentinel):
+        return result
+    if isinstance(result, cst.FlattenSentinel):
+        first, *rest = result.nodes
+        marked = _marked(first, texts)
+        return cst.FlattenSentinel([marked, *rest]) if isinstance(marked, cst.CSTNode) else result
+    lines = list(getattr(result, "leading_lines", ()))
+    present = {line.comment.value for line in lines if line.comment}
+    lines += [cst.EmptyLine(comment=cst.Comment(text)) for text in texts if text not in present]
+    return result.with_changes(leading_lines=lines)
+
+
+class Calls(cst.CSTVisitor):
+    """Collects all calls of a tree."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[cst.Call] = []
+
+    def visit_Call(self, node: cst.Call) -> None:
+        """Notes one."""
+        self.calls.append(node)

@@ -1,0 +1,26 @@
+"""The rules, in the order in which they run."""
+
+from __future__ import annotations
+
+from merlin_migrate.codemod.rule import Rule
+from merlin_migrate.codemod.rules.mm101_schema import SchemaRule
+from merlin_migrate.codemod.rules.mm102_inputs import InputsRule
+from merlin_migrate.codemod.rules.mm103_body import BodyRule
+from merlin_migrate.codemod.rules.mm104_output import OutputRule
+from merlin_migrate.codemod.rules.mm105_training import TrainingRule
+from merlin_migrate.codemod.rules.mm106_metric_keys import MetricKeysRule
+from merlin_migrate.codemod.rules.mm107_rest import RestRule
+from merlin_migrate.codemod.rules.mm108_imports import ImportsRule
+
+RULES: tuple[type[Rule], ...] = (
+    SchemaRule,
+    InputsRule,
+    BodyRule,
+    OutputRule,
+    TrainingRule,
+    MetricKeysRule,
+    RestRule,
+    ImportsRule,
+)
+
+__all__ = ["RULES"]

@@ -1,0 +1,84 @@
+"""Legacy names that are left: annotations are renamed, everything else is marked."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import libcst as cst
+
+from merlin_migrate.codemod.rule import LEGACY_ROOTS, Rule
+
+TR = "transformers4rec.torch"
+ANNOTATIONS = {
+    f"{TR}.Model": "Model",
+    f"{TR}.TabularSequenceFeatures": "TabularInputBlock",
+    f"{TR}.SequentialBlock": "Block",
+    f"{TR}.MLPBlock": "MLPBlock",
+    f"{TR}.XLNetConfig": "XLNetBlock",
+    f"{TR}.TransformerBlock": "XLNetBlock",
+    f"{TR}.NextItemPredictionTask": "CategoricalOutput",
+}
+
+
+class RestRule(Rule):
+    """What no rule before this one took."""
+
+    number: ClassVar[str] = "MM107"
+    title: ClassVar[str] = "other names"
+
+    def visit_Import(self, node: cst.Import) -> bool:
+        """Imports are the last rule's."""
+        return False
+
+    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
+        """Imports are the last rule's, but a star hides names."""
+        root = node.module
+        while isinstance(root, cst.Attribute):
+            root = root.value  # type: ignore[assignment]
+        legacy = isinstance(root, cst.Name) and root.value in LEGACY_ROOTS[:2]
+        if legacy and isinstance(node.names, cst.ImportStar):
+            self.mark("names of a star import cannot be followed: import them by name", "imports")
+        return False
+
+    def leave_Attribute(
+        self, original_node: cst.Attribute, updated_node: cst.Attribute
+    ) -> cst.BaseExpression:
+        """A name below a module."""
+        return self._rest(original_node) or updated_node
+
+    def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.BaseExpression:
+        """An imported name."""
+        return self._rest(original_node) or updated_node
+
+    def _rest(self, node: cst.Attribute | cst.Name) -> cst.BaseExpression | None:
+        parent = self.parent(node)
+        if isinstance(parent, cst.Attribute):
+            # The longest dotted name is the one to judge; in a chain the inner nodes are parts of it.
+            if parent.attr is node or self.qualified(parent):
+                return None
+        name = self.qualified(node)
+        if name is None or name.partition(".")[0] not in LEGACY_ROOTS:
+            return None
+        entry = self.entry(node)
+        if entry is None:
+            if not name.startswith("merlin."):
+                self.mark(f"{name} is not known to the table of names", "not-yet")
+            return None
+        if entry.name in ANNOTATIONS and self._in_annotation(node):
+            self.done()
+            return self.api(ANNOTATIONS[entry.name])
+        if entry.name == f"{TR}.Trainer" and self._in_annotation(node):
+            self.done()
+            self.program.imports.add("lightning")
+            return cst.parse_expression("lightning.Trainer")
+        details = entry.details.rpartition(". See ")[0] or "no successor yet"
+        self.mark(f"{name}: {details}.", link=entry.link)
+        return None
+
+    def _in_annotation(self, node: cst.CSTNode) -> bool:
+        above = self.parent(node)
+        while above is not None and not isinstance(above, (cst.BaseStatement, cst.Call)):
+            if isinstance(above, cst.Annotation):
+                return True
+            above = self.parent(above)
+        return False

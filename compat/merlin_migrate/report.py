@@ -1,0 +1,89 @@
+"""What the command line says: diffs and the summary."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from merlin_migrate.codemod import Result
+from merlin_migrate.codemod.rules import RULES
+
+_COLOURS = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}
+_BOLD, _END = "\033[1m", "\033[0m"
+
+
+@dataclass
+class Report:
+    """What became of the files.
+
+    Args:
+        results: by file, those that have changes or marks.
+        unchanged: files with nothing to do.
+        skipped: files left out, and why.
+        failed: files that could not be rewritten, and why.
+    """
+
+    results: dict[Path, Result] = field(default_factory=dict)
+    unchanged: list[Path] = field(default_factory=list)
+    skipped: dict[Path, str] = field(default_factory=dict)
+    failed: dict[Path, str] = field(default_factory=dict)
+
+    def add(self, path: Path, result: Result) -> None:
+        """Notes one file."""
+        if result.changed or result.marks:
+            self.results[path] = result
+        else:
+            self.unchanged.append(path)
+
+    def exit_code(self, *, written: bool) -> int:
+        """0 if nothing is left to do, 1 if changes or marks are pending, 2 if a file failed."""
+        if self.failed:
+            return 2
+        pending = any(result.marks or (result.changed and not written) for result in self.results.values())
+        return int(pending)
+
+    def lines(self, *, written: bool) -> Iterator[str]:
+        """The summary."""
+        changed = [path for path, result in self.results.items() if result.changed]
+        counts = Counter[str]()
+        for path, result in self.results.items():
+            counts.update(result.applied)
+            for mark in result.marks:
+                yield f"{path}:{mark.line}: {mark.rule} {mark.reason} ({mark.link})"
+        for path, reason in self.skipped.items():
+            yield f"{path}: skipped, {reason}"
+        for path, reason in self.failed.items():
+            yield f"{path}: failed, {reason}"
+        verb = "rewritten" if written else "to rewrite"
+        marks = sum(len(result.marks) for result in self.results.values())
+        yield (
+            f"{_files(len(changed))} {verb}, {marks} places marked for a hand, {len(self.unchanged)} without legacy "
+            f"names, {len(self.skipped)} skipped, {len(self.failed)} failed"
+        )
+        for rule in RULES:
+            if counts[rule.number]:
+                yield f"  {rule.number} {rule.title}: {counts[rule.number]}"
+        if changed and not written:
+            yield "nothing is written yet: run again with --write"
+
+
+def _files(count: int) -> str:
+    return f"{count} file" if count == 1 else f"{count} files"
+
+
+def diff(path: Path, result: Result, *, colour: bool) -> Iterator[str]:
+    """The unified diff of one file."""
+    before, after = (
+        content.decode("utf-8", "replace").splitlines() for content in (result.before, result.after)
+    )
+    for number, line in enumerate(difflib.unified_diff(before, after, f"a/{path}", f"b/{path}", lineterm="")):
+        if not colour:
+            yield line
+        elif number < 2:
+            yield f"{_BOLD}{line}{_END}"
+        else:
+            start = _COLOURS.get(line[:1])
+            yield f"{start}{line}{_END}" if start else line
