@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from tests.equivalence.make_data import write_windows
+from tests.equivalence.make_data import Sessions, write_windows
 from tests.equivalence.observe import BATCH, MASKINGS, WINDOWS, observe
 
 REFERENCE = "23.12.0"
@@ -37,9 +37,8 @@ def record(folder: Path) -> None:
         )
     steps = sum(count for count, _ in WINDOWS)
     # Rows of one item, rows longer than the model takes, and a last batch of validation that is short.
-    data = write_windows(
-        folder / "data", windows=1, train=steps * BATCH, valid=5 * BATCH + 7, shortest=1, longest=26
-    )
+    sessions = Sessions(shortest=1, longest=26)
+    data = write_windows(folder / "data", sessions, windows=1, train=steps * BATCH, valid=5 * BATCH + 7)
     versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "torchmetrics")}
     for masking in MASKINGS:
         tensors, rest = observe(data, folder / "scratch", masking)

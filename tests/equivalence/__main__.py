@@ -1,0 +1,82 @@
+"""Records the original and compares the drop-in with it: ``python -m tests.equivalence --reference-python PATH``.
+
+Run by the interpreter of the modern environment. Everything is recorded anew into a temporary folder; nothing
+recorded before is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.equivalence.programs import write_data
+
+ROOT = Path(__file__).parents[2]
+MASKINGS = ("mlm", "causal")
+SHORT = 1
+
+
+def start(python: str, module: str, *arguments: object) -> subprocess.Popen[str]:
+    """A module of this package under an interpreter, on one thread, its output kept for when it fails."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [python, "-W", "ignore", "-m", f"tests.equivalence.{module}", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
+
+
+def finish(processes: list[subprocess.Popen[str]]) -> None:
+    """Waits for all.
+
+    Raises:
+        SystemExit: if one of them failed, with its output.
+    """
+    outputs = [process.communicate()[0] for process in processes]
+    for process, output in zip(processes, outputs, strict=True):
+        if process.returncode:
+            raise SystemExit(f"{' '.join(process.args)} failed:\n{output}")
+
+
+def record(folder: Path, reference: str) -> None:
+    """The exact recordings, and the whole programs of the statistical arm on both sides, two at a time."""
+    statistical = folder / "statistical"
+    data = write_data(statistical / "data")
+    finish([start(reference, "record", folder)])
+    for masking in MASKINGS:
+        runs = [
+            (reference, f"original-{masking}.json", ()),
+            (sys.executable, f"dropin-{masking}.json", ()),
+        ]
+        finish(
+            [start(python, "programs", data, statistical / out, masking, *more) for python, out, more in runs]
+        )
+    finish(
+        [
+            start(reference, "programs", data, statistical / f"short-{m}.json", m, "--epochs", SHORT)
+            for m in MASKINGS
+        ]
+    )
+
+
+def main() -> int:
+    """Records, then runs the tests of this folder on the recording; their exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.equivalence", description=__doc__)
+    parser.add_argument(
+        "--reference-python",
+        required=True,
+        help="interpreter with transformers4rec 23.12.0 (reference-constraints.txt)",
+    )
+    parser.add_argument("pytest", nargs="*", help="further arguments for pytest, after --")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="equivalence-") as folder:
+        record(Path(folder), given.reference_python)
+        environment = {**os.environ, "EQUIVALENCE_DIR": folder}
+        command = [sys.executable, "-m", "pytest", "-q", "-rs", str(Path(__file__).parent), *given.pytest]
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
