@@ -1,9 +1,18 @@
 """From parquet, Arrow and data frames to batches: vocabularies, loaders, sessions from events."""
 
 from merlin_models_torch.data.errors import DataError
+from merlin_models_torch.data.generate import generate_sessions
 from merlin_models_torch.data.loader import ParquetLoader
 from merlin_models_torch.data.module import SessionDataModule
 from merlin_models_torch.data.session_files import SessionFiles
+from merlin_models_torch.data.sessions import sessions_from_events
 from merlin_models_torch.data.vocabulary import Vocabulary
 
-__all__ = ["DataError", "ParquetLoader", "SessionDataModule", "SessionFiles", "Vocabulary"]
+__all__ = [
+    "DataError",
+    "ParquetLoader",
+    "SessionDataModule",
+    "SessionFiles",
+    "Vocabulary",
+    "sessions_from_events",
+]

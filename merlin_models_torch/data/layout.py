@@ -111,11 +111,9 @@ def _target_names(schema: Schema, targets: Iterable[str] | None) -> list[str]:
 
 
 def _is_key(column: ColumnSchema) -> bool:
-    """Whether a column only names the row: a user or session id that is not encoded for an embedding."""
-    names_row = Tags.ID in column.tags and (Tags.USER in column.tags or Tags.SESSION in column.tags)
-    return (
-        names_row and Tags.CATEGORICAL not in column.tags and column.int_domain is None and not column.is_list
-    )
+    """Whether a column only names the row: an id that is not of items and has no embedding."""
+    others = (Tags.ITEM, Tags.CATEGORICAL, Tags.CONTINUOUS, Tags.EMBEDDING)
+    return Tags.ID in column.tags and not column.is_list and not any(tag in column.tags for tag in others)
 
 
 def _is_id(column: ColumnSchema) -> bool:

@@ -32,7 +32,7 @@ class ParquetLoader:
     resumes inside an epoch.
 
     Integers, bool, dates and times become int64, other numbers float32. Columns that only name a row (tagged
-    USER_ID or SESSION_ID, neither categorical nor with a domain) are no features, see :meth:`keys`.
+    ID, USER_ID or SESSION_ID, but not categorical) are no features, see :meth:`keys`.
 
     Args:
         source: a parquet file, a folder of them, a glob, or several; an Arrow table or parquet dataset; a

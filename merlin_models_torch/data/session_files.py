@@ -6,11 +6,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote, unquote
 
 from merlin_models_torch.data.errors import DataError
 from merlin_models_torch.data.source import ParquetSource
 from merlin_models_torch.data.vocabulary import Vocabulary
 from merlin_models_torch.schema import Schema
+
+SCHEMA = "schema.pbtxt"
+VOCABULARY = "vocabulary"
+SPLITS = ("train", "valid", "test")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,13 +58,13 @@ class SessionFiles:
         fix = "name a folder that sessions_from_events wrote"
         if not folder.is_dir():
             raise DataError(f"there is no folder {folder}: {fix}")
-        if not (folder / "schema.pbtxt").is_file():
-            raise DataError(f"folder {folder} holds no schema.pbtxt: {fix}")
+        if not (folder / SCHEMA).is_file():
+            raise DataError(f"folder {folder} holds no {SCHEMA}: {fix}")
         windows = tuple(sorted(folder.glob("window-*.parquet")))
         if windows:
             splits = by_window(windows)
         else:
-            splits = {name: _present(folder / f"{name}.parquet") for name in ("train", "valid", "test")}
+            splits = {name: _present(folder / f"{name}.parquet") for name in SPLITS}
         if not splits["train"]:
             raise DataError(f"folder {folder} holds no train.parquet: {fix}")
         return cls(
@@ -65,13 +72,13 @@ class SessionFiles:
             splits["train"],
             splits["valid"],
             splits["test"],
-            Schema.load(folder / "schema.pbtxt"),
-            {file.stem: Vocabulary.load(file) for file in sorted((folder / "vocabulary").glob("*.parquet"))},
+            Schema.load(folder / SCHEMA),
+            {unquote(f.stem): Vocabulary.load(f) for f in sorted((folder / VOCABULARY).glob("*.parquet"))},
             {name: ParquetSource([str(file) for file in files]).num_rows for name, files in splits.items()},
         )
 
 
-def by_window(windows: tuple[Path, ...]) -> dict[str, tuple[Path, ...]]:
+def by_window(windows: tuple[T, ...]) -> dict[str, tuple[T, ...]]:
     """The last window is for the test, the one before it for validation, all others for training.
 
     Of fewer than three windows the first stay training, so that there is always something to train on.
@@ -79,6 +86,11 @@ def by_window(windows: tuple[Path, ...]) -> dict[str, tuple[Path, ...]]:
     test = windows[-1:] if len(windows) > 1 else ()
     valid = windows[-2:-1] if len(windows) > 2 else ()
     return {"train": windows[: len(windows) - len(valid) - len(test)], "valid": valid, "test": test}
+
+
+def vocabulary_file(folder: Path, domain: str) -> Path:
+    """Where the vocabulary of a domain lies."""
+    return folder / VOCABULARY / f"{quote(domain, safe=' ')}.parquet"
 
 
 def _present(path: Path) -> tuple[Path, ...]:

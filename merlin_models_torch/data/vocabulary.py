@@ -71,8 +71,29 @@ class Vocabulary:
         encoded = dictionary(data)
         codes = encoded.indices.drop_null().to_numpy()
         counts = np.bincount(codes, minlength=len(encoded.dictionary))
+        return cls.of_counts(encoded.dictionary, counts, first=first, min_count=min_count)[0]
+
+    @classmethod
+    def of_counts(
+        cls, values: pa.Array, counts: NDArray[np.int64], *, first: int = 2, min_count: int = 1
+    ) -> tuple[Vocabulary, NDArray[np.int64]]:
+        """The vocabulary of distinct values that occur so many times, the most frequent first.
+
+        Args:
+            values: distinct values.
+            counts: (V,) int64 how often each occurs.
+            first: code of the first value.
+            min_count: values that occur less often are left out.
+
+        Returns:
+            The vocabulary, and (V,) int64 the code of each of the values.
+        """
         order = np.argsort(-counts, kind="stable")
-        return cls(encoded.dictionary.take(pa.array(order[counts[order] >= min_count])), first)
+        order = order[counts[order] >= max(min_count, 1)]
+        vocabulary = cls(values.take(pa.array(order)), first)
+        codes = np.full(len(values), vocabulary.unknown, np.int64)
+        codes[order] = np.arange(first, vocabulary.cardinality)
+        return vocabulary, codes
 
     def __len__(self) -> int:
         return len(self.values)
