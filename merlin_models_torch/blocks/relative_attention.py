@@ -1,0 +1,125 @@
+"""Attention that knows how far apart two positions are."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from merlin_models_torch.blocks.attention import check_heads
+from merlin_models_torch.blocks.dropout import Dropout
+
+
+def relative_positions(steps: int, dim: int, *, device: torch.device | None = None) -> Tensor:
+    """Sinusoids of the distances from ``steps`` down to ``1 - steps`` (Dai et al. 2019, section 3.3).
+
+    Args:
+        steps: positions T of the sequence.
+        dim: width D, even.
+        device: where to make them.
+
+    Returns:
+        (2T, D) float32; row ``m`` is for a key ``T - m`` positions before its query.
+    """
+    distances = torch.arange(steps, -steps, -1, device=device, dtype=torch.float32)
+    frequencies = 1 / torch.pow(10000, torch.arange(0, dim, 2, device=device, dtype=torch.float32) / dim)
+    angles = distances[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], -1)
+
+
+def attention_bias(visible: Tensor) -> Tensor:
+    """What to add to attention scores so that only visible positions count; each always sees itself.
+
+    Args:
+        visible: (B, 1, T) or (B, T, T) bool.
+
+    Returns:
+        (B, 1, T, T) float32, 0 where visible and minus infinity elsewhere.
+    """
+    steps = torch.arange(visible.shape[-1], device=visible.device)
+    allowed = (visible | (steps == steps[:, None]))[:, None]
+    return torch.zeros_like(allowed, dtype=torch.float32).masked_fill_(~allowed, -math.inf)
+
+
+class RelativeAttention(nn.Module):
+    """Attention by content and by distance (Dai et al. 2019, section 3.3; Yang et al. 2019, section 2.2).
+
+    Parameters have the names and shapes of Hugging Face's ``XLNetRelativeAttention``. ``r_s_bias`` and
+    ``seg_embed`` are for segments, which sessions do not have: they are kept, and not trained.
+
+    Args:
+        dim: width D.
+        heads: H, must divide ``dim``.
+        dropout: of attention weights and of the result, in training.
+        layer_norm_eps: added to the variance.
+    """
+
+    def __init__(self, dim: int, *, heads: int, dropout: float, layer_norm_eps: float) -> None:
+        super().__init__()
+        check_heads(dim, heads)
+        width = dim // heads
+        self.q = nn.Parameter(torch.empty(dim, heads, width))
+        self.k = nn.Parameter(torch.empty(dim, heads, width))
+        self.v = nn.Parameter(torch.empty(dim, heads, width))
+        self.o = nn.Parameter(torch.empty(dim, heads, width))
+        self.r = nn.Parameter(torch.empty(dim, heads, width))
+        self.r_r_bias = nn.Parameter(torch.empty(heads, width))
+        self.r_s_bias = nn.Parameter(torch.empty(heads, width), requires_grad=False)
+        self.r_w_bias = nn.Parameter(torch.empty(heads, width))
+        self.seg_embed = nn.Parameter(torch.empty(2, heads, width), requires_grad=False)
+        self.layer_norm = nn.LayerNorm(dim, eps=layer_norm_eps)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, hidden: Tensor, positions: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Attends, adds the input and normalises.
+
+        Args:
+            hidden: (B, T, D).
+            positions: (2T, D) of :func:`relative_positions`.
+            bias: (B, 1, T, T) of :func:`attention_bias`; everything is visible without it.
+
+        Returns:
+            (B, T, D).
+        """
+        batch, steps, _ = hidden.shape
+        heads, width = self.r_w_bias.shape
+        scale = 1 / math.sqrt(width)
+        # The scale goes into the query's weights and biases, which are smaller than the scores.
+        weights = torch.cat([self.q.flatten(1) * scale, self.k.flatten(1), self.v.flatten(1)], 1)
+        query, key, value = (hidden @ weights).view(batch, steps, 3, heads, width).unbind(2)
+        distance = (positions.to(hidden.dtype) @ self.r.flatten(1)).view(2 * steps, heads, width)
+        scores = _content_scores(query + self.r_w_bias * scale, key)
+        scores = scores + _distance_scores(query + self.r_r_bias * scale, distance)
+        if bias is not None:
+            scores = scores + bias
+        probabilities = self.dropout(scores.softmax(-1)).to(value.dtype)
+        mixed = torch.matmul(probabilities, value.transpose(1, 2)).transpose(1, 2).flatten(2)
+        result: Tensor = self.layer_norm(self.dropout(mixed @ self.o.flatten(1).T) + hidden)
+        return result
+
+
+def _content_scores(query: Tensor, key: Tensor) -> Tensor:
+    """(B, T, H, d) twice to (B, H, T, T)."""
+    return torch.matmul(query.transpose(1, 2), key.permute(0, 2, 3, 1))
+
+
+def _distance_scores(query: Tensor, distance: Tensor) -> Tensor:
+    """The product of each query with the vector of its distance to each key.
+
+    For one position the distances to all keys are a window of ``distance``, the same for the whole batch: one
+    matrix product per position and head, which computes only the scores that are needed and shifts nothing.
+
+    Args:
+        query: (B, T, H, d).
+        distance: (2T, H, d).
+
+    Returns:
+        (B, H, T, T).
+    """
+    batch, count, heads, width = query.shape
+    steps = torch.arange(count, device=query.device)
+    windows = distance[count - steps[:, None] + steps]  # (T, T, H, d)
+    queries = query.permute(1, 2, 0, 3).reshape(count * heads, batch, width)
+    scores = torch.bmm(queries, windows.permute(0, 2, 3, 1).reshape(count * heads, width, count))
+    return scores.view(count, heads, batch, count).permute(2, 1, 0, 3)
