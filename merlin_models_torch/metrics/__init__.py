@@ -1,0 +1,25 @@
+"""How good a ranking is."""
+
+from merlin_models_torch.metrics.ranking import (
+    MEASURES,
+    hit_rate_at,
+    map_at,
+    mrr_at,
+    ndcg_at,
+    precision_at,
+    recall_at,
+    relevance_of,
+)
+from merlin_models_torch.metrics.streaming import RankingMetrics
+
+__all__ = [
+    "MEASURES",
+    "RankingMetrics",
+    "hit_rate_at",
+    "map_at",
+    "mrr_at",
+    "ndcg_at",
+    "precision_at",
+    "recall_at",
+    "relevance_of",
+]

@@ -1,0 +1,266 @@
+"""Losses and gradients of a softmax over a catalogue, tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+Reduction = Literal["mean", "sum", "none"]
+
+# Scores held at a time: on a CPU what stays near its cache, elsewhere what hides the cost of a launch.
+_CPU_SCORES = 2**20
+_DEVICE_SCORES = 2**26
+# Fewer targets than this make the matrix products inefficient; from some catalogue size on, this many rows
+# of scores are more memory than a second pass over the items is worth.
+_FEWEST_TARGETS = 64
+_LARGEST_ROWS = 2**23
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """How many targets and how many items are scored at a time."""
+
+    targets: int
+    items: int
+
+    @classmethod
+    def choose(
+        cls,
+        n_targets: int,
+        n_items: int,
+        device: torch.device,
+        chunk: int | None,
+        over: Literal["targets", "items"] | None,
+    ) -> Tiles:
+        scores = _CPU_SCORES if device.type == "cpu" else _DEVICE_SCORES
+        if over is None:
+            over = "targets" if chunk is not None or n_items * _FEWEST_TARGETS <= _LARGEST_ROWS else "items"
+        if over == "targets":
+            return cls(chunk or max(scores // n_items, _FEWEST_TARGETS), n_items)
+        # Many targets are cut too, else a block of items would be too narrow for the matrix products.
+        rows = min(max(n_targets, 1), 4096)
+        return cls(rows, min(chunk or max(scores // rows, 256), n_items))
+
+    def over_targets(self, count: int) -> Iterator[slice]:
+        return (slice(at, min(at + self.targets, count)) for at in range(0, count, self.targets))
+
+    def over_items(self, count: int) -> Iterator[slice]:
+        return (slice(at, min(at + self.items, count)) for at in range(0, count, self.items))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What stays the same for all pieces of one loss."""
+
+    tiles: Tiles
+    smoothing: float
+    compute: torch.dtype
+    wide: torch.dtype
+
+    @property
+    def gradient(self) -> torch.dtype:
+        """The dtype of products with probabilities: float16 would lose the small ones."""
+        return self.wide if self.compute == torch.float16 else self.compute
+
+
+def _tile(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan, buffer: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Softmax over the items of one tile, (n, v), and the log-sum-exp of its scores, (n,)."""
+    out = buffer[: hidden.shape[0] * weight.shape[0]].view(hidden.shape[0], weight.shape[0])
+    if plan.compute == plan.wide:
+        torch.mm(hidden, weight.t().to(plan.wide), out=out)
+    else:
+        out.copy_(torch.mm(hidden.to(plan.compute), weight.to(plan.compute).t()))
+    if bias is not None:
+        out += bias
+    largest = out.amax(1)
+    # torch's fused kernel is faster than exp alone. The largest probability is exp(0) / sum, which gives the
+    # sum back without another pass. On other devices than CPU writing over the input is not promised.
+    share = torch.softmax(out, 1, out=out) if out.device.type == "cpu" else torch.softmax(out, 1)
+    return share, largest - share.amax(1).log()
+
+
+def _buffer(hidden: Tensor, weight: Tensor, plan: Plan) -> Tensor:
+    rows = min(plan.tiles.targets, hidden.shape[0])
+    return hidden.new_empty(rows * min(plan.tiles.items, weight.shape[0]), dtype=plan.wide)
+
+
+def _cut(bias: Tensor | None, items: slice) -> Tensor | None:
+    return None if bias is None else bias[items]
+
+
+def losses(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    plan: Plan,
+    lse: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Loss and log-sum-exp of each target, both (N,)."""
+    if lse is None:
+        buffer = _buffer(hidden, weight, plan)
+        lse = hidden.new_full((hidden.shape[0],), -torch.inf)
+        for rows in plan.tiles.over_targets(hidden.shape[0]):
+            for items in plan.tiles.over_items(weight.shape[0]):
+                part = _tile(hidden[rows], weight[items], _cut(bias, items), plan, buffer)[1]
+                lse[rows] = torch.logaddexp(lse[rows], part)
+    # Rounded as the matrix product rounds, so that a sure answer does not get a loss below 0.
+    chosen = hidden.to(plan.compute).to(plan.wide) * weight[targets].to(plan.compute).to(plan.wide)
+    score = chosen.sum(1).to(plan.compute).to(plan.wide)
+    if bias is not None:
+        score = score + bias[targets]
+    if not plan.smoothing:
+        return lse - score, lse
+    mean = hidden @ weight.mean(0, dtype=plan.wide)
+    if bias is not None:
+        mean = mean + bias.mean()
+    return lse - (1 - plan.smoothing) * score - plan.smoothing * mean, lse
+
+
+def gradients(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    scale: Tensor,
+    needs: tuple[bool, bool, bool],
+    plan: Plan,
+    lse: Tensor | None,
+) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor]:
+    """Gradients of ``(scale * losses).sum()`` for hidden, weight and bias, and the log-sum-exp.
+
+    Args:
+        hidden: (N, D).
+        weight: (V, D).
+        bias: (V,) or nothing.
+        targets: (N,).
+        scale: (N,) gradient of each loss.
+        needs: which of hidden, weight and bias need a gradient.
+        plan: pieces, smoothing and dtypes.
+        lse: (N,) if known; may be left out if a piece holds all items.
+    """
+    (count, width), catalogue = hidden.shape, weight.shape[0]
+    of_hidden = hidden.new_zeros(count, width) if needs[0] else None
+    of_weight = hidden.new_empty(catalogue, width) if needs[1] else None
+    of_bias = hidden.new_zeros(catalogue) if needs[2] else None
+    found = hidden.new_empty(count) if lse is None else lse
+    buffer = _buffer(hidden, weight, plan)
+    for rows in plan.tiles.over_targets(count):
+        for items in plan.tiles.over_items(catalogue):
+            share, part = _tile(hidden[rows], weight[items], _cut(bias, items), plan, buffer)
+            if lse is None:
+                found[rows], factor = part, scale[rows]
+            else:
+                factor = scale[rows] * (part - lse[rows]).exp()
+            if of_bias is not None:
+                of_bias[items].addmv_(share.t(), factor)
+            share = share.to(plan.gradient)
+            if of_hidden is not None:
+                of_hidden[rows].addcmul_(share @ weight[items].to(plan.gradient), factor[:, None])
+            if of_weight is not None:
+                # The first targets write, the others add: this spares filling a catalogue with zeros.
+                known = float(rows.start > 0)
+                scaled = (hidden[rows] * factor[:, None]).to(plan.gradient)
+                if plan.gradient == plan.wide:
+                    of_weight[items].addmm_(share.t(), scaled, beta=known)
+                elif known:
+                    of_weight[items] += share.t() @ scaled
+                else:
+                    of_weight[items] = share.t() @ scaled
+    # Minus the gradient of (1 - e) x_y + e mean(x).
+    certain, even = 1 - plan.smoothing, plan.smoothing / catalogue
+    scaled = hidden * scale[:, None]
+    if of_hidden is not None:
+        of_hidden.addcmul_(weight[targets].to(plan.wide), scale[:, None], value=-certain)
+        if even:
+            of_hidden -= torch.outer(scale, weight.sum(0, dtype=plan.wide)) * even
+    if of_weight is not None:
+        of_weight.index_add_(0, targets, scaled, alpha=-certain)
+        if even:
+            of_weight -= scaled.sum(0) * even
+    if of_bias is not None:
+        of_bias.index_add_(0, targets, scale, alpha=-certain)
+        if even:
+            of_bias -= scale.sum() * even
+    return of_hidden, None if of_weight is None else of_weight.to(weight.dtype), of_bias, found
+
+
+class TiledSoftmaxCrossEntropy(Function):
+    """Cross entropy whose gradients are made in the forward pass where that saves scoring everything twice.
+
+    They can be where the gradient of every loss is known beforehand (up to a common factor) and a tile holds
+    all items; else the backward pass makes them. The backward pass that hands them out does not keep
+    them, and another one over the same graph computes them again.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        plan: Plan,
+        reduction: Reduction,
+    ) -> Tensor:
+        ctx.gradients, ctx.plan, ctx.reduction = None, plan, reduction
+        lse = None
+        with without_autocast(hidden.device):
+            if reduction != "none" and plan.tiles.items == weight.shape[0] and hidden.shape[0]:
+                count = hidden.shape[0]
+                scale = hidden.new_full((count,), 1 / count if reduction == "mean" else 1.0)
+                needs = ctx.needs_input_grad[:3]
+                *ready, lse = gradients(hidden, weight, bias, targets, scale, needs, plan, None)
+                ctx.gradients = ready
+            each, lse = losses(hidden, weight, bias, targets, plan, lse)
+        ctx.save_for_backward(hidden, weight, bias, targets, lse)
+        return reduced(each, reduction)
+
+    @staticmethod
+    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "softmax_cross_entropy has no second derivatives: leave out create_graph=True, "
+                "or use softmax_cross_entropy_plain"
+            )
+        hidden, weight, bias, targets, lse = ctx.saved_tensors
+        (grad,) = above
+        with without_autocast(hidden.device):
+            ready, ctx.gradients = ctx.gradients, None
+            if ready is not None:
+                # Usually 1, and then there is no need to go through a gradient as large as the catalogue.
+                if grad.device.type != "cpu" or grad.item() != 1:
+                    ready = [None if g is None else g.mul_(grad) for g in ready]
+            elif hidden.shape[0]:
+                if ctx.reduction == "mean":
+                    grad = grad / hidden.shape[0]
+                scale = grad.to(ctx.plan.wide).expand(hidden.shape[0]).contiguous()
+                needs = ctx.needs_input_grad[:3]
+                ready = gradients(hidden, weight, bias, targets, scale, needs, ctx.plan, lse)[:3]
+            else:
+                inputs = zip((hidden, weight, bias), ctx.needs_input_grad, strict=False)
+                ready = [torch.zeros_like(t) if needed else None for t, needed in inputs]
+        return *ready, None, None, None
+
+
+def reduced(each: Tensor, reduction: Reduction) -> Tensor:
+    """(N,) losses reduced as asked; the mean over none is 0."""
+    if reduction == "none":
+        return each
+    total = each.sum()
+    return total / max(each.shape[0], 1) if reduction == "mean" else total
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Autocast off: which products are narrow is decided here, one by one."""
+    if not torch.is_autocast_enabled(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
