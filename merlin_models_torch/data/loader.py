@@ -129,6 +129,11 @@ class ParquetLoader:
             )
 
     @property
+    def batch_sampler(self) -> None:
+        """None: what Lightning asks for when it looks whether evaluation data is shuffled."""
+        return
+
+    @property
     def sampler(self) -> ParquetLoader:
         """The loader itself: a Lightning Trainer looks here for ``set_epoch``."""
         return self

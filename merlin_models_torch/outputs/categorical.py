@@ -29,7 +29,7 @@ class CategoricalOutput(nn.Module):
         temperature: logits are divided by it.
         label_smoothing: share of the target's probability spread over the catalogue.
         exclude: item rows that are never an answer: padding by default. They stay in the softmax.
-        exclude_seen: items of the visible session are not answers, in evaluation and prediction.
+        exclude_seen: items that the session has shown are not answers, in evaluation and prediction.
         metrics: names of ranking metrics, see :class:`RankingMetrics`.
         top_ks: cut-offs of the metrics.
 
@@ -150,7 +150,7 @@ class CategoricalOutput(nn.Module):
         )
 
     def topk(
-        self, hidden: Tensor, batch: Batch, *, k: int, exclude_seen: bool | None = None, never: Sequence[int] = ()
+        self, hidden: Tensor, batch: Batch, *, k: int, seen: Tensor | None = None, never: Sequence[int] = ()
     ) -> tuple[Tensor, Tensor]:
         """The k best items for each predicting position.
 
@@ -158,8 +158,8 @@ class CategoricalOutput(nn.Module):
             hidden: (B, T, D) from the body.
             batch: with a masking plan.
             k: answers.
-            exclude_seen: overrides the constructor's choice.
-            never: further rows that are not answers.
+            seen: (N, E) item rows that are not answers to each query, -1 where none.
+            never: rows that are not answers to any, besides ``exclude``.
 
         Returns:
             Scores (N, k) in falling order and item rows (N, k) int64.
@@ -167,26 +167,12 @@ class CategoricalOutput(nn.Module):
         Raises:
             ValueError: if k is larger than the catalogue.
         """
-        excluded = self.exclude_seen if exclude_seen is None else exclude_seen
         return topk_blockwise(
             self.queries(hidden, batch),
             self.item_vectors,
             k=k,
             bias=self.bias,
             temperature=self.temperature,
-            exclude=self._seen(batch) if excluded else None,
+            exclude=seen,
             never=sorted({*self.exclude, *never}),
         )
-
-    def _seen(self, batch: Batch) -> Tensor:
-        """(N, T) the items visible to each predicting position, -1 where none."""
-        plan = batch.plan
-        if plan is None or self.item_id is None:
-            raise ValueError("the items of a session are known only with a masking plan: give the inputs a masking")
-        ids = batch.padded(self.item_id, plan.targeted.shape[1])
-        rows, columns = plan.targeted.nonzero(as_tuple=True)
-        steps = torch.arange(ids.shape[1], device=ids.device)
-        visible = ~plan.replaced[rows] & (steps < plan.lengths[rows, None])
-        if plan.attention == "causal":
-            visible &= steps <= columns[:, None]
-        return torch.where(visible, ids[rows], -1)

@@ -36,16 +36,20 @@ def predict_table(
         )
     loader = data
     if not isinstance(loader, ParquetLoader):
-        loader = ParquetLoader(
-            loader, model.schema, batch_size=batch_size, max_sequence_length=model.inputs.max_sequence_length
-        )
+        loader = ParquetLoader(loader, model.schema, batch_size=batch_size)
     scores, items, rows = _answers(model, loader, k, exclude_seen)
     order = rows.argsort()
     rows, scores, items = rows[order], scores[order], items[order]
-    columns = _keys(loader, keys, model.inputs.keys, rows)
+    if keys is None:
+        keys = [name for name in model.inputs.keys if all(name in schema.names for _, schema in loader.source.schemas())]
+    table = loader.keys(rows, keys)
+    columns = {name: table[name] for name in table.column_names}
     vocabulary = model.item_vocabulary
     flat = items.flatten().numpy()
-    ids = pa.array(flat) if vocabulary is None else vocabulary.decode(flat)
+    if vocabulary is None:
+        ids = pa.array(flat, mask=flat < 0)
+    else:
+        ids = vocabulary.decode(flat.clip(min=0))
     columns[model.inputs.item_id or "item"] = pa.FixedSizeListArray.from_arrays(ids, k)
     columns["score"] = pa.FixedSizeListArray.from_arrays(pa.array(scores.flatten().float().numpy()), k)
     return pa.table(columns)
@@ -71,22 +75,3 @@ def _answers(
     finally:
         model.train(training)
     return torch.cat(scores), torch.cat(items), torch.cat(rows)
-
-
-def _keys(
-    loader: ParquetLoader, wanted: Sequence[str] | None, tagged: Sequence[str], rows: Tensor
-) -> dict[str, pa.Array]:
-    import pyarrow as pa
-
-    source = loader.source
-    there = set.intersection(*(set(schema.names) for _, schema in source.schemas()))
-    names = [name for name in tagged if name in there] if wanted is None else list(wanted)
-    missing = [name for name in names if name not in there]
-    if missing:
-        raise ValueError(
-            f"key column {missing[0]!r} is not in the data, which has {sorted(there)}: choose among these"
-        )
-    if not names:
-        return {"row": pa.array(rows.numpy())}
-    table = pa.concat_tables([source.read(part, names) for part in source.parts]).take(pa.array(rows.numpy()))
-    return {name: table[name].combine_chunks() for name in names}

@@ -16,6 +16,7 @@ from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.metrics import RankingMetrics
 from merlin_models_torch.outputs import CategoricalOutput
+from merlin_models_torch.outputs.seen import seen_items
 from merlin_models_torch.schema import Schema
 from merlin_models_torch.serialize import serializable
 from merlin_models_torch.training.optim import OptimizerConfig
@@ -162,7 +163,8 @@ class Model(lightning.LightningModule):
         hidden = self.body(planned)
         loss = self.output.loss(hidden, planned)
         k = max(self.output.top_ks)
-        answers = self.output.topk(hidden, planned, k=k, never=self.never_answered)[1]
+        seen = self._seen(batch, planned, self.output.exclude_seen)
+        answers = self.output.topk(hidden, planned, k=k, seen=seen, never=self.never_answered)[1]
         self._metrics(stage).update(answers, targets)
         self.log(f"{stage}_loss", loss, on_epoch=True, batch_size=len(targets), sync_dist=True, prog_bar=True)
 
@@ -211,8 +213,12 @@ class Model(lightning.LightningModule):
             ValueError: if k is larger than the catalogue.
         """
         planned = self.inputs.for_prediction(batch)
-        never = self.never_answered
-        return self.output.topk(self.body(planned), planned, k=k, exclude_seen=exclude_seen, never=never)
+        seen = self._seen(batch, planned, self.output.exclude_seen if exclude_seen is None else exclude_seen)
+        return self.output.topk(self.body(planned), planned, k=k, seen=seen, never=self.never_answered)
+
+    def _seen(self, batch: Batch, planned: Batch, wanted: bool) -> Tensor | None:
+        item_id = self.inputs.item_id
+        return seen_items(batch, planned, item_id) if wanted and item_id is not None else None
 
     def predict(
         self,
