@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -149,6 +150,8 @@ def _column(name: str, feature: Mapping[str, Any]) -> ColumnSchema:
         if _key(written, "isCategorical"):
             tags = [*tags, Tags.CATEGORICAL]
     flags = {key: properties.pop(key, None) for key in _RESERVED}
+    if not isinstance(flags["_dims"] or [], list):
+        raise SchemaError(f"column {name!r} has _dims of {flags['_dims']!r}: they should be a list")
     dims = [tuple(dim) if isinstance(dim, list) else dim for dim in flags["_dims"] or []]
     if not dims:
         dims = _dims_of_shape(name, feature)
@@ -226,7 +229,7 @@ def _dims_of_shape(name: str, feature: Mapping[str, Any]) -> list[Any]:
 
 
 def _extra_metadata(name: str, annotation: Mapping[str, Any]) -> JsonObject:
-    entries = _key(annotation, "extraMetadata") or []
+    entries = _key(annotation, "extraMetadata") or _commented(annotation)
     if not isinstance(entries, list) or len(entries) > 1:
         raise SchemaError(f"column {name!r} has several extra_metadata, there should be one: merge them")
     entry = entries[0] if entries else {}
@@ -235,6 +238,27 @@ def _extra_metadata(name: str, annotation: Mapping[str, Any]) -> JsonObject:
     if not isinstance(entry, Mapping):
         raise SchemaError(f"column {name!r} has extra_metadata that is no Struct: leave it out")
     return {key: _tidy(value) for key, value in entry.items()}
+
+
+def _commented(annotation: Mapping[str, Any]) -> list[JsonObject]:
+    """Properties in the last comment, where Transformers4Rec has them; its JSON has no extra_metadata."""
+    comments = annotation.get("comment")
+    try:
+        content = json.loads(comments[-1]) if isinstance(comments, list) and comments else None
+    except (TypeError, ValueError, RecursionError):
+        return []
+    return [content] if isinstance(content, dict) else []
+
+
+def without_metadata(feature: JsonObject) -> JsonObject:
+    """The feature in the form that Transformers4Rec reads: what only extra_metadata says is in a comment."""
+    annotation = dict(feature["annotation"])
+    metadata = annotation.pop("extraMetadata")
+    bare = {**feature, "annotation": annotation}
+    whole, rest = (features_to_schema({"feature": [one]}).first for one in (feature, bare))
+    if (whole, whole.dims) != (rest, rest.dims):
+        annotation["comment"] = [json.dumps(metadata[0], ensure_ascii=False)]
+    return bare
 
 
 def _tidy(value: Any) -> Any:

@@ -155,6 +155,8 @@ class ColumnSchema:
         """
         if is_list is False and self.is_list:
             return self.with_shape(None)._replaced(dtype=dtype)
+        if self.shape.dims is not None:
+            return self._replaced(dtype=dtype)
         return self._replaced(dtype=dtype, is_list=is_list, is_ragged=is_ragged)
 
     def with_shape(self, shape: Sequence[DimensionLike] | Shape | None) -> ColumnSchema:

@@ -86,8 +86,9 @@ def _feature(column: Any) -> dict[str, Any]:
     }.items():
         message = getattr(column, part)
         values = {name: getattr(message, name) for name in names}
-        if any(values.values()):
-            feature[part] = values
+        written = {name: value for name, value in values.items() if value}
+        if written:
+            feature[part] = written
     feature["shape"] = {"dim": [{"size": dim.size} for dim in column.shape.dim]}
     feature["annotation"] = {
         "tag": list(column.annotation.tag),

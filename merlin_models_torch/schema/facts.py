@@ -52,13 +52,19 @@ def element_type(arrow: pa.DataType) -> pa.DataType:
             return arrow
 
 
+def is_list(arrow: pa.DataType) -> bool:
+    """Whether it is a list of any kind."""
+    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(test(arrow) for test in tests)
+
+
 def facts_of(array: pa.Array | pa.ChunkedArray) -> Facts:
     """What is seen in one array."""
     import pyarrow.compute as pc
 
     facts = Facts()
     kind = array.type
-    if _is_list(kind):
+    if is_list(kind):
         if pa.types.is_fixed_size_list(kind):
             facts = Facts(shortest=kind.list_size, longest=kind.list_size) if len(array) else facts
         else:
@@ -158,7 +164,7 @@ def scan_files(files: Sequence[Path], columns: pa.Schema) -> dict[str, Facts]:
 
 def _from_statistics(metadata: Any, arrow: pa.Field) -> Facts | None:
     """Of a scalar column; None if it has to be read."""
-    if _is_list(arrow.type):
+    if is_list(arrow.type):
         return None
     if not pa.types.is_integer(arrow.type):
         return None if pa.types.is_boolean(arrow.type) or pa.types.is_dictionary(arrow.type) else Facts()
@@ -180,7 +186,7 @@ def _from_statistics(metadata: Any, arrow: pa.Field) -> Facts | None:
 def _values(array: pa.Array | pa.ChunkedArray) -> Facts:
     import pyarrow.compute as pc
 
-    while _is_list(array.type):
+    while is_list(array.type):
         array = pc.list_flatten(array)
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
@@ -188,11 +194,6 @@ def _values(array: pa.Array | pa.ChunkedArray) -> Facts:
         return Facts()
     ends = pc.min_max(array).as_py()
     return Facts() if ends["max"] is None else Facts(int(ends["min"]), int(ends["max"]))
-
-
-def _is_list(arrow: pa.DataType) -> bool:
-    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(test(arrow) for test in tests)
 
 
 def _opened(file: Path) -> Any:

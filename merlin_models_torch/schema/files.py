@@ -7,7 +7,7 @@ import os
 from os import PathLike
 from pathlib import Path
 
-from merlin_models_torch.schema.codec import features_to_schema, schema_to_features
+from merlin_models_torch.schema.codec import features_to_schema, schema_to_features, without_metadata
 from merlin_models_torch.schema.errors import SchemaError
 from merlin_models_torch.schema.schema import Schema
 
@@ -58,8 +58,12 @@ def from_json(text: str) -> Schema:
 
 
 def to_json(schema: Schema) -> str:
-    """The text of a ``schema.json``."""
-    return json.dumps(schema_to_features(schema), indent=2, ensure_ascii=False) + "\n"
+    """The text of a ``schema.json``.
+
+    Properties and types that have no place of their own are in comments, which merlin-core passes over.
+    """
+    features = [without_metadata(feature) for feature in schema_to_features(schema)["feature"]]
+    return json.dumps({"feature": features}, indent=2, ensure_ascii=False) + "\n"
 
 
 def from_pbtxt(text: str) -> Schema:

@@ -11,7 +11,15 @@ import pyarrow as pa
 
 from merlin_models_torch.schema.column import ColumnSchema
 from merlin_models_torch.schema.errors import SchemaError
-from merlin_models_torch.schema.facts import Facts, element_type, scan_files, scan_table
+from merlin_models_torch.schema.facts import (
+    Facts,
+    element_type,
+    is_list,
+    parquet_files,
+    parquet_schema,
+    scan_files,
+    scan_table,
+)
 from merlin_models_torch.schema.schema import Names, Schema
 from merlin_models_torch.schema.tags import Tag, Tags, TagSet
 
@@ -59,7 +67,7 @@ class Roles:
             named={name: tag for tag, name in given.items() if name is not None},
             row_keys=frozenset([row_key] if isinstance(row_key, str) else row_key),
             targets=frozenset([targets] if isinstance(targets, str) else targets),
-            tags={name: TagSet(some) for name, some in (tags or {}).items()},
+            tags={name: _tags(name, some) for name, some in (tags or {}).items()},
         )
 
     def found_in(self, names: Sequence[str]) -> Roles:
@@ -92,17 +100,15 @@ def from_arrow(source: pa.Table | pa.RecordBatch | pa.Schema, roles: Roles) -> S
         source = pa.Table.from_batches([source])
     if not isinstance(source, pa.Table):
         raise TypeError(f"an Arrow table, record batch or schema is needed, not {type(source).__name__}")
-    _check_types(source.schema, roles.found_in(source.column_names))
+    _check(source.schema, roles)
     return infer(source.schema, scan_table(source), roles)
 
 
 def from_parquet(source: str | PathLike[str] | Sequence[str | PathLike[str]], roles: Roles) -> Schema:
     """Infer from files; see :meth:`Schema.from_parquet`."""
-    from merlin_models_torch.schema.facts import parquet_files, parquet_schema
-
     files = parquet_files(source)
     columns = parquet_schema(files)
-    _check_types(columns, roles.found_in(columns.names))
+    _check(columns, roles)
     return infer(columns, scan_files(files, columns), roles)
 
 
@@ -123,10 +129,7 @@ def infer(columns: pa.Schema, facts: Mapping[str, Facts] | None, roles: Roles) -
     Raises:
         SchemaError: if a column cannot be used as it is; names the column and the fix.
     """
-    if len(set(columns.names)) < len(columns.names):
-        raise SchemaError(f"the data has two columns of one name in {columns.names}: rename one")
-    roles = roles.found_in(columns.names)
-    _check_types(columns, roles)
+    roles = _check(columns, roles)
     kept = [one for one in columns if not one.name.startswith(_INDEX)]
     return Schema([_column(one, None if facts is None else facts[one.name], roles) for one in kept])
 
@@ -136,6 +139,11 @@ def _column(arrow: pa.Field, facts: Facts | None, roles: Roles) -> ColumnSchema:
     element = element_type(arrow.type)
     given = roles.tags.get(name, TagSet())
     tags = given.override(roles.named[name]) if name in roles.named else given
+    if Tags.ID in tags and pa.types.is_floating(element) and not _is_row_key(name, roles):
+        raise SchemaError(
+            f"column {name!r} holds floating-point numbers, not ids: convert it to whole numbers "
+            "(missing values make pandas turn whole numbers into floating-point ones)"
+        )
     if _is_row_key(name, roles):
         tags = tags.override(Tags.ID)
     elif name in roles.targets or Tags.TARGET in given:
@@ -159,6 +167,13 @@ def _column(arrow: pa.Field, facts: Facts | None, roles: Roles) -> ColumnSchema:
     elif facts is not None and facts.high is None and Tags.CATEGORICAL in tags:
         raise SchemaError(f"column {name!r} has no value in any row, so it has no ids: leave the column out")
     return ColumnSchema(name, tags, properties, element, dims=dims)
+
+
+def _tags(name: str, tags: Tag | Iterable[Tag]) -> TagSet:
+    try:
+        return TagSet(tags)
+    except ValueError as error:
+        raise SchemaError(f"column {name!r}: {error}") from None
 
 
 def _is_row_key(name: str, roles: Roles) -> bool:
@@ -192,7 +207,7 @@ def _task(element: pa.DataType, facts: Facts | None, given: TagSet) -> list[Tags
 def _dims(arrow: pa.DataType, facts: Facts | None) -> tuple[Any, ...] | None:
     """Rows, then the sizes of the lists, the outermost as seen in the data."""
     sizes: list[Any] = []
-    while _is_list(arrow):
+    while is_list(arrow):
         fixed = arrow.list_size if pa.types.is_fixed_size_list(arrow) else None
         sizes.append(fixed)
         arrow = arrow.value_type
@@ -203,22 +218,20 @@ def _dims(arrow: pa.DataType, facts: Facts | None) -> tuple[Any, ...] | None:
     return (None, *sizes)
 
 
-def _is_list(arrow: pa.DataType) -> bool:
-    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(test(arrow) for test in tests)
-
-
 def _vector_size(arrow: pa.DataType) -> int | None:
     """Size of the innermost lists if they are all of one."""
     size = None
-    while _is_list(arrow):
+    while is_list(arrow):
         size = arrow.list_size if pa.types.is_fixed_size_list(arrow) else None
         arrow = arrow.value_type
     return size
 
 
-def _check_types(columns: pa.Schema, roles: Roles) -> None:
-    """Before anything is read: every column has a type that a model can take."""
+def _check(columns: pa.Schema, roles: Roles) -> Roles:
+    """Before anything is read: names are unique, roles exist, types are ones that a model can take."""
+    if len(set(columns.names)) < len(columns.names):
+        raise SchemaError(f"the data has two columns of one name in {columns.names}: rename one")
+    roles = roles.found_in(columns.names)
     for arrow in columns:
         name, element = arrow.name, element_type(arrow.type)
         numeric = (
@@ -235,6 +248,7 @@ def _check_types(columns: pa.Schema, roles: Roles) -> None:
             f"column {name!r} is of type {arrow.type}, expected whole or floating-point numbers, bools, "
             "times or lists of them: convert it or leave it out"
         )
+    return roles
 
 
 def _check_ids(name: str, low: int, high: int) -> None:

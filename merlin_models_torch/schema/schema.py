@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from os import PathLike
 from typing import TYPE_CHECKING, overload
 
@@ -303,7 +304,7 @@ class Schema:
 
 
 def _tagged(tags: Tag | Iterable[Tag] | TagSet, pred_fn: Quantifier | None) -> Callable[[ColumnSchema], bool]:
-    given = [tags] if isinstance(tags, str) else list(tags)
+    given = [tags] if isinstance(tags, (str, Enum)) else list(tags)
     wanted = TagSet(given)
     quantifier = pred_fn or (all if len(given) == 1 and len(wanted) > 1 else any)
     return lambda column: quantifier(tag in column.tags for tag in wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from merlin_models_torch.schema.column import ColumnSchema
@@ -36,7 +37,7 @@ def selected(schema: Schema, selection: Any) -> set[str]:
         SchemaError: if a name is unknown.
         TypeError: if the selection is of no known kind.
     """
-    if isinstance(selection, Tags):
+    if isinstance(selection, Enum):
         wanted = parts(selection)
         return {column.name for column in schema if all(part in column.tags for part in wanted)}
     if isinstance(selection, str):

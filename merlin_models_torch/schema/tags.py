@@ -62,8 +62,13 @@ Tag = Tags | str
 """One tag, standard or your own."""
 
 
-def parts(tag: Tag) -> tuple[Tag, ...]:
-    """The tag, or what it stands for if it is compound; a known name in any case is its :class:`Tags`."""
+def parts(tag: Tag | Enum) -> tuple[Tag, ...]:
+    """The tag, or what it stands for if it is compound; a known name in any case is its :class:`Tags`.
+
+    Members of another enum of texts, such as the tags of merlin-core, count as their text.
+    """
+    if isinstance(tag, Enum) and not isinstance(tag, Tags):
+        tag = tag.value
     if isinstance(tag, str) and not isinstance(tag, Tags):
         try:
             tag = Tags(tag.lower())
@@ -109,7 +114,7 @@ class TagSet:
         return len(self._tags)
 
     def __contains__(self, tag: object) -> bool:
-        return isinstance(tag, str) and all(part in self._tags for part in parts(tag))
+        return isinstance(tag, (str, Enum)) and all(part in self._tags for part in parts(tag))
 
     def __add__(self, tags: Tag | Iterable[Tag] | TagSet) -> TagSet:
         return TagSet([*self, *TagSet(tags)])
@@ -133,7 +138,7 @@ class TagSet:
 def _normalised(tags: Tag | Iterable[Tag] | TagSet | None) -> tuple[Tag, ...]:
     if tags is None:
         return ()
-    several = (tags,) if isinstance(tags, str) else tags
+    several = (tags,) if isinstance(tags, (str, Enum)) else tags
     return tuple(dict.fromkeys(part for tag in several for part in parts(tag)))
 
 
