@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from merlin_models_torch.serialize import serializable
+
 _LEVELS = 1 << 16
 
 
@@ -38,6 +40,7 @@ def dropout(inputs: Tensor, probability: float, *, training: bool = True) -> Ten
     return inputs * kept.mul_(_LEVELS / (_LEVELS - dropped))
 
 
+@serializable
 class Dropout(nn.Dropout):
     """``torch.nn.Dropout`` by :func:`dropout`, with the same distribution and without state.
 

@@ -14,6 +14,7 @@ from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.serialize import serializable
 
 
+@serializable
 class PositionBatchNorm(nn.BatchNorm1d):
     """Batch normalisation of the last dimension, with statistics of the positions in use only.
 

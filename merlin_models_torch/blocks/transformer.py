@@ -13,6 +13,7 @@ from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.serialize import serializable
 
 
+@serializable
 class FeedForward(nn.Module):
     """Two linear layers at each position (Vaswani et al. 2017, section 3.3).
 
