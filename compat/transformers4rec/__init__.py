@@ -1,0 +1,9 @@
+"""The drop-in for Transformers4Rec 23.12.0: its names and module paths on top of ``merlin_models_torch``."""
+
+from transformers4rec._original import refuse_originals
+
+refuse_originals()
+
+__version__ = "23.12.00"
+
+__all__ = ["__version__"]

@@ -1,0 +1,88 @@
+"""Marks what a program calls by its legacy name, so that its own line is told of the successor."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from types import FrameType
+from typing import Any, TypeVar
+
+from merlin_migrate.table import find
+from merlin_migrate.warnings import unsupported, warn_legacy
+
+_OURS = frozenset({"transformers4rec", "merlin_standard_lib", "merlin_migrate", "merlin_models_torch"})
+_LIBRARIES = _OURS | {"transformers", "accelerate", "torch", "lightning"}
+_Marked = TypeVar("_Marked", bound=Callable[..., Any])
+_told: set[str] = set()
+
+
+def _root(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def _called_by_user(depth: int) -> bool:
+    """Whether the caller of the marked function is a program, not this package building its own parts."""
+    return _root(sys._getframe(depth)) not in _OURS
+
+
+def _warning(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if _called_by_user(2):
+            warn_legacy(name)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def legacy(target: _Marked) -> _Marked:
+    """Warns at the user's line when a class is instantiated or a function is called by a user's program.
+
+    Instances that this package makes for itself stay silent, so that a program is told of the names it wrote.
+    """
+    name = f"{target.__module__}.{target.__qualname__}"
+    if entry := find(name):
+        name = entry.name
+    if isinstance(target, type):
+        target.__init__ = _warning(target.__init__, name)  # type: ignore[misc]
+        return target
+    return _warning(target, name)  # type: ignore[return-value]
+
+
+def tell_once(name: str, text: str) -> None:
+    """A warning about what a program does, shown once in a process, at the user's line.
+
+    Args:
+        name: what identifies the warning.
+        text: what happens, and what to write to change it.
+    """
+    if name in _told:
+        return
+    _told.add(name)
+    warn_user(text)
+
+
+def warn_user(text: str, category: type[Warning] = UserWarning) -> None:
+    """Warns at the innermost line that belongs neither to this project nor to the libraries below it."""
+    frame, level = sys._getframe(0), 1
+    while frame.f_back is not None and _root(frame) in _LIBRARIES:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, category, stacklevel=level)
+
+
+def absent(module: str, *names: str) -> Callable[[str], Any]:
+    """A ``__getattr__`` for a module that lacks some names of 23.12.0: they raise the reason and the alternative.
+
+    Args:
+        module: its dotted name.
+        *names: what it lacks.
+    """
+
+    def getattribute(name: str) -> Any:
+        if name in names:
+            raise unsupported(f"{module}.{name}")
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+    return getattribute

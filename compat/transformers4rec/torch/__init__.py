@@ -1,0 +1,73 @@
+"""The names of ``transformers4rec.torch``, each loaded when it is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from merlin_migrate.warnings import unsupported
+
+_HOMES = {
+    "merlin_standard_lib": "Schema",
+    "transformers4rec.config.schema": "requires_schema",
+    "transformers4rec.config.trainer": "T4RecTrainingArguments",
+    "transformers4rec.config.transformer": "T4RecConfig XLNetConfig",
+    "transformers4rec.torch.block.base": "Block BlockBase SequentialBlock build_blocks right_shift_block",
+    "transformers4rec.torch.block.mlp": "MLPBlock",
+    "transformers4rec.torch.block.transformer": "TransformerBlock",
+    "transformers4rec.torch.features.continuous": "ContinuousFeatures",
+    "transformers4rec.torch.features.embedding": "EmbeddingFeatures FeatureConfig PretrainedEmbeddingFeatures"
+    " PretrainedEmbeddingsInitializer SoftEmbedding SoftEmbeddingFeatures TableConfig",
+    "transformers4rec.torch.features.sequence": "SequenceEmbeddingFeatures TabularSequenceFeatures",
+    "transformers4rec.torch.features.tabular": "TabularFeatures",
+    "transformers4rec.torch.losses": "LabelSmoothCrossEntropyLoss",
+    "transformers4rec.torch.model.base": "Head Model PredictionTask",
+    "transformers4rec.torch.model.prediction_task": "BinaryClassificationTask NextItemPredictionTask RegressionTask",
+    "transformers4rec.torch.tabular.aggregation": "ConcatFeatures ElementwiseSum ElementwiseSumItemMulti"
+    " StackFeatures",
+    "transformers4rec.torch.tabular.base": "AsTabular FilterFeatures MergeTabular SequentialTabularTransformations"
+    " TabularAggregation TabularBlock TabularModule TabularTransformation",
+    "transformers4rec.torch.tabular.transformations": "StochasticSwapNoise TabularDropout TabularLayerNorm",
+    "transformers4rec.torch.trainer": "Trainer",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+_SUBMODULES = (
+    "block",
+    "features",
+    "losses",
+    "masking",
+    "model",
+    "ranking_metric",
+    "tabular",
+    "trainer",
+    "typing",
+    "utils",
+)
+_NOT_OFFERED = {
+    "AlbertConfig": "transformers4rec.torch.AlbertConfig",
+    "ElectraConfig": "transformers4rec.torch.ElectraConfig",
+    "GPT2Config": "transformers4rec.torch.GPT2Config",
+    "LongformerConfig": "transformers4rec.torch.LongformerConfig",
+    "ReformerConfig": "transformers4rec.torch.ReformerConfig",
+    "TransfoXLConfig": "transformers4rec.torch.TransfoXLConfig",
+    "data": "transformers4rec.data.tabular_sequence_testing_data",
+}
+
+__all__ = [*_HOME_OF, "ranking_metric"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        value = getattr(import_module(_HOME_OF[name]), name)
+    elif name in _SUBMODULES:
+        value = import_module(f"{__name__}.{name}")
+    elif name in _NOT_OFFERED:
+        raise unsupported(_NOT_OFFERED[name])
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_SUBMODULES})

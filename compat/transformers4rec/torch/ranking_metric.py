@@ -1,0 +1,210 @@
+"""Ranking metrics by Transformers4Rec's names: one value for each cut-off, the mean over all rows so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torchmetrics as tm
+from torch import Tensor
+from torchmetrics.utilities.data import dim_zero_cat
+
+from transformers4rec._legacy import legacy
+from transformers4rec._registry import Registry
+
+ranking_metrics_registry = Registry.class_registry("torch.ranking_metrics")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What metrics need to know of some rows' best items.
+
+    Args:
+        relevance: (N, K) float32, the label of each of the K best items, best first.
+        total: (N,) float32, the labels of all items added up.
+    """
+
+    relevance: Tensor
+    total: Tensor
+
+    @classmethod
+    def of_targets(cls, items: Tensor, targets: Tensor) -> Ranking:
+        """Of the K best items (N, K) of each row and the one item (N,) that it should have been."""
+        relevance = (items == targets.reshape(-1, 1)).float()
+        return cls(relevance, relevance.new_ones(relevance.shape[0]))
+
+    @classmethod
+    def of_labels(cls, items: Tensor, labels: Tensor) -> Ranking:
+        """Of the K best items (N, K) of each row and the labels (N, V) of all."""
+        return cls(labels.gather(1, items).float(), labels.sum(1).float())
+
+    def top(self, k: int) -> Ranking:
+        """The same with the ``k`` best items only."""
+        return Ranking(self.relevance[:, :k], self.total)
+
+
+def best_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Scores (N, k) and items (N, k) of the best, in falling order.
+
+    Args:
+        scores: (N, V).
+        k: how many.
+
+    Raises:
+        ValueError: if there are fewer items.
+    """
+    if k > scores.shape[-1]:
+        raise ValueError(
+            f"the best {k} of {scores.shape[-1]} items are asked for: lower top_ks or predict_top_k"
+        )
+    best = torch.topk(scores, k)
+    return best.values, best.indices
+
+
+class RankingMetric(tm.Metric):
+    """A metric of the best items at some cut-offs; subclasses define ``_at``, or ``_metric`` as in 23.12.0.
+
+    Args:
+        top_ks: the cut-offs; 2 and 5 if not given.
+        labels_onehot: whether targets are ids (N,), to be compared with the items; else they are labels (N, V).
+    """
+
+    full_state_update = False
+
+    def __init__(self, top_ks: Any = None, labels_onehot: bool = False) -> None:
+        super().__init__()
+        self.top_ks = top_ks or [2, 5]
+        if not isinstance(self.top_ks, list | tuple):
+            self.top_ks = [self.top_ks]
+        self.labels_onehot = labels_onehot
+        self.add_state("metric_mean", default=[], dist_reduce_fx="cat")
+
+    @property
+    def shares_ranking(self) -> bool:
+        """Whether a ranking made once for all metrics will do: not where a subclass has its own ``_metric``."""
+        return self.labels_onehot and type(self)._metric is RankingMetric._metric
+
+    def update(self, preds: Tensor | Ranking, target: Tensor | None = None, **kwargs: Any) -> None:
+        """Adds the rows of a batch.
+
+        Args:
+            preds: (N, V) scores, or their ranking.
+            target: (N,) ids or (N, V) labels; left out with a ranking.
+            **kwargs: not used.
+        """
+        if isinstance(preds, Ranking):
+            values = self._at(self.top_ks, preds.top(max(self.top_ks)))
+        elif self.shares_ranking:
+            _, items = best_items(preds.reshape(-1, preds.shape[-1]), max(self.top_ks))
+            values = self._at(self.top_ks, Ranking.of_targets(items, target))
+        else:
+            if self.labels_onehot:
+                target = torch.nn.functional.one_hot(target.reshape(-1).long(), preds.shape[-1]).float()
+            values = self._metric(
+                self.top_ks, preds.reshape(-1, preds.shape[-1]), target.reshape(-1, target.shape[-1])
+            )
+        self.metric_mean.append(values)
+
+    def compute(self) -> Tensor:
+        """The mean over all rows since the last reset, for each cut-off."""
+        return dim_zero_cat(self.metric_mean).mean(0)
+
+    def _metric(self, ks: Any, scores: Tensor, labels: Tensor) -> Tensor:
+        """(N, number of cut-offs) of (N, V) scores and labels.
+
+        Raises:
+            ValueError: if they are no matrices of one size, or there is no cut-off.
+        """
+        if not isinstance(ks, list | tuple) or not ks:
+            raise ValueError(f"ks is {ks!r}: give a list of at least one cut-off")
+        if scores.dim() != 2 or scores.shape != labels.shape:
+            raise ValueError(
+                f"scores and labels have shapes {tuple(scores.shape)} and {tuple(labels.shape)}: both must be "
+                "(rows, items); give ids with labels_onehot=True"
+            )
+        _, items = best_items(scores, int(max(ks)))
+        return self._at(ks, Ranking.of_labels(items, labels))
+
+    def _at(self, ks: Any, ranking: Ranking) -> Tensor:
+        """(N, number of cut-offs) of a ranking of at least the largest cut-off."""
+        raise NotImplementedError(f"{type(self).__name__} has to define _metric(ks, scores, labels)")
+
+
+def _cumulative(values: Tensor, ks: Any) -> Tensor:
+    """(N, number of cut-offs), the sum of the first k of (N, K) for each."""
+    return values.cumsum(1)[:, [int(k) - 1 for k in ks]]
+
+
+def _cut_offs(ks: Any, like: Tensor) -> Tensor:
+    return torch.tensor([float(k) for k in ks], device=like.device)
+
+
+@ranking_metrics_registry.register_with_multiple_names("precision_at", "precision")
+@legacy
+class PrecisionAt(RankingMetric):
+    """Share of the k best items that are relevant."""
+
+    def _at(self, ks: Any, ranking: Ranking) -> Tensor:
+        return _cumulative(ranking.relevance, ks) / _cut_offs(ks, ranking.relevance)
+
+
+@ranking_metrics_registry.register_with_multiple_names("recall_at", "recall")
+@legacy
+class RecallAt(RankingMetric):
+    """Share of the relevant items that are among the k best; 0 where nothing is relevant."""
+
+    def _at(self, ks: Any, ranking: Ranking) -> Tensor:
+        return _cumulative(ranking.relevance, ks) / ranking.total.clamp(min=1)[:, None]
+
+
+@ranking_metrics_registry.register_with_multiple_names("avg_precision_at", "avg_precision", "map")
+@legacy
+class AvgPrecisionAt(RankingMetric):
+    """Precision at the places of relevant items, added up, over the smaller of k and the relevant items."""
+
+    def _at(self, ks: Any, ranking: Ranking) -> Tensor:
+        relevance = ranking.relevance
+        places = torch.arange(1, relevance.shape[1] + 1, device=relevance.device)
+        total = _cumulative(relevance.cumsum(1) / places * relevance, ks)
+        return total / torch.minimum(ranking.total.clamp(min=1)[:, None], _cut_offs(ks, relevance))
+
+
+def _discounted(relevance: Tensor, ks: Any) -> Tensor:
+    places = torch.arange(relevance.shape[1], device=relevance.device, dtype=torch.float32)
+    return _cumulative(relevance / torch.log2(places + 2), ks)
+
+
+@ranking_metrics_registry.register_with_multiple_names("dcg_at", "dcg")
+@legacy
+class DCGAt(RankingMetric):
+    """Relevance discounted by the logarithm of the place, added up."""
+
+    def _at(self, ks: Any, ranking: Ranking) -> Tensor:
+        return _discounted(ranking.relevance, ks)
+
+
+@ranking_metrics_registry.register_with_multiple_names("ndcg_at", "ndcg")
+@legacy
+class NDCGAt(RankingMetric):
+    """DCG over that of the same items in the best order; 0 where that is 0.
+
+    Relevant items that are not among the best count in neither, as in 23.12.0.
+    """
+
+    def _at(self, ks: Any, ranking: Ranking) -> Tensor:
+        gain = _discounted(ranking.relevance, ks)
+        ideal = _discounted(ranking.relevance.sort(dim=1, descending=True).values, ks)
+        return torch.where(ideal > 0, gain / ideal.where(ideal > 0, 1), 0)
+
+
+@ranking_metrics_registry.register_with_multiple_names("mrr_at", "mrr")
+@legacy
+class MeanReciprocalRankAt(RankingMetric):
+    """One over the place of the first relevant item; 0 where none is among the k best."""
+
+    def _at(self, ks: Any, ranking: Ranking) -> Tensor:
+        relevance = ranking.relevance
+        places = torch.arange(1, relevance.shape[1] + 1, device=relevance.device)
+        best = (relevance / places).cummax(1).values
+        return best[:, [int(k) - 1 for k in ks]]

@@ -1,0 +1,181 @@
+"""Sizes of outputs, and what modules share."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from merlin.schema import Tags
+from torch import Tensor
+
+from merlin_models_torch.schema import as_schema
+from transformers4rec.config.schema import SchemaMixin, requires_schema
+
+__all__ = [
+    "LambdaModule",
+    "LossMixin",
+    "MetricsMixin",
+    "OutputSizeMixin",
+    "calculate_batch_size_from_input_size",
+    "check_gpu",
+    "concat_batches",
+    "get_output_sizes_from_schema",
+    "nested_concat",
+    "nested_detach",
+    "nested_numpify",
+    "nested_truncate",
+    "requires_schema",
+]
+
+
+class OutputSizeMixin(SchemaMixin, abc.ABC):
+    """Knows the size of its output once it was built with the size of its input."""
+
+    def build(self, input_size: Any, schema: Any = None, **kwargs: Any) -> Any:
+        """Takes note of the input's size, and of the schema if it has none."""
+        self.check_schema(schema=schema)
+        self.input_size = input_size
+        if schema and not self.schema:
+            self.schema = schema
+        return self
+
+    def output_size(self, input_size: Any = None) -> Any:
+        """Size of the output, or sizes by column; None as long as the input's is not known."""
+        input_size = input_size or getattr(self, "input_size", None)
+        return self.forward_output_size(input_size) if input_size else None
+
+    def forward_output_size(self, input_size: Any) -> Any:
+        """Size that ``forward`` makes of this input size."""
+        raise NotImplementedError(f"{type(self).__name__} has to define forward_output_size")
+
+    def __rrshift__(self, other: Any) -> Any:
+        from transformers4rec.torch.block.base import right_shift_block
+
+        return right_shift_block(self, other)
+
+
+class LossMixin:
+    """Has a loss."""
+
+    def compute_loss(self, inputs: Any, targets: Any, compute_metrics: bool = True, **kwargs: Any) -> Tensor:
+        """The loss of one batch."""
+        raise NotImplementedError(f"{type(self).__name__} has no loss of its own: call it with training=True")
+
+
+class MetricsMixin:
+    """Has metrics that add up over batches."""
+
+    def calculate_metrics(self, inputs: Any, targets: Any) -> dict[str, Tensor]:
+        """Adds a batch to the metrics and gives its own values."""
+        raise NotImplementedError(f"{type(self).__name__} has to define calculate_metrics")
+
+    def compute_metrics(self, mode: str | None = None) -> dict[str, Any]:
+        """The metrics over all batches since the last reset."""
+        raise NotImplementedError(f"{type(self).__name__} has to define compute_metrics")
+
+    def reset_metrics(self) -> None:
+        """Forgets all batches."""
+        raise NotImplementedError(f"{type(self).__name__} has to define reset_metrics")
+
+
+class LambdaModule(torch.nn.Module):
+    """A function as a module."""
+
+    def __init__(self, lambda_fn: Any) -> None:
+        super().__init__()
+        self.lambda_fn = lambda_fn
+
+    def forward(self, x: Any) -> Any:
+        """The function's value."""
+        return self.lambda_fn(x)
+
+
+def check_gpu(module: torch.nn.Module) -> bool:
+    """Whether the first parameter is on a CUDA device."""
+    return next((parameter.is_cuda for parameter in module.parameters()), False)
+
+
+def get_output_sizes_from_schema(
+    schema: Any, batch_size: int = -1, max_sequence_length: int | None = None
+) -> dict[str, torch.Size]:
+    """Size of each column as the data loader gives it.
+
+    Args:
+        schema: one of ours, of merlin-core or of merlin_standard_lib.
+        batch_size: rows, -1 for any number.
+        max_sequence_length: length of list columns; the schema's value count if not given.
+    """
+    sizes = {}
+    for column in as_schema(schema):
+        shape = [batch_size]
+        if column.value_count or (column.is_list and Tags.EMBEDDING not in column.tags):
+            shape.append(max_sequence_length or int(column.value_count.max))
+        if Tags.EMBEDDING in column.tags:
+            shape.append(int(column.shape[-1].min))
+        sizes[column.name] = torch.Size(shape)
+    return sizes
+
+
+def calculate_batch_size_from_input_size(input_size: Any) -> int:
+    """First dimension of a size, or of the first of several sizes by column."""
+    if isinstance(input_size, dict):
+        input_size = next(size for size in input_size.values() if isinstance(size, torch.Size))
+    return input_size[0]
+
+
+def _nested(tensors: Any, function: Any) -> Any:
+    if isinstance(tensors, list | tuple):
+        return type(tensors)(_nested(tensor, function) for tensor in tensors)
+    if isinstance(tensors, Mapping):
+        return type(tensors)({key: _nested(tensor, function) for key, tensor in tensors.items()})
+    return function(tensors)
+
+
+def nested_detach(tensors: Any) -> Any:
+    """Lists, tuples and dictionaries of tensors, each detached."""
+    return _nested(tensors, torch.Tensor.detach)
+
+
+def nested_numpify(tensors: Any) -> Any:
+    """Lists, tuples and dictionaries of tensors, each as an array; bfloat16, which NumPy lacks, as float32."""
+
+    def numpify(tensor: Tensor) -> Any:
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
+
+    return _nested(tensors, numpify)
+
+
+def nested_truncate(tensors: Any, limit: int) -> Any:
+    """Lists, tuples and dictionaries of tensors or arrays, the first rows of each."""
+    return _nested(tensors, lambda tensor: tensor[:limit])
+
+
+def nested_concat(tensors: Any, new_tensors: Any, padding_index: int = -100) -> Any:
+    """Two batches of the same nesting, see :func:`concat_batches`."""
+    return concat_batches([tensors, new_tensors], padding_index)
+
+
+def concat_batches(batches: list[Any], padding_index: int = -100) -> Any:
+    """Batches of the same nesting, one after the other; narrower matrices are padded on the right.
+
+    Args:
+        batches: at least one; tensors, or lists, tuples and dictionaries of them.
+        padding_index: fills the places of narrower matrices.
+    """
+    first = batches[0]
+    if isinstance(first, list | tuple):
+        return type(first)(concat_batches(list(parts), padding_index) for parts in zip(*batches, strict=True))
+    if isinstance(first, Mapping):
+        return type(first)({key: concat_batches([b[key] for b in batches], padding_index) for key in first})
+    tensors = [torch.atleast_1d(tensor) for tensor in batches]
+    if tensors[0].dim() > 1:
+        width = max(tensor.shape[1] for tensor in tensors)
+        tensors = [
+            torch.nn.functional.pad(t, (0, 0) * (t.dim() - 2) + (0, width - t.shape[1]), value=padding_index)
+            if t.shape[1] < width
+            else t
+            for t in tensors
+        ]
+    return torch.cat(tensors)
