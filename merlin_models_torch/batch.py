@@ -95,7 +95,9 @@ class Ragged:
 Column = Tensor | Ragged
 
 
-def _moved(columns: Mapping[str, Column], device: torch.device | str, non_blocking: bool) -> dict[str, Column]:
+def _moved(
+    columns: Mapping[str, Column], device: torch.device | str, non_blocking: bool
+) -> dict[str, Column]:
     return {name: column.to(device, non_blocking=non_blocking) for name, column in columns.items()}
 
 
@@ -124,7 +126,8 @@ class Batch:
             return self.features[name]
         except KeyError:
             raise KeyError(
-                f"the batch has no column {name!r}, only {sorted(self.features)}: add it to the schema or the data"
+                f"the batch has no column {name!r}, only {sorted(self.features)}: "
+                "add it to the schema or the data"
             ) from None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
@@ -167,7 +170,7 @@ class Batch:
         return column
 
     def lengths(self, name: str) -> Tensor:
-        """(B,) int64 number of values of a list column in each row; of a padded matrix, up to its last non-zero."""
+        """(B,) int64 values of a list column in each row; of a padded matrix, up to its last non-zero."""
         column = self[name]
         if isinstance(column, Ragged):
             return column.lengths

@@ -57,8 +57,8 @@ def _torch_arguments(module: nn.Module) -> dict[str, Any]:
             continue
         if not hasattr(module, name):
             raise ConfigError(
-                f"{type(module).__name__} keeps no attribute for its argument {name!r} and cannot be written to a "
-                "config: wrap it in a class of your own decorated with merlin_models_torch.serializable"
+                f"{type(module).__name__} keeps no attribute for its argument {name!r} and cannot be written to "
+                "a config: wrap it in a class of your own decorated with merlin_models_torch.serializable"
             )
         value = getattr(module, name)
         if name == "bias" and not isinstance(value, bool):
@@ -82,8 +82,8 @@ def _arguments_of(obj: Any) -> dict[str, Any]:
     if isinstance(obj, nn.Module) and type(obj).__module__.startswith(_TORCH_MODULES):
         return _torch_arguments(obj)
     raise ConfigError(
-        f"{type(obj).__module__}.{type(obj).__qualname__} cannot be written to a config: decorate the class with "
-        "merlin_models_torch.serializable"
+        f"{type(obj).__module__}.{type(obj).__qualname__} cannot be written to a config: decorate the class "
+        "with merlin_models_torch.serializable"
     )
 
 
@@ -125,7 +125,9 @@ class _Encoder:
         if isinstance(obj, dict):
             return {"dict": [[self.encode(k), self.encode(v)] for k, v in obj.items()]}
         if isinstance(obj, Enum) or inspect.isclass(obj) or inspect.isroutine(obj):
-            raise ConfigError(f"{obj!r} cannot be written to a config, which holds only data: pass a name or value")
+            raise ConfigError(
+                f"{obj!r} cannot be written to a config, which holds only data: pass a name or value"
+            )
         if id(obj) in self._numbers:
             return {"same": self._numbers[id(obj)]}
         arguments = {name: self.encode(value) for name, value in _arguments_of(obj).items()}
@@ -197,13 +199,15 @@ def _trusted_class(path: str, trusted: tuple[str, ...]) -> Callable[..., Any]:
     from_torch = module.startswith(_TORCH_MODULES)
     if not from_torch and root not in trusted:
         raise ConfigError(
-            f"the config names class {path!r}, which is not of a trusted package ({', '.join(trusted)}): if you "
-            f"trust it, load with trusted=({root!r},)"
+            f"the config names class {path!r}, which is not of a trusted package ({', '.join(trusted)}): if "
+            f"you trust it, load with trusted=({root!r},)"
         )
     try:
         cls = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"the config names class {path!r}, which this installation does not have") from error
+        raise ConfigError(
+            f"the config names class {path!r}, which this installation does not have"
+        ) from error
     buildable = inspect.isclass(cls) and (issubclass(cls, nn.Module) or dataclasses.is_dataclass(cls))
     if not buildable or cls.__module__ != module:
         raise ConfigError(f"the config names {path!r}, which is not a module or data class of this library")

@@ -22,8 +22,8 @@ def takes_batch(module: nn.Module) -> bool:
 class Block(nn.Module):
     """Modules one after the other.
 
-    The first gets the block's input, each other one the output of the one before. A module whose ``forward`` has
-    a parameter named ``batch`` gets the batch as well; that is decided once, when it is added.
+    The first gets the block's input, each other one the output of the one before. A module whose ``forward``
+    has a parameter named ``batch`` gets the batch as well; that is decided once, when it is added.
 
     Args:
         *modules: any modules; a block among them stays one step.
@@ -56,7 +56,9 @@ class Block(nn.Module):
             TypeError: if it is not a module.
         """
         if not isinstance(module, nn.Module):
-            raise TypeError(f"a block takes modules, got {type(module).__name__}: pass an instance of nn.Module")
+            raise TypeError(
+                f"a block takes modules, got {type(module).__name__}: pass an instance of nn.Module"
+            )
         self.layers.insert(index, module)
         self._takes_batch.insert(index, takes_batch(module))
         return self

@@ -1,8 +1,9 @@
 """MovieLens-1M, leave-one-out: prepares, trains, evaluates, and shows what is recommended.
 
-Protocol: the last item of each user is the test target, the one before it the validation target; all items are
-ranked, those of the user's history left out; HR@10 and NDCG@10 are means over all users. Data: F. M. Harper and
-J. A. Konstan, The MovieLens Datasets, ACM TiiS 5(4), 2015.
+Protocol: the last item of each user is the test target, the one before it the validation target; all items
+    are
+ranked, those of the user's history left out; HR@10 and NDCG@10 are means over all users. Data: F. M. Harper
+and J. A. Konstan, The MovieLens Datasets, ACM TiiS 5(4), 2015.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import lightning
 import pyarrow as pa
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
+from merlin_models_torch.examples.baseline import popularity_metrics
 
 import merlin_models_torch as mm
-from merlin_models_torch.examples.baseline import popularity_metrics
 
 # HR@10 and NDCG@10 as published for this split and protocol.
 PUBLISHED = {
@@ -114,7 +116,9 @@ def show_users(model: mm.Model, test: Path, titles: dict[int, str], *, users: in
         say(f"  recommended: {'; '.join(titles[item] for item in answers['item_id'][row].as_py())}")
 
 
-def run(data: Path, out: Path, *, epochs: int, minutes: float, dim: int, lr: float, batch_size: int) -> mm.Model:
+def run(
+    data: Path, out: Path, *, epochs: int, minutes: float, dim: int, lr: float, batch_size: int
+) -> mm.Model:
     """Everything, from the file to the figures."""
     lightning.seed_everything(0, verbose=False)
     files = mm.data.sessions_from_events(
@@ -128,7 +132,7 @@ def run(data: Path, out: Path, *, epochs: int, minutes: float, dim: int, lr: flo
         max_epochs=epochs,
         accelerator="auto",
         devices=1,
-        callbacks=[best, Progress(), Timer({"minutes": minutes}, verbose=False)],
+        callbacks=[best, Progress(), Timer(timedelta(minutes=minutes), verbose=False)],
         check_val_every_n_epoch=2,
         num_sanity_val_steps=0,
         gradient_clip_val=5.0,

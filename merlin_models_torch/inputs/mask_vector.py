@@ -13,7 +13,8 @@ from merlin_models_torch.masking import MaskPlan
 class MaskVector(LazyModuleMixin, nn.Module):
     """Puts a masking plan into effect on the vectors of a sequence.
 
-    The vector's width is that of the first input. It starts near zero, normal with a standard deviation of 0.001.
+    The vector's width is that of the first input. It starts near zero, normal with a standard deviation of
+    0.001.
     """
 
     cls_to_become = None

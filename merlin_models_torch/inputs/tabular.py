@@ -22,15 +22,18 @@ Aggregation = Literal["concat", "sum", "mean"]
 class TabularInputBlock(nn.Module):
     """The categorical and continuous columns of a schema as one vector for each row or position.
 
-    Categorical columns are looked up in embedding tables, one for each domain, so that columns of one domain share
-    theirs. If the schema has list columns the block works on sequences: all lists of a row go together, position by
-    position, and scalar columns are repeated at every position. Vectors are aggregated in the order of column names.
+    Categorical columns are looked up in embedding tables, one for each domain, so that columns of one domain
+    share theirs. If the schema has list columns the block works on sequences: all lists of a row go together,
+    position by position, and scalar columns are repeated at every position. Vectors are aggregated in the
+    order of column names.
 
     Args:
-        schema: columns to use; those tagged as target are left out, and those neither categorical nor continuous.
+        schema: columns to use; those tagged as target are left out, and those neither categorical nor
+            continuous.
         embedding_dim: width of the tables, one for all or by domain name (64 where a name is missing).
         aggregation: "concat", or the "sum" or "mean" of vectors of one width.
-        continuous_projection: widths of an MLP over all continuous columns together; without it each is one number.
+        continuous_projection: widths of an MLP over all continuous columns together; without it each is one
+            number.
         projection: module applied to the aggregated vectors, or the width of an :class:`MLPBlock`.
         masking: how sequences are masked; needs a list column tagged as item id.
         max_sequence_length: only this many latest positions of each sequence are used.
@@ -68,7 +71,7 @@ class TabularInputBlock(nn.Module):
         self.continuous = usable.select_by_tag(Tags.CONTINUOUS).column_names
         if not self.categorical and not self.continuous:
             raise ValueError(
-                f"the schema has no categorical or continuous column to use as input, only {schema.column_names}: "
+                f"the schema has no categorical or continuous column to use, only {schema.column_names}: "
                 "tag its columns with Tags.CATEGORICAL or Tags.CONTINUOUS"
             )
         self.schema = schema.select_by_name([*self.categorical, *self.continuous])
@@ -94,7 +97,9 @@ class TabularInputBlock(nn.Module):
                 self.tables[domain] = _table(schema.cardinality(name), width, init_std)
         self.continuous_projection: nn.Module | None = None
         if continuous_projection is not None and self.continuous:
-            units = [continuous_projection] if isinstance(continuous_projection, int) else continuous_projection
+            units = (
+                [continuous_projection] if isinstance(continuous_projection, int) else continuous_projection
+            )
             self.continuous_projection = MLPBlock(list(units))
         self.projection = MLPBlock([projection]) if isinstance(projection, int) else projection
         self.mask_vector = MaskVector() if masking is not None else None
@@ -179,7 +184,8 @@ class TabularInputBlock(nn.Module):
             outputs = self.projection(outputs)
         if self.mask_vector is not None and batch.plan is not None:
             outputs = self.mask_vector(outputs, batch.plan)
-        return self.dropout(outputs)
+        result: Tensor = self.dropout(outputs)
+        return result
 
     @staticmethod
     def _number(column: Column) -> Tensor:

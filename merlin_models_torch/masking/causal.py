@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -16,12 +16,13 @@ class CausalMasking:
     """Next-item prediction from the left (Radford et al. 2018; Kang and McAuley 2018 for sessions).
 
     The last four arguments repeat Transformers4Rec 23.12's behaviour and exist for equality with it. With
-    ``attention="full"`` over a body that is not causal by itself, the target of each position is among its inputs:
-    training and evaluation then say nothing about prediction.
+    ``attention="full"`` over a body that is not causal by itself, the target of each position is among its
+    inputs: training and evaluation then say nothing about prediction.
 
     Args:
         targets: in training, "all" positions predict the next item, or only the one before the "last" item.
-        evaluate_on: the same choice for evaluation. "last" equals prediction on the session without its last item.
+        evaluate_on: the same choice for evaluation. "last" equals prediction on the session without its last
+            item.
         attention: "causal", or "full" (legacy): every position is visible to every other.
         replace_padding: (legacy) padded positions get the mask vector, and so does the last item where all
             positions are targets.
@@ -70,7 +71,7 @@ class CausalMasking:
         if not self.blank_last:
             return plan
         blank = (steps == ids.shape[1] - 1).expand_as(ids)
-        return MaskPlan(**{**vars(plan), "blank": blank})
+        return replace(plan, blank=blank)
 
     def _plan(
         self, ids: Tensor, lengths: Tensor, targeted: Tensor, targets: Tensor, hidden: Tensor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal, Protocol
 
 import torch
@@ -36,13 +36,12 @@ class MaskPlan:
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> MaskPlan:
         """The same plan on another device."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return MaskPlan(
-            **{
-                name: value.to(device, non_blocking=non_blocking) if isinstance(value, Tensor) else value
-                for name, value in values.items()
-            }
-        )
+        moved = {
+            f.name: value.to(device, non_blocking=non_blocking)
+            for f in fields(self)
+            if isinstance(value := getattr(self, f.name), Tensor)
+        }
+        return replace(self, **moved)
 
     def visible(self) -> Tensor:
         """(B, 1, T) or (B, T, T) bool: which position (last) each position (middle) may see."""

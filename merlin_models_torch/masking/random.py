@@ -14,9 +14,9 @@ from merlin_models_torch.masking.plan import MaskPlan, positions
 class RandomMasking:
     """Masked item prediction, the cloze task (Devlin et al. 2019; Sun et al. 2019, BERT4Rec).
 
-    In training each item is hidden with a probability, at least one and never all of a session that has two. In
-    evaluation the last item is hidden; in prediction a hidden position follows the last item. So evaluation of a
-    session equals prediction on the session without its last item.
+    In training each item is hidden with a probability, at least one and never all of a session that has two.
+    In evaluation the last item is hidden; in prediction a hidden position follows the last item. So
+    evaluation of a session equals prediction on the session without its last item.
 
     Args:
         probability: chance of each item to be hidden, in (0, 1).

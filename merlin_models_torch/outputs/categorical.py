@@ -19,12 +19,12 @@ from merlin_models_torch.serialize import serializable
 class CategoricalOutput(nn.Module):
     """Scores every item of the catalogue by dot product with a vector of its own.
 
-    The full ``targets x catalogue`` matrix exists only where logits are asked for: the loss is computed in chunks
-    and answers block by block.
+    The full ``targets x catalogue`` matrix exists only where logits are asked for: the loss is computed in
+    chunks and answers block by block.
 
     Args:
-        weight_tying: the item vectors are the input block's item embeddings; if the body's width differs, a linear
-            layer without activation stands between. Otherwise they are weights of their own.
+        weight_tying: the item vectors are the input block's item embeddings; if the body's width differs, a
+            linear layer without activation stands between. Otherwise they are weights of their own.
         bias: adds a learned number to each item's score.
         temperature: logits are divided by it.
         label_smoothing: share of the target's probability spread over the catalogue.

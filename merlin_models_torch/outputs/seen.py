@@ -17,7 +17,8 @@ def seen_items(batch: Batch, planned: Batch, item_id: str) -> Tensor:
         item_id: name of the item-id column.
 
     Returns:
-        (N, T) int64 item rows, -1 in places that hold none; N as the plan's targets, T the longest whole session.
+        (N, T) int64 item rows, -1 in places that hold none; N as the plan's targets, T the longest whole
+        session.
 
     Raises:
         ValueError: if there is no plan.

@@ -41,15 +41,17 @@ def predict_table(
     order = rows.argsort()
     rows, scores, items = rows[order], scores[order], items[order]
     if keys is None:
-        keys = [name for name in model.inputs.keys if all(name in schema.names for _, schema in loader.source.schemas())]
+        keys = [
+            name
+            for name in model.inputs.keys
+            if all(name in schema.names for _, schema in loader.source.schemas())
+        ]
     table = loader.keys(rows, keys)
     columns = {name: table[name] for name in table.column_names}
     vocabulary = model.item_vocabulary
     flat = items.flatten().numpy()
-    if vocabulary is None:
-        ids = pa.array(flat, mask=flat < 0)
-    else:
-        ids = vocabulary.decode(flat.clip(min=0))
+    # Row -1 stands where exclusions left fewer than k items; the vocabulary has no value for 0 either.
+    ids = pa.array(flat, mask=flat < 0) if vocabulary is None else vocabulary.decode(flat.clip(min=0))
     columns[model.inputs.item_id or "item"] = pa.FixedSizeListArray.from_arrays(ids, k)
     columns["score"] = pa.FixedSizeListArray.from_arrays(pa.array(scores.flatten().float().numpy()), k)
     return pa.table(columns)

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 class Model(lightning.LightningModule):
     """Blocks and an output, trained by a stock ``lightning.Trainer``.
 
-    Everything has its size when the constructor returns: a batch of two made-up rows goes through the blocks once.
-    Random choices of training (masks) depend on the seed, the step and the rank only, so that a run that is
-    resumed makes the same ones.
+    Everything has its size when the constructor returns: a batch of two made-up rows goes through the blocks
+    once. Random choices of training (masks) depend on the seed, the step and the rank only, so that a run
+    that is resumed makes the same ones.
 
     Logged: ``train_loss``; ``val_loss``, ``val_<metric>_at_<k>`` and the same with ``test``.
 
@@ -64,12 +64,16 @@ class Model(lightning.LightningModule):
     ) -> None:
         super().__init__()
         if len(blocks) < 2 or not isinstance(blocks[-1], CategoricalOutput):
-            raise ValueError("a model takes an input block, further blocks, and an output as the last of them")
+            raise ValueError(
+                "a model takes an input block, further blocks, and an output as the last of them"
+            )
         self.body = blocks[0] if len(blocks) == 2 and isinstance(blocks[0], Block) else Block(*blocks[:-1])
         self.output = blocks[-1]
         inputs = next((m for m in self.body.modules() if isinstance(m, TabularInputBlock)), None)
         if inputs is None:
-            raise ValueError("a model needs a TabularInputBlock among its blocks, to turn columns into vectors")
+            raise ValueError(
+                "a model needs a TabularInputBlock among its blocks, to turn columns into vectors"
+            )
         # References for access by name; the modules themselves are registered once, under the body.
         self._inputs = (inputs,)
         self.optimizer = optimizer or OptimizerConfig()
@@ -140,7 +144,8 @@ class Model(lightning.LightningModule):
         return loss
 
     def _generator(self, batch_idx: int) -> torch.Generator:
-        # Distinct for each (seed, epoch, batch, rank) and computed from them alone, so that resuming needs no state.
+        # Distinct for each (seed, epoch, batch, rank) and computed from them alone, so that resuming needs no
+        # state.
         numbers = (self.seed, self.current_epoch, batch_idx, self.global_rank)
         mixed = 0
         for number in numbers:
@@ -171,7 +176,9 @@ class Model(lightning.LightningModule):
     def _metrics(self, stage: str) -> RankingMetrics:
         metrics = self.metrics[stage]
         if not isinstance(metrics, RankingMetrics):
-            raise TypeError(f"the metrics of {stage!r} are a {type(metrics).__name__}, expected RankingMetrics")
+            raise TypeError(
+                f"the metrics of {stage!r} are a {type(metrics).__name__}, expected RankingMetrics"
+            )
         return metrics
 
     def on_validation_epoch_start(self) -> None:
@@ -195,7 +202,7 @@ class Model(lightning.LightningModule):
         self.log_dict({f"{stage}_{name}": value for name, value in values.items()}, prog_bar=False)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Scores (B, K) and item rows (B, K) of what comes next, K the largest cut-off of the output's metrics."""
+        """Scores (B, K) and item rows (B, K) of what comes next, K the output's largest cut-off."""
         return self.topk(batch, k=max(self.output.top_ks))
 
     def topk(self, batch: Batch, *, k: int, exclude_seen: bool | None = None) -> tuple[Tensor, Tensor]:
@@ -235,16 +242,18 @@ class Model(lightning.LightningModule):
             data: loader, Arrow table, or parquet path. Item ids are rows of the catalogue, as in training.
             k: answers for each session.
             exclude_seen: leave out items of the session; the output's choice if not given.
-            keys: columns of the data that tell its rows apart; those tagged as user or session id if not given.
+            keys: columns of the data that tell its rows apart; those tagged as user or session id if not
+                given.
             batch_size: sessions at a time; not used for a loader.
 
         Returns:
-            One row a session, in the order of the data: the keys (or ``row``, the row's number, where there are
-            none), a list column with the item id's name and the k ids in falling order of score, and a list column
-            ``score``.
+            One row a session, in the order of the data: the keys (or ``row``, the row's number, where there
+            are none), a list column with the item id's name and the k ids in falling order of score, and a
+            list column ``score``.
 
         Raises:
-            ValueError: if k is larger than the number of items that can be answers, before anything is computed.
+            ValueError: if k is larger than the number of items that can be answers, before anything is
+                computed.
         """
         from merlin_models_torch.retrieval.predict import predict_table
 

@@ -23,7 +23,8 @@ class OptimizerConfig:
         weight_decay: not applied to biases and to the weights of normalisation layers.
         betas: of Adam.
         eps: of Adam.
-        schedule: "constant", "linear" (to 0 at the end of training) or "cosine" (likewise), after the warm-up.
+        schedule: "constant", "linear" (to 0 at the end of training) or "cosine" (likewise), after the
+            warm-up.
         warmup_steps: steps in which the rate rises linearly from 0.
         cycles: waves of the cosine; the default half falls once.
         carry_over: a further ``fit`` of the same model goes on with Adam's moments of the last one.
@@ -65,7 +66,10 @@ class OptimizerConfig:
             if parameter.requires_grad:
                 spared = id(parameter) in norms or "bias" in name.rpartition(".")[2]
                 (plain if spared else decayed).append(parameter)
-        groups = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        groups = [
+            {"params": decayed, "weight_decay": self.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ]
         groups = [group for group in groups if group["params"]]
         if self.name == "sgd":
             return torch.optim.SGD(groups, lr=self.lr)

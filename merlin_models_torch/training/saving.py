@@ -56,17 +56,24 @@ def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
     try:
         for number, schema in enumerate(schemas):
             schema.save(work / _schema_name(number))
-        vocabularies = {domain: f"vocabulary/{number}.parquet" for number, domain in enumerate(model.vocabularies)}
+        vocabularies = {
+            domain: f"vocabulary/{number}.parquet" for number, domain in enumerate(model.vocabularies)
+        }
         if vocabularies:
             (work / "vocabulary").mkdir()
         for domain, name in vocabularies.items():
             model.vocabularies[domain].save(work / name)
-        save_file({name: t.detach().contiguous() for name, t in model.state_dict().items()}, work / "model.safetensors")
+        save_file(
+            {name: t.detach().contiguous() for name, t in model.state_dict().items()},
+            work / "model.safetensors",
+        )
         whole = {"format": FORMAT, "model": config, "schemas": len(schemas), "vocabularies": vocabularies}
         (work / "config.json").write_text(json.dumps(whole, indent=1), encoding="utf-8")
         files = {p.relative_to(work).as_posix(): _digest(p) for p in sorted(work.rglob("*")) if p.is_file()}
         manifest = {"format": FORMAT, "files": files}
-        (work / _MANIFEST).write_text(json.dumps({**manifest, "digest": _own_digest(manifest)}), encoding="utf-8")
+        (work / _MANIFEST).write_text(
+            json.dumps({**manifest, "digest": _own_digest(manifest)}), encoding="utf-8"
+        )
         _replace(work, folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -96,8 +103,8 @@ def load(folder: str | Path, *, trusted: Iterable[str] = ()) -> Model:
     whole = _json(folder / "config.json")
     if whole.get("format") != FORMAT:
         raise SavedModelError(
-            f"{folder} has format {whole.get('format')!r}, this version reads {FORMAT}: load it with the version of "
-            "merlin-models-torch that wrote it"
+            f"{folder} has format {whole.get('format')!r}, this version reads {FORMAT}: load it with the version "
+            "of merlin-models-torch that wrote it"
         )
     schemas = [Schema.load(folder / _schema_name(number)) for number in range(whole["schemas"])]
     model = from_config(whole["model"], schemas, trusted=trusted)
@@ -108,7 +115,9 @@ def load(folder: str | Path, *, trusted: Iterable[str] = ()) -> Model:
     found = {name: tuple(t.shape) for name, t in weights.items()}
     if expected != found:
         odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-        raise SavedModelError(f"the weights in {folder} do not fit its config: {', '.join(odd[:5])}; save it again")
+        raise SavedModelError(
+            f"the weights in {folder} do not fit its config: {', '.join(odd[:5])}; save it again"
+        )
     model.load_state_dict(weights)
     model.vocabularies = {d: Vocabulary.load(folder / name) for d, name in whole["vocabularies"].items()}
     return model.eval()
@@ -134,7 +143,9 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise SavedModelError(f"{path} cannot be read ({error}): the folder is incomplete, save the model again") from error
+        raise SavedModelError(
+            f"{path} cannot be read ({error}): the folder is incomplete, save the model again"
+        ) from error
     if not isinstance(value, dict):
         raise SavedModelError(f"{path} does not hold a JSON object: save the model again")
     return value
@@ -152,11 +163,15 @@ def _verify(folder: Path) -> None:
     for name, digest in files.items():
         path = folder / name
         if not _NAME.fullmatch(name) or path.is_symlink() or path.parent.is_symlink():
-            raise SavedModelError(f"{folder} names {name!r}, which is no plain file inside it: do not use this folder")
+            raise SavedModelError(
+                f"{folder} names {name!r}, which is no plain file inside it: do not use this folder"
+            )
         if not path.is_file():
             raise SavedModelError(f"{name} is missing in {folder}: restore it or save the model again")
         if _digest(path) != digest:
-            raise SavedModelError(f"{name} in {folder} was changed after saving: restore it or save the model again")
+            raise SavedModelError(
+                f"{name} in {folder} was changed after saving: restore it or save the model again"
+            )
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
         if not path.is_dir() and name != _MANIFEST and name not in files:

@@ -5,11 +5,18 @@ from merlin_models_torch.schema import ColumnSchema, Schema, Tags
 ITEMS = 30
 
 
-def categorical(name: str, top: int, *tags: Tags, domain: str | None = None, lists: bool = True) -> ColumnSchema:
+def categorical(
+    name: str, top: int, *tags: Tags, domain: str | None = None, lists: bool = True
+) -> ColumnSchema:
     """A categorical column with ids from 0 (padding) to ``top``."""
     properties = {"domain": {"min": 0, "max": top, "name": domain or name}}
     return ColumnSchema(
-        name, tags=[Tags.CATEGORICAL, *tags], dtype="int64", is_list=lists, is_ragged=lists, properties=properties
+        name,
+        tags=[Tags.CATEGORICAL, *tags],
+        dtype="int64",
+        is_list=lists,
+        is_ragged=lists,
+        properties=properties,
     )
 
 

@@ -1,5 +1,7 @@
 """Ragged columns and batches."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -18,7 +20,7 @@ def ragged(rows: list[list[int]]) -> Ragged:
 
 def rows_of(column: Ragged) -> list[list[int]]:
     bounds = column.offsets.tolist()
-    return [column.values[a:b].tolist() for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [column.values[a:b].tolist() for a, b in pairwise(bounds)]
 
 
 @given(ROWS, st.integers(0, 3))
@@ -45,7 +47,9 @@ def test_vectors_in_lists_are_padded_too() -> None:
 
 
 def test_a_row_longer_than_asked_for_is_refused() -> None:
-    with pytest.raises(ValueError, match="a row has 3 values and should be padded to 2: shorten the rows first"):
+    with pytest.raises(
+        ValueError, match="a row has 3 values and should be padded to 2: shorten the rows first"
+    ):
         ragged([[1, 2, 3]]).padded(2)
 
 

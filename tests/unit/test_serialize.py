@@ -39,7 +39,9 @@ def test_plain_values_come_back_equal(value: object) -> None:
 
 
 def test_blocks_come_back_with_the_modules_they_have_now() -> None:
-    block = Block(MLPBlock([4, 3], in_features=2, activation="tanh"), ParallelBlock({"a": nn.Linear(3, 2, bias=False)}))
+    block = Block(
+        MLPBlock([4, 3], in_features=2, activation="tanh"), ParallelBlock({"a": nn.Linear(3, 2, bias=False)})
+    )
     block.append(ParallelBlock({}))
     again = round_trip(block)
     assert isinstance(again, Block)
@@ -49,12 +51,19 @@ def test_blocks_come_back_with_the_modules_they_have_now() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [nn.Linear(3, 2, bias=False), nn.GRU(3, 5, num_layers=2, batch_first=True), nn.Dropout(0.3), nn.GELU("tanh")],
+    [
+        nn.Linear(3, 2, bias=False),
+        nn.GRU(3, 5, num_layers=2, batch_first=True),
+        nn.Dropout(0.3),
+        nn.GELU("tanh"),
+    ],
 )
 def test_torch_layers_come_back_with_their_arguments(module: nn.Module) -> None:
     again = round_trip(module)
     assert repr(again) == repr(module)
-    assert {n: p.shape for n, p in again.named_parameters()} == {n: p.shape for n, p in module.named_parameters()}  # type: ignore[attr-defined]
+    assert {n: p.shape for n, p in again.named_parameters()} == {
+        n: p.shape for n, p in module.named_parameters()
+    }  # type: ignore[attr-defined]
 
 
 def test_what_is_shared_stays_shared() -> None:
@@ -112,7 +121,9 @@ def test_paths_to_anything_but_our_modules_build_nothing(path: str) -> None:
         from_config({"class": path, "id": 0, "args": {}}, [])
 
 
-@pytest.mark.parametrize("config", [{"class": "x"}, {"same": 4}, {"schema": 0}, {"schema": -1}, {"dtype": "load"}])
+@pytest.mark.parametrize(
+    "config", [{"class": "x"}, {"same": 4}, {"schema": 0}, {"schema": -1}, {"dtype": "load"}]
+)
 def test_malformed_configs_are_refused(config: object) -> None:
     with pytest.raises(ConfigError, match="no version of this library writes"):
         from_config(config, [])
