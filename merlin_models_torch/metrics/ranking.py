@@ -2,8 +2,8 @@
 
 Every function takes the same two tensors. ``relevance[n, i]`` says how relevant answer ``i`` (best first) is
 to query ``n``: a bool, or 0 and 1. ``n_relevant[n]`` counts what is relevant to query ``n`` in the whole
-catalogue, found or not. With one relevant item of rank ``r`` all follow from the rank: hit rate and recall are
-``[r <= k]``, precision ``[r <= k] / k``, MRR and MAP ``[r <= k] / r``, NDCG ``[r <= k] / log2(r + 1)``.
+catalogue, found or not. With one relevant item of rank ``r`` all follow from the rank: hit rate and recall
+are ``[r <= k]``, precision ``[r <= k] / k``, MRR and MAP ``[r <= k] / r``, NDCG ``[r <= k] / log2(r + 1)``.
 
 Relevance between 0 and 1 is allowed and counts in proportion; what that means is in each formula.
 """
@@ -126,8 +126,8 @@ def mrr_at(relevance: Tensor, n_relevant: Tensor, *, k: int) -> Tensor:
 def map_at(relevance: Tensor, n_relevant: Tensor, *, k: int) -> Tensor:
     """Average precision: ``sum_i rel_i precision@i / min(n, k)``, the mean of which is MAP.
 
-    Source: Manning, Raghavan, Schütze 2008, section 8.4, cut at k, and so divided by what k answers could hold.
-    (torchmetrics divides by what they did hold.)
+    Source: Manning, Raghavan, Schütze 2008, section 8.4, cut at k, and so divided by what k answers could
+    hold. (torchmetrics divides by what they did hold.)
 
     Args:
         relevance: (N, K) bool or float, best answer first.
