@@ -51,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     two = commands.add_parser(
         "checkpoint",
         help="put the weights of a Transformers4Rec model into a saved model",
-        description="Reads pytorch_model.bin (weights only, nothing in it is run) or model.safetensors, and writes "
-        "a copy of the model folder with these weights.",
+        description="Reads pytorch_model.bin (weights only, nothing in it is run) or model.safetensors, and "
+        "writes a copy of the model folder with these weights.",
     )
     two.add_argument(
         "weights", metavar="WEIGHTS", help="pytorch_model.bin, model.safetensors or a folder with one"

@@ -60,8 +60,8 @@ class Report:
         verb = "rewritten" if written else "to rewrite"
         marks = sum(len(result.marks) for result in self.results.values())
         yield (
-            f"{_files(len(changed))} {verb}, {marks} places marked for a hand, {len(self.unchanged)} without legacy "
-            f"names, {len(self.skipped)} skipped, {len(self.failed)} failed"
+            f"{_files(len(changed))} {verb}, {marks} places marked for a hand, {len(self.unchanged)} without "
+            f"legacy names, {len(self.skipped)} skipped, {len(self.failed)} failed"
         )
         for rule in RULES:
             if counts[rule.number]:

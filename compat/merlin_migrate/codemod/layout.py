@@ -87,8 +87,8 @@ def _with_comment_of(comma: cst.Comma, other: cst.Comma | cst.MaybeSentinel) -> 
 def with_args(call: cst.Call, args: Sequence[cst.Arg]) -> cst.Call:
     """The call with these arguments, laid out as the old ones were.
 
-    Arguments taken from the call (see :func:`renamed`) keep their comma and comments; new ones get the commas of
-    their neighbours; a trailing comma stays one.
+    Arguments taken from the call (see :func:`renamed`) keep their comma and comments; new ones get the commas
+    of their neighbours; a trailing comma stays one.
     """
     if not args:
         return call.with_changes(args=(), whitespace_before_args=cst.SimpleWhitespace(""))
@@ -214,7 +214,7 @@ def literal(node: cst.BaseExpression | None) -> object:
 
 
 def is_plain(node: cst.BaseExpression) -> bool:
-    """Whether the expression may be evaluated elsewhere or twice: literals, names, attributes and arithmetic."""
+    """Whether the expression may be evaluated elsewhere or twice: literals, names, arithmetic of them."""
     if isinstance(node, (cst.Name, cst.Integer, cst.Float, cst.SimpleString)):
         return True
     if isinstance(node, cst.Attribute):

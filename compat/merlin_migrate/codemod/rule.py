@@ -14,6 +14,8 @@ from merlin_migrate.table import Entry, nearest
 from merlin_migrate.table.entry import GUIDES
 
 MARK = "# merlin-migrate:"
+# Stands for a statement until its block is left: libcst removes an empty one with its comments.
+_DROPPED = "__dropped_by_merlin_migrate__"
 LEGACY_ROOTS = ("transformers4rec", "merlin_standard_lib", "merlin")
 
 Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
@@ -167,7 +169,7 @@ class Rule(cst.CSTTransformer):
         self.program.applied[self.number] = self.program.applied.get(self.number, 0) + 1
 
     def mark(self, reason: str, anchor: str = "", *, link: str = "") -> None:
-        """Leaves a comment before the current statement: what has to be done by hand, and where to read on."""
+        """Leaves a comment before the current statement: what is to be done by hand, where to read on."""
         link = link or f"{GUIDES}/{self.guide}#{anchor}"
         text = f"{MARK} {self.number} {' '.join(reason.split())} {link}"
         if self._marks and text not in self._marks[-1]:
@@ -191,7 +193,7 @@ class Rule(cst.CSTTransformer):
     @staticmethod
     def dropped(line: cst.SimpleStatementLine) -> cst.SimpleStatementLine:
         """The statement without its code; its comments move to the next one when the block is left."""
-        return line.with_changes(body=())
+        return line.with_changes(body=[cst.Expr(cst.Name(_DROPPED))])
 
     def leave_IndentedBlock(
         self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
@@ -206,28 +208,36 @@ class Rule(cst.CSTTransformer):
 
     def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
         """Takes dropped statements out of the module."""
-        body, rest = _settled(updated_node.body)
+        body, rest = _settled(updated_node.body, blank_first=bool(updated_node.header))
         if body is None:
             return updated_node
         return updated_node.with_changes(body=body, footer=[*rest, *updated_node.footer])
 
 
+def _is_dropped(line: cst.BaseStatement) -> bool:
+    small = line.body[0] if isinstance(line, cst.SimpleStatementLine) and line.body else None
+    return isinstance(small, cst.Expr) and isinstance(small.value, cst.Name) and small.value.value == _DROPPED
+
+
 def _settled(
-    body: Sequence[cst.BaseStatement],
+    body: Sequence[cst.BaseStatement], *, blank_first: bool = False
 ) -> tuple[list[cst.BaseStatement] | None, list[cst.EmptyLine]]:
     """The statements that are left, and the comments of a dropped last one; None if nothing was dropped."""
-    if not any(isinstance(line, cst.SimpleStatementLine) and not line.body for line in body):
+    if not any(map(_is_dropped, body)):
         return None, []
     left: list[cst.BaseStatement] = []
     carried: list[cst.EmptyLine] = []
+    at_start = _is_dropped(body[0]) and not blank_first
     for line in body:
         own: list[cst.EmptyLine] = list(getattr(line, "leading_lines", ()))
         blank_twice = own[:1] and carried and own[0].comment is None and carried[-1].comment is None
         lines = carried + (own[1:] if blank_twice else own)
-        if isinstance(line, cst.SimpleStatementLine) and not line.body:
+        while at_start and not left and lines and lines[0].comment is None:
+            lines = lines[1:]
+        if _is_dropped(line):
             carried = lines
         else:
-            left.append(line.with_changes(leading_lines=lines) if carried else line)
+            left.append(line.with_changes(leading_lines=lines) if lines != own else line)
             carried = []
     return left, [line for line in carried if line.comment]
 

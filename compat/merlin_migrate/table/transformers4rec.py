@@ -43,7 +43,7 @@ _INPUTS = (
         also=(f"{_TR}.features.sequence.TabularSequenceFeatures.from_schema",),
         arguments={
             "schema": "schema",
-            "max_sequence_length": "max_sequence_length, and pad_to, for the old loader padded every batch to it",
+            "max_sequence_length": "max_sequence_length, and pad_to: the old loader padded batches to it",
             "continuous_projection": "continuous_projection",
             "aggregation": "aggregation",
             "d_output": "projection=mm.MLPBlock([d_output])",

@@ -7,16 +7,18 @@ from merlin_migrate.codemod.rules.mm101_schema import SchemaRule
 from merlin_migrate.codemod.rules.mm102_inputs import InputsRule
 from merlin_migrate.codemod.rules.mm103_body import BodyRule
 from merlin_migrate.codemod.rules.mm104_output import OutputRule
-from merlin_migrate.codemod.rules.mm105_training import TrainingRule
-from merlin_migrate.codemod.rules.mm106_metric_keys import MetricKeysRule
-from merlin_migrate.codemod.rules.mm107_rest import RestRule
-from merlin_migrate.codemod.rules.mm108_imports import ImportsRule
+from merlin_migrate.codemod.rules.mm105_model import ModelRule
+from merlin_migrate.codemod.rules.mm106_training import TrainingRule
+from merlin_migrate.codemod.rules.mm107_metric_keys import MetricKeysRule
+from merlin_migrate.codemod.rules.mm108_rest import RestRule
+from merlin_migrate.codemod.rules.mm109_imports import ImportsRule
 
 RULES: tuple[type[Rule], ...] = (
     SchemaRule,
     InputsRule,
     BodyRule,
     OutputRule,
+    ModelRule,
     TrainingRule,
     MetricKeysRule,
     RestRule,

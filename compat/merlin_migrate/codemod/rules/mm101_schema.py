@@ -21,7 +21,7 @@ READERS = {"load", "from_json", "from_proto_text", "from_pbtxt"}
 
 
 class SchemaRule(Rule):
-    """``Dataset(path).schema`` and the readers of ``Schema`` become ``mm.Schema.load(path)``, the classes ours."""
+    """``Dataset(path).schema`` and the readers of ``Schema`` become ``mm.Schema.load(path)``."""
 
     number: ClassVar[str] = "MM101"
     title: ClassVar[str] = "schemas"

@@ -1,4 +1,4 @@
-"""``TabularSequenceFeatures.from_schema`` to ``TabularInputBlock``, with the old masking's quirks written out."""
+"""``TabularSequenceFeatures.from_schema`` to ``TabularInputBlock``, quirks of old maskings written out."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ SAME = ("max_sequence_length", "continuous_projection")
 RANDOM = ("mlm", "masked")
 CAUSAL = ("causal", "clm")
 OTHER = ("plm", "permutation", "rtd", "replacement")
+WITHOUT_EFFECT = {("continuous_soft_embeddings", "False"), ("automatic_build", "True")}
 MASKING_ARGUMENTS = (
     "mlm_probability",
     "train_on_last_item_seq_only",
@@ -84,11 +85,7 @@ class InputsRule(Rule):
                 args.append(renamed(arg, "projection"))
             elif name == "masking":
                 args += self._masking(arg, bound, multiline=multiline)
-            elif name == "continuous_soft_embeddings" and code(arg.value) == "False":
-                continue
-            elif name == "automatic_build" and code(arg.value) == "True":
-                continue
-            else:
+            elif (name, code(arg.value)) not in WITHOUT_EFFECT:
                 raise ValueError(f"the argument {name} has no successor yet")
         return args
 
@@ -107,20 +104,14 @@ class InputsRule(Rule):
     def _masking(self, arg: cst.Arg, bound: Mapping[str, cst.Arg], *, multiline: bool) -> list[cst.Arg]:
         if code(arg.value) == "None":
             return []
-        value = self.origin(arg.value) or arg.value
-        if isinstance(value, cst.Call):
-            if not self._is_new_masking(value):
-                raise ValueError("a masking object stands where only its name can be followed")
-            return [renamed(arg, "masking")]
+        if isinstance(arg.value, cst.Call):
+            raise ValueError("the masking is an object: it is followed only as a name, such as 'mlm'")
         options = self._options(bound)
         try:
-            name = str(literal(value))
+            name = str(literal(arg.value))
         except ValueError:
             return [renamed(arg, "masking", self._choice(arg.value, options, multiline=multiline))]
         return [renamed(arg, "masking", self._object(name, options))]
-
-    def _is_new_masking(self, call: cst.Call) -> bool:
-        return code(call.func).rpartition(".")[2] in ("RandomMasking", "CausalMasking")
 
     @staticmethod
     def _options(bound: Mapping[str, cst.Arg]) -> dict[str, cst.BaseExpression]:

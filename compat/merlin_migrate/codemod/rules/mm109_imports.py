@@ -14,7 +14,7 @@ from merlin_migrate.codemod.rule import Program, Rule
 class ImportsRule(Rule):
     """The last rule."""
 
-    number: ClassVar[str] = "MM108"
+    number: ClassVar[str] = "MM109"
     title: ClassVar[str] = "imports"
 
     def __init__(self, program: Program) -> None:
@@ -73,7 +73,7 @@ class ImportsRule(Rule):
             a is not b for a, b in zip(kept, original_node.body, strict=False)
         ):
             self.done()
-            changed = updated_node.with_changes(body=kept)
+            changed = updated_node.with_changes(body=kept) if kept else self.dropped(updated_node)
         if original_node is not self._place or not self._wanted:
             return changed
         lines = self._lines()
@@ -116,6 +116,8 @@ class ImportsRule(Rule):
         return path.partition(".")[0] in known or path.startswith(("merlin.schema", "merlin.io"))
 
     def _is_used(self, alias: cst.ImportAlias) -> bool:
+        if self._is_guarded(alias):
+            return True
         name = alias.evaluated_alias or alias.evaluated_name.partition(".")[0]
         if name in self.program.strings and "__all__" in self.program.bound:
             return True
@@ -123,3 +125,12 @@ class ImportsRule(Rule):
         if scope is None:
             return True
         return any(assigned.references for assigned in scope[name])
+
+    def _is_guarded(self, alias: cst.ImportAlias) -> bool:
+        """Whether the import may fail: what its ``except`` branch does is the user's to judge."""
+        above = self.parent(alias)
+        while above is not None and not isinstance(above, cst.FunctionDef):
+            if isinstance(above, cst.Try):
+                return True
+            above = self.parent(above)
+        return False

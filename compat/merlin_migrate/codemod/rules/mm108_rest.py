@@ -23,7 +23,7 @@ ANNOTATIONS = {
 class RestRule(Rule):
     """What no rule before this one took."""
 
-    number: ClassVar[str] = "MM107"
+    number: ClassVar[str] = "MM108"
     title: ClassVar[str] = "other names"
 
     def visit_Import(self, node: cst.Import) -> bool:
@@ -52,10 +52,9 @@ class RestRule(Rule):
 
     def _rest(self, node: cst.Attribute | cst.Name) -> cst.BaseExpression | None:
         parent = self.parent(node)
-        if isinstance(parent, cst.Attribute):
-            # The longest dotted name is the one to judge; in a chain the inner nodes are parts of it.
-            if parent.attr is node or self.qualified(parent):
-                return None
+        # The longest dotted name is the one to judge; in a chain the inner nodes are parts of it.
+        if isinstance(parent, cst.Attribute) and (parent.attr is node or self.qualified(parent)):
+            return None
         name = self.qualified(node)
         if name is None or name.partition(".")[0] not in LEGACY_ROOTS:
             return None

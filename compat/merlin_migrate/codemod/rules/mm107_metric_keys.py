@@ -33,7 +33,7 @@ def new_key(key: str) -> str | None:
 class MetricKeysRule(Rule):
     """Strings that are metric keys."""
 
-    number: ClassVar[str] = "MM106"
+    number: ClassVar[str] = "MM107"
     title: ClassVar[str] = "metric keys"
 
     def leave_SimpleString(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 import libcst as cst
 from libcst import metadata as meta
 
 from merlin_migrate.codemod.arguments import Training, sorted_arguments
-from merlin_migrate.codemod.layout import bind, code, fit, is_plain, keyword, with_args
+from merlin_migrate.codemod.emit import DATASETS, Emitter, Plan
+from merlin_migrate.codemod.layout import bind, code, is_plain
 from merlin_migrate.codemod.rule import Calls, Program, Rule
 
 TRAINER = "transformers4rec.torch.Trainer"
@@ -23,38 +23,20 @@ PARAMETERS = (
     "eval_dataset_or_path",
     "test_dataset_or_path",
 )
-DATASETS = {
-    "train_dataset_or_path": "train_loader",
-    "eval_dataset_or_path": "eval_loader",
-    "test_dataset_or_path": "test_loader",
-}
 WITHOUT_EFFECT = {"compute_metrics", "incremental_logging"}
 
 Edit = Callable[[cst.SimpleStatementLine], Sequence[cst.BaseStatement]]
 
 
-@dataclass
-class Plan:
-    """One trainer: its variable, what it was made of, and how it is used."""
-
-    name: str
-    statement: cst.SimpleStatementLine
-    model: cst.BaseExpression
-    schema: cst.BaseExpression
-    options: str
-    training: Training
-    renew: bool
-    data: dict[str, cst.BaseExpression] = field(default_factory=dict)
-
-
 class TrainingRule(Rule):
     """A trainer that is kept in a variable, with its arguments, and the statements that use it."""
 
-    number: ClassVar[str] = "MM105"
+    number: ClassVar[str] = "MM106"
     title: ClassVar[str] = "training"
 
     def __init__(self, program: Program) -> None:
         super().__init__(program)
+        self._emit = Emitter(self)
         self._edits: dict[cst.CSTNode, Edit] = {}
         self._calls: dict[cst.CSTNode, Callable[[], cst.BaseExpression]] = {}
         self._reasons: dict[cst.CSTNode, list[str]] = {}
@@ -111,6 +93,7 @@ class TrainingRule(Rule):
         options = self._plan_options(bound["args"].value, source, training, line)
         plan = Plan(target.value, line, bound["model"].value, bound["schema"].value, options, training, renew)
         plan.data = {name: bound[name].value for name in DATASETS if name in bound}
+        plan.fed = {*plan.data, *(a.attr.value for a in map(self._attribute, uses) if a is not None)}
         others = set(bound) - {*PARAMETERS} - WITHOUT_EFFECT
         for name in sorted(others):
             self._mark_at(call, f"left out, no successor: {name}; callbacks and loggers are Lightning's")
@@ -119,7 +102,7 @@ class TrainingRule(Rule):
         early = self._needed_early(uses)
         inline = source is bound["args"].value
         trains = any(self._method(use) == "train" for use in uses)
-        self._edits[line] = lambda updated: self._trainer(
+        self._edits[line] = lambda updated: self._emit.trainer(
             updated, plan, source if inline else None, make=early or not renew, trains=trains
         )
         for use in uses:
@@ -134,7 +117,7 @@ class TrainingRule(Rule):
         statement = self.statement_of(source)
         if not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
             raise ValueError("the training arguments are not a statement of their own")
-        self._edits[statement] = lambda updated: [self._options(updated, source, training)]
+        self._edits[statement] = lambda updated: [self._emit.options(updated, source, training)]
         for use in self.uses(given):
             if isinstance(self.parent(use), cst.Attribute):
                 self._mark_at(use, "the training arguments are a dict of Lightning's options now")
@@ -198,32 +181,37 @@ class TrainingRule(Rule):
         small = statement.body[0]
         attr = attribute.attr.value
         method = self._method(use)
-        whole = isinstance(small, cst.Expr) and small.value is self.parent(attribute)
-        if attr in DATASETS and isinstance(small, cst.Assign) and len(small.targets) == 1:
-            if small.targets[0].target is attribute:
-                self._edits[statement] = lambda updated: [self._loader(updated, plan, attr)]
-                return
-        elif method == "reset_lr_scheduler" and whole:
+        call = self.parent(attribute) if method else None
+        whole = isinstance(small, cst.Expr) and small.value is call
+        given = bind(call, ("eval_dataset",)) if isinstance(call, cst.Call) else None
+        if self._sets_data(attribute, small):
+            self._edits[statement] = lambda updated: [self._emit.loader(updated, plan, attr)]
+        elif (method == "reset_lr_scheduler" and whole) or self._counts_steps(attr, small):
             self._edits[statement] = lambda updated: [self.dropped(updated)]
-            return
+        elif method == "train" and whole and given == {} and "train_dataset_or_path" in plan.fed:
+            self._edits[statement] = lambda updated: self._emit.fit(updated, plan)
         elif (
-            attr == "state"
-            and isinstance(small, cst.AugAssign)
-            and code(small.target).endswith(".global_step")
+            isinstance(call, cst.Call)
+            and method == "evaluate"
+            and given is not None
+            and set(given) <= {"metric_key_prefix"}
+            and "eval_dataset_or_path" in plan.fed
         ):
-            self._edits[statement] = lambda updated: [self.dropped(updated)]
-            return
-        elif method == "train" and whole and not small.value.args:  # type: ignore[union-attr]
-            self._edits[statement] = lambda updated: self._fit(updated, plan)
-            return
-        elif method == "evaluate":
-            call = self.parent(attribute)
-            if isinstance(call, cst.Call) and set(bind(call, ("eval_dataset",)) or {}) <= {
-                "metric_key_prefix"
-            }:
-                self._calls[call] = lambda: self._validate(plan)
-                return
-        self._mark_at(use, f"the trainer's {attr} has no successor that can be written by itself")
+            self._calls[call] = lambda: self._emit.validate(plan)
+        else:
+            self._mark_at(use, f"the trainer's {attr} has no successor that can be written by itself")
+
+    @staticmethod
+    def _sets_data(attribute: cst.Attribute, small: cst.BaseSmallStatement) -> bool:
+        if attribute.attr.value not in DATASETS or not isinstance(small, cst.Assign):
+            return False
+        return len(small.targets) == 1 and small.targets[0].target is attribute
+
+    @staticmethod
+    def _counts_steps(attr: str, small: cst.BaseSmallStatement) -> bool:
+        if attr != "state" or not isinstance(small, cst.AugAssign):
+            return False
+        return code(small.target).endswith(".global_step")
 
     @staticmethod
     def _edited(plan: Plan) -> cst.CSTNode:
@@ -251,7 +239,6 @@ class TrainingRule(Rule):
             return updated_node
         self.done()
         first, *rest = edit(updated_node)
-        self._block = self.depth(original_node)
         return cst.FlattenSentinel([first, *rest]) if rest else first
 
     def leave_For(self, original_node: cst.For, updated_node: cst.For) -> cst.BaseStatement:
@@ -270,97 +257,3 @@ class TrainingRule(Rule):
         for reason in self._reasons.get(original, ()):
             self.mark(reason, "training")
         return updated
-
-    def _options(
-        self, updated: cst.SimpleStatementLine, source: cst.Call, training: Training
-    ) -> cst.SimpleStatementLine:
-        value = with_args(source.with_changes(func=cst.Name("dict")), training.trainer)
-        assign = updated.body[0]
-        if not isinstance(assign, cst.Assign):
-            raise TypeError("training arguments are an assignment")
-        value = fit(value, column=self.column(source), block=self.depth(source))  # type: ignore[assignment]
-        return updated.with_changes(body=[assign.with_changes(value=value)])
-
-    def _line(self, target: str, value: cst.BaseExpression, at: cst.CSTNode) -> cst.SimpleStatementLine:
-        block = self.depth(at)
-        fitted = fit(value, column=block + len(target) + 3, block=block)
-        assigned = cst.parse_expression(target)
-        if not isinstance(assigned, (cst.Name, cst.Attribute)):
-            raise TypeError(f"{target} cannot be assigned to")
-        return cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(assigned)], fitted)])
-
-    def _lightning(self, options: str) -> cst.BaseExpression:
-        self.program.imports.add("lightning")
-        return cst.parse_expression(f"lightning.Trainer(**{options})")
-
-    def _trainer(
-        self,
-        updated: cst.SimpleStatementLine,
-        plan: Plan,
-        inline: cst.Call | None,
-        *,
-        make: bool,
-        trains: bool,
-    ) -> Sequence[cst.BaseStatement]:
-        lines: list[cst.SimpleStatementLine] = []
-        at = plan.statement
-        if inline is not None:
-            arguments = with_args(inline.with_changes(func=cst.Name("dict")), plan.training.trainer)
-            lines.append(self._line(plan.options, arguments, at))
-        if plan.training.seed is not None:
-            self.program.imports.add("lightning")
-            seed = cst.Call(
-                cst.parse_expression("lightning.seed_everything"),
-                [cst.Arg(plan.training.seed), keyword("verbose", cst.Name("False"))],
-            )
-            lines.append(cst.SimpleStatementLine([cst.Expr(seed)]))
-        if trains:
-            optimizer = cst.Call(self.api("OptimizerConfig"), plan.training.optimizer)
-            lines.append(self._line(f"{code(plan.model)}.optimizer", optimizer, at))
-        if make:
-            lines.append(self._line(plan.name, self._lightning(plan.options), at))
-        lines += [
-            self._line(DATASETS[name], self._loader_call(value, plan, name), at)
-            for name, value in plan.data.items()
-        ]
-        if not lines:
-            return [self.dropped(updated)]
-        lines[0] = lines[0].with_changes(leading_lines=updated.leading_lines)
-        lines[-1] = lines[-1].with_changes(trailing_whitespace=updated.trailing_whitespace)
-        return lines
-
-    def _loader_call(self, data: cst.BaseExpression, plan: Plan, name: str) -> cst.Call:
-        loaders = plan.training.loaders
-        kind = "train" if name.startswith("train") else "eval"
-        args = [cst.Arg(data), cst.Arg(plan.schema), keyword("batch_size", loaders[f"{kind}_batch_size"])]
-        if "max_sequence_length" in loaders:
-            args.append(keyword("max_sequence_length", loaders["max_sequence_length"]))
-            args.append(keyword("keep", cst.SimpleString('"oldest"')))
-        if kind == "train":
-            args.append(keyword("shuffle", cst.Name("True")))
-        if "drop_last" in loaders:
-            args.append(keyword("drop_last", loaders["drop_last"]))
-        return cst.Call(self.api("ParquetLoader"), args)
-
-    def _loader(self, updated: cst.SimpleStatementLine, plan: Plan, name: str) -> cst.SimpleStatementLine:
-        assign = updated.body[0]
-        if not isinstance(assign, cst.Assign):
-            raise TypeError(f"{name} is set by an assignment")
-        new = self._line(DATASETS[name], self._loader_call(assign.value, plan, name), plan.statement)
-        return updated.with_changes(body=new.body)
-
-    def _fit(self, updated: cst.SimpleStatementLine, plan: Plan) -> Sequence[cst.BaseStatement]:
-        fit_call = cst.parse_expression(f"{plan.name}.fit({code(plan.model)}, train_loader)")
-        if not plan.renew:
-            return [updated.with_changes(body=[cst.Expr(fit_call)])]
-        made = self._line(plan.name, self._lightning(plan.options), plan.statement)
-        return [
-            made.with_changes(leading_lines=updated.leading_lines),
-            updated.with_changes(body=[cst.Expr(fit_call)], leading_lines=()),
-        ]
-
-    @staticmethod
-    def _validate(plan: Plan) -> cst.BaseExpression:
-        return cst.parse_expression(
-            f"{plan.name}.validate({code(plan.model)}, eval_loader, verbose=False)[0]"
-        )

@@ -1,0 +1,224 @@
+"""Weights of a Transformers4Rec model into the model that its program was rewritten to."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    import merlin_models_torch as mm
+
+__all__ = ["CheckpointError", "convert_folder", "convert_state", "load_weights", "read_weights"]
+
+FILES = ("model.safetensors", "pytorch_model.bin")
+GUIDE = "migration_guides/from-transformers4rec.md#checkpoints"
+
+_INPUTS = r"heads\.0\.body\.(?P<i>\d+)\."
+_TASK = r"heads\.0\.prediction_task_dict\.[^.]+\."
+RENAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(old), new)
+    for old, new in (
+        (_INPUTS + r"to_merge\.categorical_module\.embedding_tables\.(?P<table>.+)\.weight", "tables"),
+        (
+            _INPUTS + r"to_merge\.continuous_module\.1\.(?P<j>\d+)\.0\.(?P<p>weight|bias)",
+            r"body.layers.\g<i>.continuous_projection.linears.\g<j>.\g<p>",
+        ),
+        (
+            _INPUTS + r"projection_module\.(?P<j>\d+)\.0\.(?P<p>weight|bias)",
+            r"body.layers.\g<i>.projection.linears.\g<j>.\g<p>",
+        ),
+        (_INPUTS + r"_masking\.masked_item_embedding", r"body.layers.\g<i>.mask_vector.weight"),
+        (_INPUTS + r"(?P<j>\d+)\.0\.(?P<p>weight|bias)", r"body.layers.\g<i>.linears.\g<j>.\g<p>"),
+        (_INPUTS + r"transformer\.layer\.(?P<p>.+)", r"body.layers.\g<i>.layer.\g<p>"),
+        (_TASK + r"pre\.module\.output_layer", "output.weight"),
+        (_TASK + r"task_block\.0\.0\.(?P<p>weight|bias)", r"output.projection.\g<p>"),
+    )
+)
+UNUSED = re.compile(_INPUTS + r"transformer\.(mask_emb|word_embedding\.weight)")
+COPIES = (
+    (re.compile(_INPUTS + r"masking\.masked_item_embedding"), "mask_vector.weight"),
+    (re.compile(_TASK + r"masking\.masked_item_embedding"), "mask_vector.weight"),
+    (re.compile(_TASK + r"embeddings\.embedding_tables\.(?P<table>.+)\.weight"), "tables"),
+    (re.compile(_TASK + r"(pre\.module\.)?item_embedding_table\.weight"), "items"),
+)
+
+
+class CheckpointError(ValueError):
+    """Weights cannot be read, or do not belong to the model."""
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The state dict in a file, or in a folder that has one. Nothing in the file is run.
+
+    Args:
+        path: ``pytorch_model.bin``, a ``.safetensors`` file, or a folder such as ``checkpoint-500``.
+
+    Raises:
+        CheckpointError: if there is none, or it holds anything but tensors.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = next((path / name for name in FILES if (path / name).is_file()), None)
+        if found is None:
+            raise CheckpointError(
+                f"{path} has none of {', '.join(FILES)}: give the file with the weights, {GUIDE}"
+            )
+        path = found
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist: give the file with the weights, {GUIDE}")
+    if path.suffix == ".safetensors":
+        return _safetensors(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} holds more than weights, or is damaged, and is not opened: in the old environment save "
+            f"model.state_dict() with torch.save, {GUIDE}"
+        ) from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"{path} holds no state dict: save model.state_dict(), {GUIDE}")
+    return dict(state)
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is no safetensors file, or is damaged: {error}") from error
+
+
+def convert_state(state: Mapping[str, Tensor], model: mm.Model) -> dict[str, Tensor]:
+    """A legacy state dict under the names of the new model.
+
+    Args:
+        state: of a Transformers4Rec model with one next-item head.
+        model: what the program that made it was rewritten to.
+
+    Returns:
+        A tensor for every weight of ``model``.
+
+    Raises:
+        CheckpointError: for weights that belong nowhere, are missing, have another shape, or differ between
+            two places that share them.
+    """
+    converted: dict[str, Tensor] = {}
+    copies: list[tuple[str, str]] = []
+    foreign: list[str] = []
+    for name, value in state.items():
+        if UNUSED.fullmatch(name):
+            continue
+        if new := _new_name(name, model):
+            converted[new] = value
+        elif place := _copy_of(name, model):
+            copies.append((name, place))
+        else:
+            foreign.append(name)
+    expected = {name: value for name, value in model.state_dict().items() if not name.startswith("metrics.")}
+    _check(converted, expected, foreign)
+    for name, place in copies:
+        if place not in converted or not torch.equal(state[name], converted[place]):
+            raise CheckpointError(
+                f"{name} differs from the weights it was shared with, {place}: the file is damaged"
+            )
+    return {name: converted[name].to(value.dtype) for name, value in expected.items()}
+
+
+def _new_name(name: str, model: mm.Model) -> str | None:
+    for pattern, new in RENAMED:
+        if found := pattern.fullmatch(name):
+            if new == "tables":
+                return f"body.layers.{found['i']}.tables.{_table(found['table'], model)}.weight"
+            return found.expand(new)
+    return None
+
+
+def _table(name: str, model: mm.Model) -> str:
+    tables = model.inputs.tables
+    return name if name in tables else model.inputs.domains.get(name, name)
+
+
+def _copy_of(name: str, model: mm.Model) -> str | None:
+    """Where the new model has what the legacy state dict holds a second time."""
+    places = {id(module): place for place, module in model.named_modules()}
+    inputs = places[id(model.inputs)]
+    for pattern, what in COPIES:
+        if found := pattern.fullmatch(name):
+            if what == "tables":
+                return f"{inputs}.tables.{_table(found['table'], model)}.weight"
+            if what == "items":
+                return f"{places[id(model.inputs.item_table)]}.weight"
+            return f"{inputs}.{what}"
+    return None
+
+
+def _check(converted: Mapping[str, Tensor], expected: Mapping[str, Tensor], foreign: list[str]) -> None:
+    foreign = foreign + sorted(set(converted) - set(expected))
+    missing = sorted(set(expected) - set(converted))
+    if foreign or missing:
+        parts = [f"no place for {', '.join(foreign[:5])}"] if foreign else []
+        parts += [f"nothing for {', '.join(missing[:5])}"] if missing else []
+        raise CheckpointError(f"the weights belong to another model: {'; '.join(parts)}, {GUIDE}")
+    for name, value in expected.items():
+        if converted[name].shape != value.shape:
+            raise CheckpointError(
+                f"{name} is {tuple(converted[name].shape)} in the weights, {tuple(value.shape)} in it: "
+                "build the model with the same schema and sizes"
+            )
+
+
+def load_weights(model: mm.Model, source: str | Path | Mapping[str, Tensor]) -> mm.Model:
+    """Puts legacy weights into a new model.
+
+    Args:
+        model: what the program was rewritten to; changed in place.
+        source: a file or folder, see :func:`read_weights`, or a state dict.
+
+    Returns:
+        The model.
+
+    Raises:
+        CheckpointError: if they cannot be read or do not belong to it.
+    """
+    state = source if isinstance(source, Mapping) else read_weights(source)
+    model.load_state_dict(convert_state(state, model), strict=False)
+    return model
+
+
+def convert_folder(weights: str | Path, model: str | Path, output: str | Path) -> int:
+    """Writes a saved model with legacy weights.
+
+    Args:
+        weights: the legacy weights, see :func:`read_weights`.
+        model: folder of the saved new model.
+        output: folder to write; must not hold anything.
+
+    Returns:
+        The number of tensors.
+
+    Raises:
+        CheckpointError: if anything does not fit; nothing is written then.
+    """
+    import merlin_models_torch as mm
+
+    output = Path(output)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise CheckpointError(f"{output} exists and is not an empty folder: give a new one")
+    try:
+        new = mm.load(model)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+    state = convert_state(read_weights(weights), new)
+    new.load_state_dict(state, strict=False)
+    if output.exists():
+        output.rmdir()
+    new.save(output)
+    return len(state)

@@ -1,0 +1,125 @@
+"""``Head`` and ``Model`` to one ``Model``."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import libcst as cst
+
+from merlin_migrate.codemod.layout import bind, code
+from merlin_migrate.codemod.rule import Calls, Program, Rule
+
+TR = "transformers4rec.torch"
+HEAD = ("body", "prediction_tasks", "task_blocks", "task_weights", "loss_reduction", "inputs")
+
+
+class ModelRule(Rule):
+    """Head and model become one ``mm.Model``, once the head's task is an output of the new API."""
+
+    number: ClassVar[str] = "MM105"
+    title: ClassVar[str] = "head and model"
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
+        self._folded: set[cst.CSTNode] = set()
+
+    def visit_Module(self, node: cst.Module) -> None:
+        """Finds the heads that go into a model."""
+        finder = Calls()
+        node.visit(finder)
+        for call in finder.calls:
+            if self.is_call_of(call, f"{TR}.Model") and len(call.args) == 1:
+                self._plan_head(call)
+
+    def _plan_head(self, model: cst.Call) -> None:
+        name = model.args[0].value
+        statement = self.assignment(name)
+        if statement is None or not isinstance(name, cst.Name):
+            return
+        line = self.parent(statement)
+        alone = isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1
+        if alone and self._head(statement.value) is not None and len(self.uses(name)) == 1:
+            self._folded.add(statement)
+
+    def _head(self, node: cst.BaseExpression | None) -> tuple[cst.Arg, cst.Arg] | None:
+        """Body and output of a head with one output and nothing else."""
+        if not isinstance(node, cst.Call) or not self.is_call_of(node, f"{TR}.Head"):
+            return None
+        bound = bind(node, HEAD)
+        if bound is None or not {"body", "prediction_tasks"} <= set(bound) <= {
+            "body",
+            "prediction_tasks",
+            "inputs",
+        }:
+            return None
+        task = self.origin(bound["prediction_tasks"].value)
+        if isinstance(task, (cst.List, cst.Tuple)) and len(task.elements) == 1:
+            task = self.origin(task.elements[0].value)
+        if not self._is_new(task, "CategoricalOutput"):
+            return None
+        return bound["body"], bound["prediction_tasks"]
+
+    def leave_SimpleStatementLine(
+        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
+    ) -> cst.BaseStatement:
+        """The statement ``head = tr.Head(...)`` goes away where the model takes its parts."""
+        if len(original_node.body) == 1 and original_node.body[0] in self._folded:
+            return self.dropped(updated_node)
+        return updated_node
+
+    def _is_new(self, node: cst.BaseExpression | None, name: str) -> bool:
+        """Whether a rule before this one made the node a call of ``mm.name``."""
+        return isinstance(node, cst.Call) and code(node.func) == f"{self.program.alias}.{name}"
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
+        """One model."""
+        try:
+            if self.is_call_of(original_node, f"{TR}.Model"):
+                return self._model(original_node, updated_node)
+            if self._is_to_model(original_node):
+                return self._to_model(updated_node)
+        except ValueError as error:
+            self.mark(str(error), "model")
+        return updated_node
+
+    def _model(self, original: cst.Call, call: cst.Call) -> cst.BaseExpression:
+        if len(call.args) != 1 or call.args[0].keyword:
+            raise ValueError("a model of several heads, or with further arguments, has no successor yet")
+        value = original.args[0].value
+        inline = isinstance(value, cst.Call)
+        found = self._head(value if inline else self.origin(value))
+        if found is None or (not inline and self.assignment(value) not in self._folded):
+            raise ValueError(
+                "a model is rewritten with its head, of one NextItemPredictionTask, in one function"
+            )
+        if inline:
+            bound = bind(call.args[0].value, HEAD) or {}  # type: ignore[arg-type]
+            found = bound["body"], bound["prediction_tasks"]
+        body, task = found
+        output = task.value
+        if isinstance(output, (cst.List, cst.Tuple)):
+            output = output.elements[0].value
+        self.done()
+        return cst.Call(
+            self.api("Model"),
+            [
+                cst.Arg(body.value, comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))),
+                cst.Arg(output),
+            ],
+        )
+
+    def _is_to_model(self, call: cst.Call) -> bool:
+        func = call.func
+        if not isinstance(func, cst.Attribute) or func.attr.value != "to_torch_model":
+            return False
+        source = self.origin(func.value)
+        return self._is_new(source, "XLNetBlock")
+
+    def _to_model(self, call: cst.Call) -> cst.BaseExpression:
+        if len(call.args) != 2 or any(arg.keyword or arg.star for arg in call.args):
+            raise ValueError("to_torch_model with anything but inputs and one task has no successor yet")
+        inputs, task = call.args
+        config = call.func.value  # type: ignore[attr-defined]
+        body = cst.Call(self.api("Block"), [cst.Arg(inputs.value), cst.Arg(config)])
+        self.done()
+        return cst.Call(self.api("Model"), [cst.Arg(body), cst.Arg(task.value)])
