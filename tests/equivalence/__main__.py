@@ -1,7 +1,7 @@
-"""Records the original and compares the drop-in with it: ``python -m tests.equivalence --reference-python PATH``.
+"""Records the original and compares the drop-in with it.
 
-Run by the interpreter of the modern environment. Everything is recorded anew into a temporary folder; nothing
-recorded before is read.
+``python -m tests.equivalence --reference-python PATH``, run by the interpreter of the modern environment.
+Everything is recorded anew into a temporary folder; nothing recorded before is read.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def record(folder: Path, reference: str) -> None:
     finish([start(reference, "record", folder)])
     for masking in MASKINGS:
         runs = [
-            (reference, f"original-{masking}.json", ()),
-            (sys.executable, f"dropin-{masking}.json", ()),
+            (reference, f"original-{masking}.json"),
+            (sys.executable, f"dropin-{masking}.json"),
         ]
         finish(
             [start(python, "programs", data, statistical / out, masking, *more) for python, out, more in runs]
@@ -64,11 +64,8 @@ def record(folder: Path, reference: str) -> None:
 def main() -> int:
     """Records, then runs the tests of this folder on the recording; their exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.equivalence", description=__doc__)
-    parser.add_argument(
-        "--reference-python",
-        required=True,
-        help="interpreter with transformers4rec 23.12.0 (reference-constraints.txt)",
-    )
+    needs = "interpreter with transformers4rec 23.12.0, made with reference-constraints.txt"
+    parser.add_argument("--reference-python", required=True, help=needs)
     parser.add_argument("pytest", nargs="*", help="further arguments for pytest, after --")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="equivalence-") as folder:

@@ -1,8 +1,9 @@
-"""The statistical arm: the whole unmodified program, on both sides with several seeds, ends at the same metrics.
+"""The statistical arm: the whole unmodified program ends at the same metrics on both sides, over seeds.
 
 Two one-sided t tests at the level of 5 %: the means are taken for equivalent if the 90 % interval of their
-difference lies within the margin. The margin of a metric is a fifth of what the original's training gained over
-an untrained model, which ranks evenly. That this can fail is shown by the original trained for one epoch, not three.
+difference lies within the margin. The margin of a metric is a fifth of what the original's training gained
+over an untrained model, which ranks evenly. That this can fail is shown by the original trained for one
+epoch, not three.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def margin(original: list[float], metric: str) -> float:
 
 
 def interval(left: list[float], right: list[float]) -> tuple[float, float]:
-    """The 90 % interval of the difference of means, with the fewest degrees of freedom that Welch's test allows."""
+    """The 90 % interval of the difference of means, with the fewest degrees of freedom of Welch's test."""
     count = min(len(left), len(right))
     error = math.sqrt(statistics.variance(left) / len(left) + statistics.variance(right) / len(right))
     difference = statistics.fmean(left) - statistics.fmean(right)
@@ -65,7 +66,7 @@ def test_program_ends_at_equivalent_metrics(masking: str, metric: str) -> None:
     original, dropin = read(f"original-{masking}", metric), read(f"dropin-{masking}", metric)
     within = margin(original, metric)
     assert equivalent(dropin, original, within), (
-        f"{masking} {metric}: interval {interval(dropin, original)} of the difference leaves the margin {within}; "
+        f"{masking} {metric}: interval {interval(dropin, original)} of the difference leaves {within}; "
         f"original {original}, drop-in {dropin}"
     )
 
