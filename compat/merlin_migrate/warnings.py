@@ -98,10 +98,11 @@ def _matches(pattern: object, text: str) -> bool:
     return match(text) is not None if match else pattern == text
 
 
-def _hidden_by_default(warning: Warning, module: str, line: int) -> bool:
-    """Whether only the interpreter's own filter hides this warning: deprecations outside ``__main__``.
+def _deciding_action(warning: Warning, module: str, line: int) -> str:
+    """What the warnings filters do with a warning; "hidden" if only the interpreter's own filter ignores it.
 
-    That filter stands right after the one for ``__main__``; the same filter set by a user stands elsewhere.
+    That filter, for deprecations outside ``__main__``, stands right after the one for ``__main__``; the same
+    filter set by a user stands elsewhere.
     """
     before: tuple[object, ...] = ()
     for action, text, category, where, number in warnings.filters:
@@ -112,9 +113,10 @@ def _hidden_by_default(warning: Warning, module: str, line: int) -> bool:
             and number in (0, line)
         ):
             own = before[:1] == ("default",) and before[2] is DeprecationWarning and before[3] == "__main__"
-            return action == "ignore" and category is DeprecationWarning and where is None and own
+            hidden = action == "ignore" and category is DeprecationWarning and where is None and own
+            return "hidden" if hidden else action
         before = (action, text, category, where, number)
-    return False
+    return "default"
 
 
 def warn_legacy(name: str) -> None:
@@ -136,13 +138,17 @@ def warn_legacy(name: str) -> None:
     if frame is None:
         warnings.warn(warning, stacklevel=2)
         return
-    scope, file, line = frame.f_globals, frame.f_code.co_filename, frame.f_lineno
-    module = scope.get("__name__") or "<unknown>"
-    if not _hidden_by_default(warning, module, line):
-        registry = scope.setdefault("__warningregistry__", {})
-        warnings.warn_explicit(warning, type(warning), file, line, module, registry)
-    elif (name, file, line) not in _shown:
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    module = frame.f_globals.get("__name__") or "<unknown>"
+    action = _deciding_action(warning, module, line)
+    if action not in ("error", "always", "all"):
+        # Python's own memory of what it has shown is lost whenever anyone changes the filters.
+        if action == "ignore" or (name, file, line) in _shown:
+            return
         _shown.add((name, file, line))
+    if action == "hidden":
         with warnings.catch_warnings():
             warnings.simplefilter("always", DeprecatedWarning)
             warnings.warn_explicit(warning, type(warning), file, line, module)
+    else:
+        warnings.warn_explicit(warning, type(warning), file, line, module)

@@ -1,0 +1,52 @@
+"""The table of names: whole, without contradictions, and its replacements exist."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections import Counter
+
+import pytest
+from merlin_migrate.table import KINDS, entries, find, nearest
+
+import merlin_models_torch as mm
+
+ALL = entries()
+
+
+def test_each_name_has_one_entry() -> None:
+    counts = Counter(name for entry in ALL for name in (entry.name, *entry.also))
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
+def test_every_entry_is_complete() -> None:
+    for entry in ALL:
+        assert entry.kind in KINDS, entry.name
+        assert re.fullmatch(r"[\w-]+\.md#[\w-]+", entry.guide), entry.name
+        assert (entry.kind == "unsupported") == (not entry.replacement), entry.name
+        assert entry.replacement or entry.note, entry.name
+        assert not entry.note.endswith("."), entry.name
+
+
+@pytest.mark.parametrize("entry", [e for e in ALL if e.replacement], ids=lambda e: e.name)
+def test_the_replacement_exists(entry: object) -> None:
+    text = entry.replacement  # type: ignore[attr-defined]
+    names = re.findall(r"\b(mm|lightning|tensorflow_metadata)((?:\.\w+)+)", text)
+    for root, path in names:
+        if root == "mm":
+            found: object = mm
+            for part in path.strip(".").split("."):
+                found = getattr(found, part)
+        elif root == "lightning":
+            assert path.startswith(".Trainer")
+        else:
+            importlib.import_module(f"{root}{path}")
+
+
+def test_lookup_by_any_name_and_by_owner() -> None:
+    entry = find("transformers4rec.torch.features.sequence.TabularSequenceFeatures")
+    assert entry is not None
+    assert entry is find("transformers4rec.torch.TabularSequenceFeatures")
+    assert find("transformers4rec.torch.TabularSequenceFeatures.set_masking") is None
+    assert nearest("transformers4rec.torch.TabularSequenceFeatures.set_masking") is entry
+    assert nearest("pandas.DataFrame") is None
