@@ -14,5 +14,6 @@ __all__ = [
     "SessionDataModule",
     "SessionFiles",
     "Vocabulary",
+    "generate_sessions",
     "sessions_from_events",
 ]

@@ -23,9 +23,14 @@ def is_list(kind: pa.DataType) -> bool:
         pa.types.is_list(kind)
         or pa.types.is_large_list(kind)
         or pa.types.is_fixed_size_list(kind)
-        or (hasattr(pa.types, "is_list_view") and pa.types.is_list_view(kind))
-        or (hasattr(pa.types, "is_large_list_view") and pa.types.is_large_list_view(kind))
+        or _is_view(kind)
     )
+
+
+def _is_view(kind: pa.DataType) -> bool:
+    # pyarrow 14 and 15 do not know list views.
+    checks = (getattr(pa.types, name, None) for name in ("is_list_view", "is_large_list_view"))
+    return any(check is not None and check(kind) for check in checks)
 
 
 def leaf_type(kind: pa.DataType) -> pa.DataType:
@@ -93,9 +98,16 @@ def _plain(chunk: pa.Array) -> pa.Array:
         chunk = chunk.storage
     if pa.types.is_dictionary(chunk.type):
         chunk = chunk.dictionary_decode()
-    if "list_view" in str(chunk.type):
-        chunk = chunk.cast(pa.large_list(chunk.type.value_type))
-    return chunk
+    return _of_view(chunk) if _is_view(chunk.type) else chunk
+
+
+def _of_view(chunk: pa.Array) -> pa.Array:
+    """A list view as a list; Arrow's own cast of one ended the process with pyarrow 26."""
+    lengths = chunk.sizes.to_numpy().astype(np.int64)
+    lengths[chunk.is_null().to_numpy(zero_copy_only=False)] = 0
+    offsets = np.append(0, np.cumsum(lengths))
+    places = np.repeat(chunk.offsets.to_numpy() - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return pa.LargeListArray.from_arrays(pa.array(offsets), chunk.values.take(pa.array(places)))
 
 
 def _lengths(chunk: pa.Array) -> NDArray[np.int64]:

@@ -53,15 +53,11 @@ def generate_sessions(
         ['session_id', 'item_id', 'category', 'price', 'timestamp']
     """
     if sessions < 1 or clusters < 1 or days < 1:
-        raise ValueError(
-            f"sessions, clusters and days are {sessions}, {clusters}, {days}, expected at least 1"
-        )
+        raise ValueError(f"sessions is {sessions}, clusters {clusters}, days {days}: expected at least 1")
     if items < 2 * clusters:
         raise ValueError(f"items is {items}, expected two for each of {clusters} clusters")
     if not (follow >= 0 and drift >= 0 and follow + drift <= 1):
-        raise ValueError(
-            f"follow is {follow} and drift {drift}, expected probabilities of at most 1 together"
-        )
+        raise ValueError(f"follow is {follow} and drift {drift}, expected probabilities, together at most 1")
     if mean_length < 2 or max_length < 2:
         raise ValueError(f"mean_length is {mean_length} and max_length {max_length}, expected at least 2")
     rng = np.random.default_rng(seed)

@@ -61,6 +61,7 @@ class ParquetLoader:
         ValueError: if an argument is out of its range.
 
     Example:
+        >>> from merlin_models_torch.schema import ColumnSchema, Schema, Tags
         >>> table = pa.table({"item_id": [[3, 4, 5], [2, 3]]})
         >>> schema = Schema([ColumnSchema("item_id", tags=[Tags.ITEM_ID, Tags.SEQUENCE], is_list=True)])
         >>> next(iter(ParquetLoader(table, schema, batch_size=2))).padded("item_id")

@@ -79,7 +79,7 @@ def sessions_from_events(
             categorical with a vocabulary of their own, unless a mapping says so by name.
         split: how sessions are split.
         window: for "time-window": a length of time such as "1d", "12h", "30min" (windows begin at its
-            multiples), or a number of equally long windows.
+            multiples since 1970-01-01 UTC), or a number of equally long windows.
         window_by: which event of a session decides on its window.
         time_unit: for "time-window": unit of a time column of numbers.
         vocabulary_from: which events the vocabularies are made of: "all", as published leave-one-out

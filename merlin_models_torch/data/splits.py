@@ -90,8 +90,8 @@ def time_windows(
     Args:
         order: sessions.
         times: (K,) time of the sorted events.
-        window: a length of time such as "1d", "12h", "30min"; windows begin at multiples of it (days at
-            midnight UTC). Or a number of equally long windows between the first and the last session.
+        window: a length of time such as "1d", "12h", "30min"; windows begin at its multiples since
+            1970-01-01 UTC. Or a number of equally long windows between the first and the last session.
         by: which event of a session counts.
         kind: type of the time column.
         time_unit: unit of a time column of numbers.
