@@ -22,6 +22,11 @@ def _root(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
+def _is_generated(frame: FrameType) -> bool:
+    """Whether the frame is the ``__init__`` of a dataclass, which no line of a file stands for."""
+    return frame.f_code.co_filename == "<string>" and frame.f_code.co_name == "__init__"
+
+
 def _called_by_user(depth: int) -> bool:
     """Whether the caller of the marked function is a program, not this package building its own parts."""
     return _root(sys._getframe(depth)) not in _OURS
@@ -64,12 +69,12 @@ def tell_once(name: str, text: str) -> None:
     warn_user(text)
 
 
-def warn_user(text: str, category: type[Warning] = UserWarning) -> None:
+def warn_user(warning: Warning | str) -> None:
     """Warns at the innermost line that belongs neither to this project nor to the libraries below it."""
     frame, level = sys._getframe(0), 1
-    while frame.f_back is not None and _root(frame) in _LIBRARIES:
+    while frame.f_back is not None and (_root(frame) in _LIBRARIES or _is_generated(frame)):
         frame, level = frame.f_back, level + 1
-    warnings.warn(text, category, stacklevel=level)
+    warnings.warn(warning, stacklevel=level)
 
 
 def absent(module: str, *names: str) -> Callable[[str], Any]:

@@ -16,7 +16,7 @@ from transformers4rec._legacy import absent, legacy
 from transformers4rec.torch.block.base import Block, BuildableBlock, SequentialBlock
 from transformers4rec.torch.block.mlp import MLPBlock
 from transformers4rec.torch.masking import MaskedLanguageModeling
-from transformers4rec.torch.model.base import PredictionTask
+from transformers4rec.torch.model.base import Model, PredictionTask, _identity
 from transformers4rec.torch.ranking_metric import (
     AvgPrecisionAt,
     NDCGAt,
@@ -394,6 +394,16 @@ class NextItemPredictionTask(PredictionTask):
     def largest_top_k(self) -> int:
         """The largest cut-off of metrics that share one ranking, 0 if none does."""
         return max((max(metric.top_ks) for metric in self.metrics if _shares(metric)), default=0)
+
+    def shares_one_ranking(self, model: Any) -> bool:
+        """Whether one ranking of a model's scores serves the metrics: not if it has more tasks, or overrides."""
+        return (
+            model.prediction_tasks == [self]
+            and type(model).calculate_metrics is Model.calculate_metrics
+            and type(self).calculate_metrics is NextItemPredictionTask.calculate_metrics
+            and self.forward_to_prediction_fn is _identity
+            and self.largest_top_k > 0
+        )
 
     def calculate_metrics(
         self, predictions: Tensor, targets: Any, ranking: Ranking | None = None

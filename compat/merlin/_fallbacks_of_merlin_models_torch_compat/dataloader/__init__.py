@@ -1,0 +1,1 @@
+"""``merlin.dataloader`` where merlin-dataloader is not installed."""

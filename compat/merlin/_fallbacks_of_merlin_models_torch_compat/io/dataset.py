@@ -1,0 +1,120 @@
+"""A data set: where it is, its schema, its rows as a data frame."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+from typing import Any
+
+from merlin_models_torch.schema import Schema, as_schema
+
+MERLIN_METADATA_DIR_NAME = ".merlin"
+
+
+def _files(source: Any) -> list[str] | None:
+    """Paths that a source names, None if it is no path."""
+    if isinstance(source, str | os.PathLike):
+        path = os.fspath(source)
+        return sorted(glob.glob(path)) if glob.has_magic(path) else [path]
+    if isinstance(source, list | tuple) and source and all(isinstance(p, str | os.PathLike) for p in source):
+        return [file for path in source for file in _files(path) or []]
+    return None
+
+
+def _schema_file(file: str) -> Path | None:
+    """The schema in the folder of a file or in the one above it, where merlin-core looks for it."""
+    path = Path(file)
+    folder = path if path.is_dir() else path.parent
+    places = (
+        folder / MERLIN_METADATA_DIR_NAME / "schema.json",
+        folder.parent / MERLIN_METADATA_DIR_NAME / "schema.json",
+        folder / "schema.pbtxt",
+        folder.parent / "schema.pbtxt",
+    )
+    return next((place for place in places if place.is_file()), None)
+
+
+class _Frame:
+    """The rows, loaded when asked for: as much of a Dask data frame as programs use."""
+
+    def __init__(self, dataset: Dataset, columns: list[str] | None) -> None:
+        self._dataset = dataset
+        self._table_columns = columns
+
+    def compute(self) -> Any:
+        """All rows as a pandas data frame."""
+        return self._dataset.to_arrow(self._table_columns).to_pandas()
+
+    def head(self, n: int = 5) -> Any:
+        """The first rows as a pandas data frame."""
+        return self._dataset.to_arrow(self._table_columns).slice(0, n).to_pandas()
+
+    def __len__(self) -> int:
+        return self._dataset.num_rows
+
+
+class Dataset:
+    """Parquet files, an Arrow table or a data frame, with a schema.
+
+    Args:
+        path_or_source: a file, a folder, a glob, several of them, a table or a data frame.
+        engine: "parquet" or None.
+        schema: of the columns; read beside the files or inferred from them if not given.
+        **kwargs: of merlin-core's Dataset (partitions, memory, devices); not used.
+
+    Raises:
+        ValueError: for another engine, or if a glob names no file.
+    """
+
+    def __init__(self, path_or_source: Any, engine: Any = None, schema: Any = None, **kwargs: Any) -> None:
+        if engine not in (None, "parquet"):
+            raise ValueError(
+                f"engine is {engine!r}, only 'parquet' is read here: write parquet, or install merlin-core"
+            )
+        files = _files(path_or_source)
+        if files is not None and not files:
+            raise ValueError(f"no file is named by {path_or_source!r}: check the path")
+        self.source = path_or_source if files is None else files
+        if schema is None:
+            found = _schema_file(files[0]) if files else None
+            schema = (
+                Schema.load(found) if found else Schema.from_parquet(files) if files else self._inferred()
+            )
+        self.schema = as_schema(schema)
+
+    def _inferred(self) -> Schema:
+        return Schema.from_arrow(self.to_arrow(None))
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows."""
+        return self.to_arrow([]).num_rows if isinstance(self.source, list) else len(self.source)
+
+    def to_arrow(self, columns: list[str] | None = None) -> Any:
+        """The rows as an Arrow table."""
+        import pyarrow as pa
+
+        if isinstance(self.source, list):
+            from pyarrow.dataset import dataset
+
+            return dataset(self.source, format="parquet").to_table(columns=columns)
+        table = self.source if isinstance(self.source, pa.Table) else pa.Table.from_pandas(self.source)
+        return table if columns is None else table.select(columns)
+
+    def to_ddf(self, columns: Any = None, shuffle: bool = False, seed: int | None = None) -> _Frame:
+        """The rows, as a pandas data frame by ``compute()``."""
+        return _Frame(self, [columns] if isinstance(columns, str) else columns)
+
+    def head(self, n: int = 5) -> Any:
+        """The first rows as a pandas data frame."""
+        return self.to_ddf().head(n)
+
+    def to_parquet(self, output_path: str, **kwargs: Any) -> None:
+        """Writes one parquet file, and the schema beside it, into a folder."""
+        import pyarrow.parquet as pq
+
+        folder = Path(output_path)
+        folder.mkdir(parents=True, exist_ok=True)
+        pq.write_table(self.to_arrow(), folder / "part_0.parquet")
+        self.schema.save(folder / "schema.pbtxt")

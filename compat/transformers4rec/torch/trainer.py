@@ -1,0 +1,478 @@
+"""The Trainer: Hugging Face's of transformers 5, with data, metrics and habits of Transformers4Rec."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.utils.data import Dataset
+from transformers import Trainer as BaseTrainer
+from transformers.optimization import TYPE_TO_SCHEDULER_FUNCTION
+from transformers.trainer_callback import TrainerCallback
+from transformers.trainer_pt_utils import find_batch_size, get_parameter_names
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, SchedulerType
+
+from transformers4rec._legacy import legacy
+from transformers4rec.config.trainer import T4RecTrainingArguments
+from transformers4rec.torch import _checkpoint
+from transformers4rec.torch._adamw import AdamW
+from transformers4rec.torch._evaluation import Kept, process_metrics
+from transformers4rec.torch._signatures import NEWER_ARGUMENTS, accepting
+from transformers4rec.torch.model.base import Model
+from transformers4rec.torch.model.prediction_task import NextItemPredictionTask
+from transformers4rec.torch.ranking_metric import Ranking, best_items
+from transformers4rec.torch.utils.data_utils import T4RecDataLoader
+from transformers4rec.torch.utils.torch_utils import nested_detach
+
+__all__ = ["DatasetMock", "IncrementalLoggingCallback", "Trainer", "process_metrics"]
+
+
+@legacy
+class Trainer(BaseTrainer):
+    """Trains and evaluates a model on parquet files or data loaders.
+
+    Args:
+        model: the model.
+        args: of training.
+        schema: of the columns to read.
+        train_dataset_or_path: files, a glob, a table or a Dataset to train on; may be assigned later.
+        eval_dataset_or_path: the same to evaluate on.
+        test_dataset_or_path: the same to predict for.
+        train_dataloader: used instead of a loader of its own.
+        eval_dataloader: the same for evaluation.
+        test_dataloader: the same for prediction.
+        callbacks: of Hugging Face.
+        compute_metrics: whether evaluation reports the model's metrics.
+        incremental_logging: whether logged steps count on over several calls of ``train``.
+        **kwargs: of Hugging Face's Trainer.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, newer in NEWER_ARGUMENTS.items():
+            if name in vars(cls):
+                setattr(cls, name, accepting(vars(cls)[name], newer))
+
+    def __init__(
+        self,
+        model: Model,
+        args: T4RecTrainingArguments,
+        schema: Any = None,
+        train_dataset_or_path: Any = None,
+        eval_dataset_or_path: Any = None,
+        test_dataset_or_path: Any = None,
+        train_dataloader: Any = None,
+        eval_dataloader: Any = None,
+        test_dataloader: Any = None,
+        callbacks: list[TrainerCallback] | None = None,
+        compute_metrics: bool | None = None,
+        incremental_logging: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        callbacks = list(callbacks or [])
+        self.incremental_logging = incremental_logging
+        if incremental_logging:
+            self.past_global_steps = 0
+            callbacks.append(IncrementalLoggingCallback(self))
+        if "tokenizer" in kwargs:
+            kwargs["processing_class"] = kwargs.pop("tokenizer")
+        self._log_predictions_callback: Callable[..., Any] | None = None
+        nothing = DatasetMock()
+        super().__init__(
+            model=model, args=args, train_dataset=nothing, eval_dataset=nothing, callbacks=callbacks, **kwargs
+        )
+        self.compute_metrics = compute_metrics
+        self.train_dataset_or_path = train_dataset_or_path
+        self.eval_dataset_or_path = eval_dataset_or_path
+        self.test_dataset_or_path = test_dataset_or_path
+        self.train_dataloader = train_dataloader
+        self.eval_dataloader = eval_dataloader
+        self.test_dataloader = test_dataloader
+        self.schema = schema
+        alone = self.args.world_size <= 1
+        self.device = self.local_rank = None if alone else self.args.process_index
+        self.global_size = None if alone else self.args.world_size
+
+    # ---- data
+
+    def _loader(self, dataset_or_path: Any, what: str, batch_size: int, shuffle: bool) -> Any:
+        if self.schema is None or dataset_or_path is None:
+            missing = "schema" if self.schema is None else f"{what}_dataset_or_path"
+            raise ValueError(
+                f"the Trainer has no {missing}: assign trainer.{missing}, or give {what}_dataloader"
+            )
+        return T4RecDataLoader.parse(self.args.data_loader_engine).from_schema(
+            self.schema,
+            dataset_or_path,
+            batch_size,
+            max_sequence_length=self.args.max_sequence_length,
+            drop_last=self.args.dataloader_drop_last,
+            shuffle=shuffle,
+            shuffle_buffer_size=self.args.shuffle_buffer_size,
+            global_rank=self.local_rank,
+            global_size=self.global_size,
+            device=self.device,
+        )
+
+    def get_train_dataloader(self) -> Any:
+        """The loader given, or one of ``train_dataset_or_path``."""
+        if self.train_dataloader is not None:
+            return self.train_dataloader
+        return self._loader(self.train_dataset_or_path, "train", self.args.per_device_train_batch_size, True)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """The loader given, or one of ``eval_dataset_or_path``."""
+        if self.eval_dataloader is not None:
+            return self.eval_dataloader
+        return self._loader(self.eval_dataset_or_path, "eval", self.args.per_device_eval_batch_size, False)
+
+    def get_test_dataloader(self, test_dataset: Any = None) -> Any:
+        """The loader given, or one of the data, or of ``test_dataset_or_path``."""
+        if self.test_dataloader is not None:
+            return self.test_dataloader
+        dataset = test_dataset if test_dataset is not None else self.test_dataset_or_path
+        return self._loader(dataset, "test", self.args.per_device_eval_batch_size, False)
+
+    def num_examples(self, dataloader: Any) -> int:
+        """Batches times their size, which counts the last as full."""
+        return len(dataloader) * dataloader._batch_size
+
+    # ---- optimiser and schedule
+
+    def get_decay_parameter_names(self, model: torch.nn.Module) -> list[str]:
+        """Parameters that decay: all but biases and those of layer normalisations, as in transformers 4.30."""
+        return [name for name in get_parameter_names(model, [torch.nn.LayerNorm]) if "bias" not in name]
+
+    @staticmethod
+    def get_optimizer_cls_and_kwargs(args: Any, model: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Class and arguments of the optimiser; the AdamW of transformers 4.30 by default."""
+        if args.optim != "adamw_hf":
+            return BaseTrainer.get_optimizer_cls_and_kwargs(args, model)
+        betas = (args.adam_beta1, args.adam_beta2)
+        return AdamW, {"lr": args.learning_rate, "betas": betas, "eps": args.adam_epsilon}
+
+    def reset_lr_scheduler(self) -> None:
+        """The next ``train`` begins its schedule anew; without this it goes on where the last one ended."""
+        self.lr_scheduler = None
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> Any:
+        """The schedule of this training, unless there is one of an earlier."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler = self.get_scheduler(
+                self.args.lr_scheduler_type,
+                optimizer=self.optimizer if optimizer is None else optimizer,
+                num_warmup_steps=self.args.warmup_steps,
+                num_training_steps=num_training_steps,
+                num_cycles=self.args.learning_rate_num_cosine_cycles_by_epoch * self.args.num_train_epochs,
+            )
+        return self.lr_scheduler
+
+    @staticmethod
+    def get_scheduler(
+        name: str | SchedulerType,
+        optimizer: Optimizer,
+        num_warmup_steps: int | None = None,
+        num_training_steps: int | None = None,
+        num_cycles: float | None = 0.5,
+    ) -> Any:
+        """A schedule of Hugging Face by name.
+
+        Args:
+            name: of the schedule.
+            optimizer: what it moves.
+            num_warmup_steps: steps in which the rate rises from 0.
+            num_training_steps: all steps.
+            num_cycles: waves of the schedules that have some.
+
+        Raises:
+            ValueError: if the schedule needs a number of steps that is not given.
+        """
+        name = SchedulerType(name)
+        function = TYPE_TO_SCHEDULER_FUNCTION[name]
+        if name == SchedulerType.CONSTANT:
+            return function(optimizer)
+        if num_warmup_steps is None:
+            raise ValueError(f"schedule {name.value!r} needs num_warmup_steps: give it, 0 for none")
+        if name == SchedulerType.CONSTANT_WITH_WARMUP:
+            return function(optimizer, num_warmup_steps=num_warmup_steps)
+        if num_training_steps is None:
+            raise ValueError(f"schedule {name.value!r} needs num_training_steps: give it")
+        cycles = {"num_cycles": num_cycles} if "num_cycles" in inspect.signature(function).parameters else {}
+        return function(
+            optimizer, num_warmup_steps=num_warmup_steps, num_training_steps=num_training_steps, **cycles
+        )
+
+    # ---- steps
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The model's loss of a batch of inputs and targets, and its outputs if asked for.
+
+        Raises:
+            ValueError: if the model gives no loss.
+        """
+        inputs, targets = inputs
+        outputs = model(inputs, targets=targets, training=True)
+        if self.args.past_index >= 0:
+            self._past = outputs[self.args.past_index]
+        if "loss" not in outputs:
+            raise ValueError(f"the model gave no 'loss', only {sorted(outputs)}: its forward has to")
+        return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
+
+    def prediction_step(
+        self,
+        model: Any,
+        inputs: Any,
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+        training: bool = False,
+        testing: bool = True,
+    ) -> tuple[Any, Any, Any, Any]:
+        """Loss, predictions and labels of a batch; a fourth place is kept for more outputs.
+
+        Args:
+            model: the model.
+            inputs: inputs and targets.
+            prediction_loss_only: whether predictions and labels are left out.
+            ignore_keys: not used.
+            training: as for the model.
+            testing: as for the model; without it there are predictions only.
+        """
+        inputs, targets = self._prepare_inputs(inputs)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            outputs = model(inputs, targets=targets, training=training, testing=testing)
+        loss = outputs["loss"].mean().detach() if testing else None
+        if prediction_loss_only:
+            return loss, None, None, None
+        if not testing:
+            return None, nested_detach(outputs), None, None
+        return loss, nested_detach(outputs["predictions"]), nested_detach(outputs["labels"]), None
+
+    # ---- evaluation
+
+    def evaluation_loop(
+        self,
+        dataloader: Any,
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """What ``evaluate`` and ``predict`` share.
+
+        Args:
+            dataloader: batches.
+            description: "Prediction" predicts; anything else evaluates.
+            prediction_loss_only: whether only the loss is wanted.
+            ignore_keys: not used.
+            metric_key_prefix: put before the names of metrics; with "train" only some batches are evaluated.
+
+        Raises:
+            ValueError: if the loader's data has no length.
+        """
+        if prediction_loss_only is None:
+            prediction_loss_only = self.args.prediction_loss_only
+        testing = description != "Prediction"
+        model = self.model
+        if self.compute_metrics:
+            model.reset_metrics()
+        if not hasattr(dataloader.dataset, "__len__"):
+            raise ValueError("the data of the loader has no length: give its dataset a __len__")
+        kept = Kept(dataloader._batch_size)
+        limit = self.args.eval_steps_on_train_set if metric_key_prefix == "train" else 0
+        num_examples = limit * kept.batch_size if limit else self.num_examples(dataloader)
+        model.eval()
+        self.callback_handler.eval_dataloader = dataloader
+        for step, inputs in enumerate(dataloader):
+            kept.rows += find_batch_size(inputs) or 0
+            if limit and step >= limit:
+                break
+            loss, predictions, labels, _ = self.prediction_step(
+                model, inputs, prediction_loss_only, ignore_keys=ignore_keys, testing=testing
+            )
+            measure = self.compute_metrics is not None and testing and labels is not None
+            if measure and step % self.args.compute_metrics_each_n_steps:
+                measure = False
+            predictions, values = self._ranked(model, predictions, labels, measure)
+            if isinstance(predictions, tuple) or isinstance(predictions, dict):
+                self._maybe_log_predictions(labels, predictions, values, metric_key_prefix)
+            self._keep(kept, loss, predictions, labels)
+            self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
+            accumulated = self.args.eval_accumulation_steps
+            if accumulated is not None and (step + 1) % accumulated == 0:
+                kept.to_cpu()
+        if hasattr(self, "_past"):
+            del self._past
+        metrics: dict[str, Any] = {}
+        if self.compute_metrics and testing:
+            streamed = model.compute_metrics(mode=metric_key_prefix)
+            metrics.update(process_metrics(streamed, prefix=f"{metric_key_prefix}_/"))
+        if testing:
+            metrics[f"{metric_key_prefix}_/loss"] = kept.loss()
+        return EvalLoopOutput(
+            predictions=kept.all_predictions(),
+            label_ids=kept.all_labels(),
+            metrics=metrics,
+            num_samples=num_examples,
+        )
+
+    def _keep(self, kept: Kept, loss: Any, predictions: Any, labels: Any) -> None:
+        """Adds a batch, with those of the other processes."""
+        for tensors, batches in ((loss, kept.losses), (predictions, kept.predictions), (labels, kept.labels)):
+            if tensors is not None:
+                batches.append(self.accelerator.gather(tensors) if self.args.world_size > 1 else tensors)
+
+    def _ranked(self, model: Any, predictions: Any, labels: Any, measure: bool) -> tuple[Any, Any]:
+        """Predictions of items cut to the best, and the metrics of the batch, from one ranking of the scores."""
+        several = isinstance(predictions, dict)
+        scores = predictions.get("next-item") if several else predictions
+        tasks = [task for task in model.prediction_tasks if isinstance(task, NextItemPredictionTask)]
+        keep = self.args.predict_top_k or 0
+        if scores is None or not tasks or not (keep or model.top_k):
+            return predictions, model.calculate_metrics(predictions, labels) if measure else None
+        if isinstance(scores, list | tuple):
+            if keep and keep > model.top_k:
+                raise ValueError(
+                    f"predict_top_k is {keep} and the model's top_k {model.top_k}, so the model answers fewer items "
+                    "than are wanted: lower predict_top_k or raise top_k"
+                )
+            best, items = (part[:, :keep] if keep else part for part in scores)
+            return self._replaced(predictions, (items, best)), None
+        shared = measure and not several and tasks[0].shares_one_ranking(model)
+        best, items = best_items(scores, max(keep, tasks[0].largest_top_k if shared else 0))
+        if shared:
+            values = tasks[0].calculate_metrics(scores, labels, ranking=Ranking.of_targets(items, labels))
+        else:
+            values = model.calculate_metrics(predictions, labels) if measure else None
+        if not keep:
+            return predictions, values
+        return self._replaced(
+            predictions, (items[:, :keep].contiguous(), best[:, :keep].contiguous())
+        ), values
+
+    @staticmethod
+    def _replaced(predictions: Any, answers: tuple[Tensor, Tensor]) -> Any:
+        return {**predictions, "next-item": answers} if isinstance(predictions, dict) else answers
+
+    @property
+    def log_predictions_callback(self) -> Callable[..., Any] | None:
+        """Called with labels, items, scores and metrics of each evaluated batch, if ``args.log_predictions``."""
+        return self._log_predictions_callback
+
+    @log_predictions_callback.setter
+    def log_predictions_callback(self, var: Callable[..., Any]) -> None:
+        self._log_predictions_callback = var
+
+    def _maybe_log_predictions(
+        self, labels: Any, predictions: Any, metrics: Any, metric_key_prefix: str
+    ) -> None:
+        if not self.args.log_predictions or self.log_predictions_callback is None:
+            return
+        answers = predictions.get("next-item") if isinstance(predictions, dict) else predictions
+        if answers is None:
+            return
+        items, scores = answers
+        self.log_predictions_callback(
+            labels=None if labels is None else labels.cpu().numpy(),
+            pred_item_ids=items.cpu().numpy(),
+            pred_item_scores=scores.float().cpu().numpy(),
+            metrics=metrics,
+            dataset_type=metric_key_prefix,
+        )
+
+    # ---- saving
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        """Writes ``pytorch_model.bin``, or ``model.safetensors`` if asked for, and the arguments."""
+        if self.args.should_save:
+            state_dict = self.model.state_dict() if state_dict is None else state_dict
+            _checkpoint.save(self.args, output_dir or self.args.output_dir, state_dict)
+
+    def _save_checkpoint(self, model: Any, trial: Any, metrics: Any = None) -> None:
+        super()._save_checkpoint(model, trial)
+
+    def _save_model_and_checkpoint(self, save_model_class: bool = False) -> None:
+        """Writes a checkpoint now.
+
+        Args:
+            save_model_class: whether the model is saved too, see ``Model.save``.
+        """
+        self._save_checkpoint(self.model, trial=None)
+        if save_model_class:
+            folder = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+            self.model.save(os.path.join(self.args.output_dir, folder))
+
+    def load_model_trainer_states_from_checkpoint(self, checkpoint_path: str, model: Any = None) -> None:
+        """Takes weights and random states of a checkpoint.
+
+        Args:
+            checkpoint_path: its folder.
+            model: the model that the weights are for; the one saved with the checkpoint if not given.
+        """
+        self.model = _checkpoint.load(
+            checkpoint_path, Model.load(checkpoint_path) if model is None else model
+        )
+
+    # ---- logging
+
+    def _increment_past_global_steps(self, current_global_step: int) -> None:
+        self.past_global_steps += current_global_step
+
+    def _get_general_global_step(self) -> int:
+        return self.past_global_steps + (self.state.global_step if self.model.training else 0)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Logs metrics; those of evaluation keep the prefix ``eval_``.
+
+        Args:
+            logs: values by name.
+            start_time: of training.
+        """
+        logs = {re.sub("^eval/", "eval_", name).replace("train/", ""): value for name, value in logs.items()}
+        if not self.incremental_logging:
+            super().log(logs, start_time)
+            return
+        if self.state.epoch is not None:
+            logs["epoch"] = round(self.state.epoch, 2)
+        # Schedules read the steps of the state, so the steps to log are those of a copy.
+        state = deepcopy(self.state)
+        state.global_step = self._get_general_global_step()
+        self.state.log_history.append({**logs, "step": state.global_step})
+        self.control = self.callback_handler.on_log(self.args, state, self.control, logs)
+
+
+class IncrementalLoggingCallback(TrainerCallback):
+    """Adds the steps of each training to those before it.
+
+    Args:
+        trainer: the trainer.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+
+    def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        """Adds the steps of the training that ended."""
+        self.trainer._increment_past_global_steps(state.global_step)
+
+
+class DatasetMock(Dataset):
+    """Stands for the data before there is some: Hugging Face's Trainer asks for a dataset of known length.
+
+    Args:
+        nsteps: the length.
+    """
+
+    def __init__(self, nsteps: int = 1) -> None:
+        self.nsteps = nsteps
+
+    def __len__(self) -> int:
+        return self.nsteps
