@@ -57,8 +57,8 @@ def _torch_arguments(module: nn.Module) -> dict[str, Any]:
             continue
         if not hasattr(module, name):
             raise ConfigError(
-                f"{type(module).__name__} keeps no attribute for its argument {name!r} and cannot be written to "
-                "a config: wrap it in a class of your own decorated with merlin_models_torch.serializable"
+                f"{type(module).__name__} keeps no attribute for its argument {name!r} and cannot be written "
+                "to a config: wrap it in a class of your own decorated with merlin_models_torch.serializable"
             )
         value = getattr(module, name)
         if name == "bias" and not isinstance(value, bool):

@@ -76,9 +76,8 @@ class TabularInputBlock(nn.Module):
             )
         self.schema = schema.select_by_name([*self.categorical, *self.continuous])
         self.sequences = [c.name for c in self.schema if c.is_list]
-        owners = schema.select_by_tag([Tags.USER_ID, Tags.SESSION_ID])
-        self.keys = [c.name for c in owners if not c.is_list]
         self.item_id = self._find_item_id()
+        self.keys = [c.name for c in schema.select(Tags.ID) if not c.is_list and c.name != self.item_id]
         if masking is not None and self.item_id not in self.sequences:
             raise ValueError(
                 "masking needs a list column tagged Tags.ITEM_ID; "
@@ -90,11 +89,13 @@ class TabularInputBlock(nn.Module):
         self.pad_to = pad_to
 
         self.domains = {name: schema.domain_name(name) for name in self.categorical}
-        self.tables = nn.ModuleDict()
+        sizes: dict[str, int] = {}
         for name, domain in self.domains.items():
-            if domain not in self.tables:
-                width = embedding_dim if isinstance(embedding_dim, int) else embedding_dim.get(domain, 64)
-                self.tables[domain] = _table(schema.cardinality(name), width, init_std)
+            sizes[domain] = max(sizes.get(domain, 0), schema.cardinality(name))
+        self.tables = nn.ModuleDict()
+        for domain, size in sizes.items():
+            width = embedding_dim if isinstance(embedding_dim, int) else embedding_dim.get(domain, 64)
+            self.tables[domain] = _table(size, width, init_std)
         self.continuous_projection: nn.Module | None = None
         if continuous_projection is not None and self.continuous:
             units = (

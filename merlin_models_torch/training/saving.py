@@ -103,8 +103,8 @@ def load(folder: str | Path, *, trusted: Iterable[str] = ()) -> Model:
     whole = _json(folder / "config.json")
     if whole.get("format") != FORMAT:
         raise SavedModelError(
-            f"{folder} has format {whole.get('format')!r}, this version reads {FORMAT}: load it with the version "
-            "of merlin-models-torch that wrote it"
+            f"{folder} has format {whole.get('format')!r}, this version reads {FORMAT}: load it with the "
+            "version of merlin-models-torch that wrote it"
         )
     schemas = [Schema.load(folder / _schema_name(number)) for number in range(whole["schemas"])]
     model = from_config(whole["model"], schemas, trusted=trusted)

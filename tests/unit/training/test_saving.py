@@ -1,0 +1,157 @@
+"""Saved folders: bit-equal answers, and every kind of damage refused by name before anything is built."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+
+import merlin_models_torch as mm
+from merlin_models_torch.serialize import ConfigError
+from merlin_models_torch.training import SavedModelError
+from merlin_models_torch.training.saving import _digest, _own_digest
+from tests.unit.schemas import ITEMS
+from tests.unit.sessions import session_batch, session_model, session_table
+
+
+@pytest.fixture
+def model() -> mm.Model:
+    torch.manual_seed(0)
+    model = session_model(mm.RandomMasking(probability=0.2), body="xlnet", bias=True)
+    model.vocabularies["item_id"] = mm.Vocabulary(pa.array([f"item {n}" for n in range(2, ITEMS + 1)]))
+    return model
+
+
+@pytest.fixture
+def folder(model: mm.Model, tmp_path: Path) -> Path:
+    return model.save(tmp_path / "model")
+
+
+def resigned(folder: Path) -> None:
+    """Makes the manifest fit the files, as one who wants to do harm would."""
+    names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+    manifest = {"format": 1, "files": {n: _digest(folder / n) for n in sorted(names) if n != "manifest.json"}}
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "digest": _own_digest(manifest)}))
+
+
+def test_a_loaded_model_gives_bit_equal_answers(model: mm.Model, folder: Path) -> None:
+    loaded = mm.load(folder)
+    assert loaded.predict(session_table(), k=5).equals(model.predict(session_table(), k=5))
+    assert torch.equal(loaded(session_batch()), model.eval()(session_batch()))
+    assert loaded.inputs.masking == model.inputs.masking
+    assert loaded.optimizer == model.optimizer
+    assert loaded.output.item_vectors is loaded.inputs.item_table.weight
+    assert not loaded.training
+
+
+def test_loaded_twice_saved_twice_is_the_same(folder: Path, tmp_path: Path) -> None:
+    again = mm.load(folder).save(tmp_path / "again")
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert path.read_bytes() == (again / path.relative_to(folder)).read_bytes(), path.name
+
+
+def test_nothing_in_the_folder_is_a_pickle(folder: Path) -> None:
+    kinds = {path.suffix for path in folder.rglob("*") if path.is_file()}
+    assert kinds == {".json", ".safetensors", ".pbtxt", ".parquet"}
+
+
+def test_an_existing_folder_is_replaced_only_when_asked(model: mm.Model, folder: Path) -> None:
+    (folder / "note.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="choose another folder or pass overwrite=True"):
+        model.save(folder)
+    assert (folder / "note.txt").is_file()
+    model.save(folder, overwrite=True)
+    assert not (folder / "note.txt").exists()
+    assert [p.name for p in folder.parent.iterdir()] == ["model"]
+
+
+def test_a_model_that_cannot_be_saved_leaves_nothing_behind(model: mm.Model, tmp_path: Path) -> None:
+    class Own(torch.nn.Identity):
+        pass
+
+    model.body.append(Own())
+    with pytest.raises(ConfigError, match="Own cannot be written to a config"):
+        model.save(tmp_path / "other")
+    assert [p.name for p in tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "schema.pbtxt", "vocabulary/0.parquet"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(SavedModelError, match=f"{name} is missing in .*: restore it or save the model again"):
+        mm.load(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "schema.pbtxt", "vocabulary/0.parquet"])
+def test_a_changed_byte_is_refused(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(SavedModelError, match=f"{name} in .* was changed after saving"):
+        mm.load(folder)
+
+
+def test_a_changed_or_missing_manifest_is_refused(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"size": 1', '"size": 2'))
+    with pytest.raises(SavedModelError, match=r"manifest.json was changed"):
+        mm.load(folder)
+    path.unlink()
+    with pytest.raises(SavedModelError, match=r"manifest.json cannot be read .*save the model again"):
+        mm.load(folder)
+
+
+def test_a_foreign_file_is_named(folder: Path) -> None:
+    (folder / "extra.pkl").write_bytes(b"\x80\x04.")
+    with pytest.raises(SavedModelError, match=r"extra.pkl in .* is not part of the saved model"):
+        mm.load(folder)
+
+
+def test_no_folder_is_said_plainly(tmp_path: Path) -> None:
+    with pytest.raises(SavedModelError, match="is not a folder: give the path that was passed to save"):
+        mm.load(tmp_path / "nothing")
+
+
+def test_links_and_paths_out_of_the_folder_are_refused(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "weights"
+    shutil.copy(folder / "model.safetensors", outside)
+    (folder / "model.safetensors").unlink()
+    os.symlink(outside, folder / "model.safetensors")
+    with pytest.raises(SavedModelError, match="'model.safetensors', which is no plain file inside it"):
+        mm.load(folder)
+    for name in ("../weights", "/etc/hostname", "a/../../weights"):
+        manifest = {"format": 1, "files": {"config.json": {}, name: {}}}
+        (folder / "manifest.json").write_text(json.dumps({**manifest, "digest": _own_digest(manifest)}))
+        with pytest.raises(SavedModelError):
+            mm.load(folder)
+
+
+def test_a_class_of_another_package_is_not_built(folder: Path) -> None:
+    path = folder / "config.json"
+    path.write_text(path.read_text().replace("merlin_models_torch.blocks.mlp:MLPBlock", "subprocess:Popen"))
+    resigned(folder)
+    with pytest.raises(ConfigError, match="'subprocess:Popen', which is not of a trusted package"):
+        mm.load(folder)
+
+
+def test_weights_that_do_not_fit_are_named(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    weights["output.bias"] = weights["output.bias"][:-1].clone()
+    save_file(weights, folder / "model.safetensors")
+    resigned(folder)
+    with pytest.raises(SavedModelError, match="do not fit its config: output.bias"):
+        mm.load(folder)
+
+
+def test_a_newer_format_says_which_version_to_use(folder: Path) -> None:
+    path = folder / "config.json"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    resigned(folder)
+    with pytest.raises(SavedModelError, match="has format 99, this version reads 1"):
+        mm.load(folder)
