@@ -36,8 +36,8 @@ def check_values(layout: ColumnLayout, column: Column, *, where: str, first_row:
     if not layout.is_id:
         return
     lowest, highest = (int(v) for v in values.aminmax())
-    if lowest < 0 or (layout.largest is not None and highest > layout.largest):
-        bad = values < 0
+    if lowest < layout.smallest or (layout.largest is not None and highest > layout.largest):
+        bad = values < layout.smallest
         if layout.largest is not None:
             bad |= values > layout.largest
         value = int(values[bad][0])
@@ -50,7 +50,7 @@ def outside_domain(
     """The error for an id that the column's domain does not have."""
     place = "" if row is None else f", the first in row {row}"
     many = "" if count is None else f" ({count} such values{place})"
-    domain = f"0 to {layout.largest}" if layout.largest is not None else "0 or more"
+    domain = f"{layout.smallest} to {layout.largest}" if layout.largest is not None else "0 or more"
     return DataError(
         f"{where} has id {value}, expected {domain}{many}: encode the ids with the vocabulary of the schema, "
         "or raise the domain in the schema"

@@ -30,13 +30,15 @@ class ColumnLayout:
     Args:
         name: of the column.
         kind: a value, a ragged list or a vector a row.
-        is_id: whether its values index an embedding table, so that negative ones are refused.
-        largest: largest id of its domain; None if not known.
+        is_id: whether its values are checked against a domain.
+        smallest: smallest value of the domain, 0 for what indexes an embedding table.
+        largest: largest value of the domain; None if not known.
     """
 
     name: str
     kind: Kind
     is_id: bool
+    smallest: int
     largest: int | None
 
 
@@ -88,7 +90,7 @@ def plan_layout(source: Source, schema: Schema, targets: Iterable[str] | None) -
     # Rows to answer for may come without a key.
     keys = tuple(name for name in named if all(name in found.names for _, found in source.schemas()))
     columns = tuple(
-        ColumnLayout(c.name, kinds[c.name][1], _is_id(c), _largest(c) if _is_id(c) else None) for c in used
+        ColumnLayout(c.name, kinds[c.name][1], _is_id(c), _smallest(c), _largest(c)) for c in used
     )
     lists = [c for c in used if kinds[c.name][1] == "list"]
     sequences = [c.name for c in lists if Tags.SEQUENCE in c.tags]
@@ -120,6 +122,12 @@ def _is_id(column: ColumnSchema) -> bool:
     if Tags.CONTINUOUS in column.tags or Tags.TIME in column.tags:
         return False
     return Tags.CATEGORICAL in column.tags or _largest(column) is not None
+
+
+def _smallest(column: ColumnSchema) -> int:
+    if Tags.CATEGORICAL in column.tags:
+        return 0
+    return min(int((column.properties.get("domain") or {}).get("min") or 0), 0)
 
 
 def _largest(column: ColumnSchema) -> int | None:

@@ -43,7 +43,8 @@ class ParquetLoader:
         shuffle: whether the order changes with the epoch.
         seed: of the order.
         max_sequence_length: sequences are cut to it: list columns tagged SEQUENCE, and those as long as the
-            item ids in every row; all list columns if there are neither items nor sequences.
+            item ids in every row (of the first row group where streamed); all list columns if there are
+            neither items nor sequences.
         keep: whether a cut sequence keeps its latest or its oldest positions.
         bucket: rows are sorted by length within so many batches, for less padding; the batches then come in
             random order if shuffled. None for no bucketing.

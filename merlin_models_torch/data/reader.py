@@ -90,6 +90,6 @@ class Reader:
                 if bounds is None:
                     continue
                 lowest, highest = bounds
-                if lowest < 0 or (spec.largest is not None and highest > spec.largest):
+                if lowest < spec.smallest or (spec.largest is not None and highest > spec.largest):
                     where = f"column {spec.name!r} of {part.name}, row group {part.group},"
-                    raise outside_domain(spec, where, lowest if lowest < 0 else highest)
+                    raise outside_domain(spec, where, lowest if lowest < spec.smallest else highest)

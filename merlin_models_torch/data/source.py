@@ -211,7 +211,12 @@ def as_table(data: Any) -> pa.Table:
     if hasattr(data, "to_ddf"):  # merlin.io.Dataset
         data = data.to_ddf().compute()
     if hasattr(data, "iloc"):  # pandas
-        return pa.Table.from_pandas(data, preserve_index=False)
+        try:
+            return pa.Table.from_pandas(data, preserve_index=False)
+        except pa.ArrowException as error:
+            raise DataError(
+                f"the data frame does not fit Arrow ({first_line(error)}): give a column values of one type"
+            ) from error
     if hasattr(data, "to_arrow"):  # polars
         return data.to_arrow()
     if hasattr(data, "__arrow_c_stream__"):

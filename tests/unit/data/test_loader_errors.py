@@ -106,6 +106,20 @@ def test_continuous_columns_may_leave_the_domain_but_are_finite() -> None:
     refused(table, one(Tags.CONTINUOUS, name="x"), r"column 'x' .* has 1 values that are not finite .* row 1")
 
 
+def test_a_domain_may_reach_below_zero_where_nothing_is_looked_up() -> None:
+    domain = {"domain": {"min": -5, "max": 5}}
+    column = Schema([ColumnSchema("x", [Tags.REGRESSION], domain, "int64")])
+    batch = next(iter(ParquetLoader(pa.table({"x": [5, -5]}), column, batch_size=2, targets=())))
+    assert batch["x"].tolist() == [5, -5]
+    refused(pa.table({"x": [5, -6]}), column, r"column 'x' .* has id -6, expected -5 to 5")
+
+
+def test_data_frames_of_mixed_types() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"item_id": [[1], "a"]}, dtype=object)
+    refused(frame, ITEMS, "the data frame does not fit Arrow .*: give a column values of one type")
+
+
 @pytest.mark.parametrize("limit", [0, 2**30])
 def test_empty_sessions_are_counted(parquet: Write, limit: int) -> None:
     file = parquet(pa.table({"item_id": pa.array([[1], [], None], pa.list_(pa.int64()))}))
