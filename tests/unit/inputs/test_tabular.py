@@ -126,7 +126,7 @@ def test_the_mask_vector_stands_at_the_replaced_positions_only() -> None:
 def test_the_batch_given_stays_as_it_was() -> None:
     inputs = mm.TabularInputBlock(session_schema(), masking=mm.RandomMasking(), max_sequence_length=2)
     batch = session_batch(6)
-    before = {name: column for name, column in batch.features.items()}
+    before = dict(batch.features)
     copies = {name: c.values.clone() if isinstance(c, mm.Ragged) else c.clone() for name, c in before.items()}
     inputs(inputs.for_training(batch))
     for name, column in batch.features.items():

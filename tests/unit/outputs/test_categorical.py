@@ -1,5 +1,7 @@
 """CategoricalOutput against plain formulas, and seen items by hand."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -63,7 +65,7 @@ def test_seen_items_are_all_before_the_target_however_the_session_is_cut(
     items = session_batch(4, longest=6)["item_id"]
     assert isinstance(items, mm.Ragged)
     bounds = items.offsets.tolist()
-    sessions = [items.values[a:b].tolist() for a, b in zip(bounds, bounds[1:], strict=False)]
+    sessions = [items.values[a:b].tolist() for a, b in pairwise(bounds)]
     assert _seen(masking, "predict", limit) == sessions
     assert _seen(masking, "evaluate", limit) == [session[:-1] for session in sessions]
 

@@ -112,7 +112,7 @@ def test_a_foreign_file_is_named(folder: Path) -> None:
 
 
 def test_no_folder_is_said_plainly(tmp_path: Path) -> None:
-    with pytest.raises(SavedModelError, match="is not a folder: give the path that was passed to save"):
+    with pytest.raises(SavedModelError, match=r"is not a folder: give the path that was passed to save"):
         mm.load(tmp_path / "nothing")
 
 
@@ -121,7 +121,7 @@ def test_links_and_paths_out_of_the_folder_are_refused(folder: Path, tmp_path: P
     shutil.copy(folder / "model.safetensors", outside)
     (folder / "model.safetensors").unlink()
     os.symlink(outside, folder / "model.safetensors")
-    with pytest.raises(SavedModelError, match="'model.safetensors', which is no plain file inside it"):
+    with pytest.raises(SavedModelError, match=r"'model.safetensors', which is no plain file inside it"):
         mm.load(folder)
     for name in ("../weights", "/etc/hostname", "a/../../weights"):
         manifest = {"format": 1, "files": {"config.json": {}, name: {}}}
@@ -134,7 +134,7 @@ def test_a_class_of_another_package_is_not_built(folder: Path) -> None:
     path = folder / "config.json"
     path.write_text(path.read_text().replace("merlin_models_torch.blocks.mlp:MLPBlock", "subprocess:Popen"))
     resigned(folder)
-    with pytest.raises(ConfigError, match="'subprocess:Popen', which is not of a trusted package"):
+    with pytest.raises(ConfigError, match=r"'subprocess:Popen', which is not of a trusted package"):
         mm.load(folder)
 
 
@@ -145,7 +145,7 @@ def test_weights_that_do_not_fit_are_named(folder: Path) -> None:
     weights["output.bias"] = weights["output.bias"][:-1].clone()
     save_file(weights, folder / "model.safetensors")
     resigned(folder)
-    with pytest.raises(SavedModelError, match="do not fit its config: output.bias"):
+    with pytest.raises(SavedModelError, match=r"do not fit its config: output.bias"):
         mm.load(folder)
 
 
