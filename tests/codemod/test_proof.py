@@ -65,7 +65,9 @@ def _module(file: Path) -> ModuleType:
 
 
 @pytest.fixture(scope="module", params=MASKINGS)
-def pair(request: pytest.FixtureRequest, data: Path, rewritten: Path) -> Iterator[tuple[Any, mm.Model, mm.Batch]]:
+def pair(
+    request: pytest.FixtureRequest, data: Path, rewritten: Path
+) -> Iterator[tuple[Any, mm.Model, mm.Batch]]:
     """The same program on the drop-in and rewritten, with the same weights, and a batch."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecatedWarning)
@@ -95,7 +97,9 @@ def test_rewriting_again_changes_nothing(rewritten: Path) -> None:
 
 
 def test_no_legacy_name_is_left(rewritten: Path) -> None:
-    assert not re.search(r"transformers4rec|merlin_standard_lib|merlin\.(schema|io)|\btr\.", rewritten.read_text())
+    assert not re.search(
+        r"transformers4rec|merlin_standard_lib|merlin\.(schema|io)|\btr\.", rewritten.read_text()
+    )
 
 
 def test_evaluation_is_the_same(pair: tuple[Any, mm.Model, mm.Batch]) -> None:
