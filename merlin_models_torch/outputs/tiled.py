@@ -17,17 +17,28 @@ Reduction = Literal["mean", "sum", "none"]
 _CPU_SCORES = 2**20
 _DEVICE_SCORES = 2**26
 # Fewer targets than this make the matrix products inefficient; from some catalogue size on, this many rows
-# of scores are more memory than a second pass over the items is worth.
-_FEWEST_TARGETS = 64
-_LARGEST_ROWS = 2**23
+# of scores are more memory than scoring everything a second time is worth.
+_FEWEST_TARGETS = 96
+_LARGEST_ROWS = 2**24
+# Rows of a larger catalogue are scored in pieces that stay near the cache. No power of two: rows of scores
+# that far apart would share few cache lines.
+_CPU_ITEMS = 4048
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """How many targets and how many items are scored at a time."""
+    """How many targets and how many items are scored at a time.
+
+    Args:
+        targets: rows of a tile.
+        items: columns of a tile.
+        keep: whether the tiles of some targets are kept until all items have been scored, so that the
+            gradients can be made at once; else everything is scored again for them.
+    """
 
     targets: int
     items: int
+    keep: bool
 
     @classmethod
     def choose(
@@ -38,19 +49,24 @@ class Tiles:
         chunk: int | None,
         over: Literal["targets", "items"] | None,
     ) -> Tiles:
-        scores = _CPU_SCORES if device.type == "cpu" else _DEVICE_SCORES
+        """Tiles by the size of the problem; ``chunk`` and ``over`` as in :func:`softmax_cross_entropy`."""
+        on_cpu = device.type == "cpu"
+        scores = _CPU_SCORES if on_cpu else _DEVICE_SCORES
         if over is None:
             over = "targets" if chunk is not None or n_items * _FEWEST_TARGETS <= _LARGEST_ROWS else "items"
         if over == "targets":
-            return cls(chunk or max(scores // n_items, _FEWEST_TARGETS), n_items)
-        # Many targets are cut too, else a block of items would be too narrow for the matrix products.
+            items = _CPU_ITEMS if on_cpu and n_items > 4 * _CPU_ITEMS else n_items
+            return cls(chunk or max(scores // n_items, _FEWEST_TARGETS), items, keep=True)
+        # Many targets are cut too, else a tile of items would be too narrow for the matrix products.
         rows = min(max(n_targets, 1), 4096)
-        return cls(rows, min(chunk or max(scores // rows, 256), n_items))
+        return cls(rows, min(chunk or max(scores // rows, 256) - 16, n_items), keep=False)
 
     def over_targets(self, count: int) -> Iterator[slice]:
+        """Which targets go together, of ``count``."""
         return (slice(at, min(at + self.targets, count)) for at in range(0, count, self.targets))
 
     def over_items(self, count: int) -> Iterator[slice]:
+        """Which items go together, of ``count``."""
         return (slice(at, min(at + self.items, count)) for at in range(0, count, self.items))
 
 
@@ -87,9 +103,9 @@ def _tile(
     return share, largest - share.amax(1).log()
 
 
-def _buffer(hidden: Tensor, weight: Tensor, plan: Plan) -> Tensor:
+def _buffer(hidden: Tensor, weight: Tensor, plan: Plan, items: int) -> Tensor:
     rows = min(plan.tiles.targets, hidden.shape[0])
-    return hidden.new_empty(rows * min(plan.tiles.items, weight.shape[0]), dtype=plan.wide)
+    return hidden.new_empty(rows * min(items, weight.shape[0]), dtype=plan.wide)
 
 
 def _cut(bias: Tensor | None, items: slice) -> Tensor | None:
@@ -106,7 +122,7 @@ def losses(
 ) -> tuple[Tensor, Tensor]:
     """Loss and log-sum-exp of each target, both (N,)."""
     if lse is None:
-        buffer = _buffer(hidden, weight, plan)
+        buffer = _buffer(hidden, weight, plan, plan.tiles.items)
         lse = hidden.new_full((hidden.shape[0],), -torch.inf)
         for rows in plan.tiles.over_targets(hidden.shape[0]):
             for items in plan.tiles.over_items(weight.shape[0]):
@@ -145,26 +161,34 @@ def gradients(
         scale: (N,) gradient of each loss.
         needs: which of hidden, weight and bias need a gradient.
         plan: pieces, smoothing and dtypes.
-        lse: (N,) if known; may be left out if a piece holds all items.
+        lse: (N,) if known; may be left out if the tiles are kept.
     """
     (count, width), catalogue = hidden.shape, weight.shape[0]
     of_hidden = hidden.new_zeros(count, width) if needs[0] else None
     of_weight = hidden.new_empty(catalogue, width) if needs[1] else None
     of_bias = hidden.new_zeros(catalogue) if needs[2] else None
     found = hidden.new_empty(count) if lse is None else lse
-    buffer = _buffer(hidden, weight, plan)
+    # Narrow products get a narrow copy of each tile, so that the wide ones need not be kept.
+    apart = lse is None and plan.gradient == plan.wide
+    buffer = _buffer(hidden, weight, plan, catalogue if apart else plan.tiles.items)
+
+    def tile(rows: slice, items: slice) -> tuple[Tensor, Tensor]:
+        place = buffer[(rows.stop - rows.start) * items.start :] if apart else buffer
+        share, part = _tile(hidden[rows], weight[items], _cut(bias, items), plan, place)
+        return share.to(plan.gradient), part
+
     for rows in plan.tiles.over_targets(count):
-        for items in plan.tiles.over_items(catalogue):
-            share, part = _tile(hidden[rows], weight[items], _cut(bias, items), plan, buffer)
-            if lse is None:
-                found[rows], factor = part, scale[rows]
-            else:
-                factor = scale[rows] * (part - lse[rows]).exp()
-            if of_bias is not None:
-                of_bias[items].addmv_(share.t(), factor)
-            share = share.to(plan.gradient)
+        kept = []
+        if lse is None:
+            kept = [tile(rows, items) for items in plan.tiles.over_items(catalogue)]
+            found[rows] = torch.stack([part for _, part in kept]).logsumexp(0)
+        for number, items in enumerate(plan.tiles.over_items(catalogue)):
+            share, part = kept[number] if kept else tile(rows, items)
+            factor = scale[rows] * (part - found[rows]).exp()
             if of_hidden is not None:
                 of_hidden[rows].addcmul_(share @ weight[items].to(plan.gradient), factor[:, None])
+            if of_bias is not None:
+                of_bias[items].addmv_(share.t().to(plan.wide), factor)
             if of_weight is not None:
                 # The first targets write, the others add: this spares filling a catalogue with zeros.
                 known = float(rows.start > 0)
@@ -196,8 +220,8 @@ def gradients(
 class TiledSoftmaxCrossEntropy(Function):
     """Cross entropy whose gradients are made in the forward pass where that saves scoring everything twice.
 
-    They can be where the gradient of every loss is known beforehand (up to a common factor) and a tile holds
-    all items; else the backward pass makes them. The backward pass that hands them out does not keep
+    They can be where the gradient of every loss is known beforehand (up to a common factor) and tiles are
+    kept; else the backward pass makes them. The backward pass that hands them out does not keep
     them, and another one over the same graph computes them again.
     """
 
@@ -214,7 +238,7 @@ class TiledSoftmaxCrossEntropy(Function):
         ctx.gradients, ctx.plan, ctx.reduction = None, plan, reduction
         lse = None
         with without_autocast(hidden.device):
-            if reduction != "none" and plan.tiles.items == weight.shape[0] and hidden.shape[0]:
+            if reduction != "none" and plan.tiles.keep and hidden.shape[0]:
                 count = hidden.shape[0]
                 scale = hidden.new_full((count,), 1 / count if reduction == "mean" else 1.0)
                 needs = ctx.needs_input_grad[:3]

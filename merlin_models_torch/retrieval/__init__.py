@@ -1,5 +1,5 @@
 """From vectors to answers."""
 
-from merlin_models_torch.retrieval.topk import topk_blockwise
+from merlin_models_torch.retrieval.topk import topk_blockwise, topk_of_scores
 
-__all__ = ["topk_blockwise"]
+__all__ = ["topk_blockwise", "topk_of_scores"]

@@ -8,7 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-_NARROWEST_GROUP = 4
+# Scores held at a time unless the caller says: 32 MiB of float32.
+_SCORES = 2**23
+# Maxima of narrower groups cost more than they spare.
+_NARROWEST_GROUP = 32
 
 
 def topk_blockwise(
@@ -16,7 +19,7 @@ def topk_blockwise(
     items: Tensor,
     *,
     k: int,
-    block: int = 65_536,
+    block: int | None = None,
     bias: Tensor | None = None,
     temperature: float = 1.0,
     exclude: Tensor | Sequence[Sequence[int] | Tensor] | None = None,
@@ -28,7 +31,7 @@ def topk_blockwise(
         queries: (B, D) float.
         items: (V, D) float, one row per item id.
         k: answers per query, at most the V rows less those in ``never``.
-        block: items scored at a time; bounds memory to B * block scores.
+        block: items scored at a time; bounds memory to B * block scores (some millions if not given).
         bias: (V,) float added to the dot products.
         temperature: divides the scores.
         exclude: (B, E) int64 rows that are no answers for each query, filled up with -1; or one sequence of
@@ -50,6 +53,9 @@ def topk_blockwise(
     """
     _check(queries, items, k, block, bias, temperature)
     n_queries, catalogue = queries.shape[0], items.shape[0]
+    if block is None:
+        # No power of two: rows of scores that far apart would share few cache lines.
+        block = max(_SCORES // max(n_queries, 1), 2048) - 16
     banned = _rows(sorted(set(never)), catalogue, "never", queries.device)
     if k > catalogue - banned.shape[0]:
         without = f" less {banned.shape[0]} that are never answered" if banned.shape[0] else ""
@@ -58,14 +64,17 @@ def topk_blockwise(
     best: tuple[Tensor, Tensor] | None = None
     dtype = torch.promote_types(queries.dtype, items.dtype)
     queries = queries.to(dtype)
+    # One piece of memory for all blocks: fresh pages would cost as much as the products.
+    buffer = queries.new_empty(n_queries * min(block, catalogue))
     with torch.no_grad(), _without_autocast(queries.device):
         for start in range(0, catalogue, block):
             stop = min(start + block, catalogue)
-            scores = queries @ items[start:stop].to(dtype).T
+            scores = buffer[: n_queries * (stop - start)].view(n_queries, stop - start)
+            torch.mm(queries, items[start:stop].to(dtype).T, out=scores)
             if bias is not None:
-                scores = scores + bias[start:stop]
+                scores += bias[start:stop]
             if temperature != 1:
-                scores = scores / temperature
+                scores /= temperature
             scores[:, banned[(banned >= start) & (banned < stop)] - start] = -torch.inf
             if excluded is not None:
                 row, column = ((excluded >= start) & (excluded < stop)).nonzero(as_tuple=True)
@@ -78,6 +87,29 @@ def topk_blockwise(
     if best is None:
         raise ValueError("items has no rows: the catalogue is empty")
     return best[0], torch.where(best[0] == -torch.inf, -1, best[1])
+
+
+def topk_of_scores(scores: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
+    """The k best of scores that are there already.
+
+    Args:
+        scores: (B, V) float, not nan.
+        k: answers per row, at most V.
+
+    Returns:
+        Scores (B, k) in falling order and columns (B, k) int64. Equal scores come in order of column.
+
+    Raises:
+        ValueError: if k is larger than the catalogue.
+    """
+    if scores.dim() != 2:
+        raise ValueError(
+            f"scores have shape {tuple(scores.shape)}, but must be (B, V): give one row per query"
+        )
+    if not 1 <= k <= scores.shape[1]:
+        raise ValueError(f"k is {k}, but the catalogue has {scores.shape[1]} items: choose k from 1 to that")
+    with torch.no_grad():
+        return _best_of_block(scores, k, 0)
 
 
 def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
@@ -94,12 +126,12 @@ def _best_of_block(scores: Tensor, k: int, start: int) -> tuple[Tensor, Tensor]:
     best scores, so that the sorting sees some k * width scores instead of all.
     """
     size = scores.shape[1]
-    width = int((size / k) ** 0.5)
-    if width < _NARROWEST_GROUP:
+    width = max(int((size / k) ** 0.5), _NARROWEST_GROUP)
+    if size < 2 * k * width:
         rows = torch.arange(start, start + size, device=scores.device).expand_as(scores)
         return _ordered(scores, rows, min(k, size))
     count = size // width
-    maxima = scores[:, : count * width].view(-1, count, width).amax(2)
+    maxima = scores[:, : count * width].unflatten(1, (count, width)).amax(2)  # type: ignore[no-untyped-call]
     numbers = torch.arange(count, device=scores.device).expand_as(maxima)
     groups = _ordered(maxima, numbers, k)[1].sort(1).values
     columns = (groups[:, :, None] * width + torch.arange(width, device=scores.device)).flatten(1)
@@ -159,14 +191,14 @@ def _matrix(
 
 
 def _check(
-    queries: Tensor, items: Tensor, k: int, block: int, bias: Tensor | None, temperature: float
+    queries: Tensor, items: Tensor, k: int, block: int | None, bias: Tensor | None, temperature: float
 ) -> None:
     if queries.dim() != 2 or items.dim() != 2 or queries.shape[1] != items.shape[1]:
         raise ValueError(
             f"queries and items have shapes {tuple(queries.shape)} and {tuple(items.shape)}, "
             "but must be (B, D) and (V, D): project one of them to the width of the other"
         )
-    if k < 1 or block < 1:
+    if k < 1 or (block is not None and block < 1):
         raise ValueError(f"k and block are {k} and {block}, but must be at least 1")
     if bias is not None and bias.shape != items.shape[:1]:
         raise ValueError(

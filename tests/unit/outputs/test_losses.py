@@ -85,14 +85,20 @@ def test_the_many_tiles_of_large_inputs_are_cut_right(case, monkeypatch):
     """The sizes that choose the tiles, made small: several tiles of targets and of items at once."""
     monkeypatch.setattr(tiled, "_CPU_SCORES", 60)
     monkeypatch.setattr(tiled, "_FEWEST_TARGETS", 4)
+    monkeypatch.setattr(tiled, "_CPU_ITEMS", 9)
+    expected = run(softmax_cross_entropy_plain, case, with_bias=True, label_smoothing=0.1)
     for largest in (0, 10_000):
         monkeypatch.setattr(tiled, "_LARGEST_ROWS", largest)
-        expected = run(softmax_cross_entropy_plain, case, with_bias=True, label_smoothing=0.1)
         found = run(softmax_cross_entropy, case, with_bias=True, label_smoothing=0.1)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        narrow = run(
+            softmax_cross_entropy, case, with_bias=True, label_smoothing=0.1, compute_dtype=torch.bfloat16
+        )
+        for grad, expected_grad in zip(narrow[1], expected[1], strict=True):
+            assert (grad - expected_grad).norm() < 0.02 * expected_grad.norm()
 
 
-@pytest.mark.parametrize("tiles", [(5, 57), (5, 10), (23, 10)])
+@pytest.mark.parametrize("tiles", [(5, 57, True), (5, 10, True), (4, 10, False)])
 def test_gradients_in_double_precision(case, tiles, monkeypatch):
     monkeypatch.setattr(tiled.Tiles, "choose", lambda *_: tiled.Tiles(*tiles))
     hidden, weight, bias, targets = case

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merlin_models_torch.retrieval import topk_blockwise
+from merlin_models_torch.retrieval import topk, topk_blockwise, topk_of_scores
 
 
 def plain(queries, items, k, *, bias=None, temperature=1.0, banned=()):
@@ -32,9 +32,11 @@ def whole_numbers(shape, seed, upto=3, dtype=torch.float32):
     catalogue=st.integers(1, 400),
     k=st.integers(1, 12),
     block=st.integers(1, 450),
+    narrowest=st.sampled_from([1, 3, 32]),
     double=st.booleans(),
 )
-def test_equal_scores_come_in_order_of_row(seed, catalogue, k, block, double):
+def test_equal_scores_come_in_order_of_row(seed, catalogue, k, block, narrowest, double):
+    """With groups of several widths, and without."""
     k = min(k, catalogue)
     dtype = torch.float64 if double else torch.float32
     queries, items = (
@@ -42,10 +44,14 @@ def test_equal_scores_come_in_order_of_row(seed, catalogue, k, block, double):
         whole_numbers((catalogue, 2), seed + 1, dtype=dtype),
     )
     expected = plain(queries, items, k)
-    scores, rows = topk_blockwise(queries, items, k=k, block=block)
-    assert torch.equal(scores, expected[0])
-    assert torch.equal(rows, expected[1])
-    assert rows.dtype == torch.int64
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(topk, "_NARROWEST_GROUP", narrowest)
+        found = topk_blockwise(queries, items, k=k, block=block)
+        of_scores = topk_of_scores(queries @ items.T, k=k)
+    for scores, rows in (found, of_scores):
+        assert torch.equal(scores, expected[0])
+        assert torch.equal(rows, expected[1])
+        assert rows.dtype == torch.int64
 
 
 @pytest.mark.parametrize("block", [100, 333, 5000, 65_536])
@@ -61,7 +67,7 @@ def test_minus_zero_ties_with_zero():
     assert rows.tolist() == [[0, 1, 3, 2]]
 
 
-@pytest.mark.parametrize("block", [64, 1000, 65_536])
+@pytest.mark.parametrize("block", [64, 1000, 65_536, None])
 def test_real_scores_with_bias_and_temperature(block):
     generator = torch.Generator().manual_seed(0)
     queries, items = torch.randn(5, 16, generator=generator), torch.randn(3000, 16, generator=generator)
@@ -103,6 +109,22 @@ def test_autocast_does_not_round_the_scores():
     assert torch.equal(found[0], expected[0])
     assert torch.equal(found[1], expected[1])
     assert narrow[0].dtype == torch.float32
+
+
+def test_scores_that_are_there_need_no_order_in_memory():
+    scores = whole_numbers((500, 3), 0).T
+    expected = scores.sort(dim=1, descending=True, stable=True)
+    found = topk_of_scores(scores, k=3)
+    assert torch.equal(found[0], expected.values[:, :3])
+    assert torch.equal(found[1], expected.indices[:, :3])
+
+
+@pytest.mark.parametrize("k", [0, 4])
+def test_k_above_the_given_scores_is_named(k):
+    with pytest.raises(ValueError, match=f"k is {k}, but the catalogue has 3 items"):
+        topk_of_scores(torch.zeros(2, 3), k=k)
+    with pytest.raises(ValueError, match="give one row per query"):
+        topk_of_scores(torch.zeros(3), k=1)
 
 
 def test_no_queries():

@@ -1,0 +1,144 @@
+"""Measures every row and prints a table of ratios.
+
+``python -m tests.benchmarks [--out benchmarks.md] [--only loss]`` with the interpreter of the core's
+environment; ``REFERENCE_PYTHON`` or ``--reference-python`` names that of Transformers4Rec 23.12.0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from pathlib import Path
+
+from tests.benchmarks.imports import seconds_to_import
+from tests.benchmarks.measure import ROOT, Result, Row, measure
+
+ROWS = (
+    Row(
+        "loader: 100k rows, 4 list columns, batch 512, padded to 40, shuffled",
+        "loader",
+        {"rows": 100_000, "batch_size": 512},
+        rounds=3,
+        speed=15,
+    ),
+    Row(
+        "loss: 512 targets, 100k items, d 64, forward and backward",
+        "loss",
+        {"targets": 512, "items": 100_000},
+        speed=2.5,
+        memory=8,
+        tolerance=1e-4,
+    ),
+    Row(
+        "the same with products in bfloat16",
+        "loss",
+        {"targets": 512, "items": 100_000, "bf16": True},
+        memory=8,
+        tolerance=2e-2,
+    ),
+    Row(
+        "loss: 512 targets, 10k items",
+        "loss",
+        {"targets": 512, "items": 10_000},
+        rounds=40,
+        speed=1.8,
+        memory=0,
+        tolerance=1e-4,
+    ),
+    Row(
+        "recall, NDCG, MAP at 10 and 20 of 256 x 100k scores",
+        "metrics",
+        {"queries": 256, "items": 100_000},
+        speed=8,
+        memory=0,
+        tolerance=1e-5,
+    ),
+    Row(
+        "top 100 of 100k items, 1 query", "topk", {"queries": 1, "items": 100_000}, rounds=60, tolerance=1e-5
+    ),
+    Row("top 100 of 100k items, 128 queries", "topk", {"queries": 128, "items": 100_000}, tolerance=1e-5),
+)
+IMPORT_LIMIT = 0.3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    reference = os.environ.get("REFERENCE_PYTHON", str(ROOT / ".venv/reference/bin/python"))
+    parser.add_argument(
+        "--reference-python", default=reference, help="interpreter with Transformers4Rec 23.12.0"
+    )
+    parser.add_argument("--out", type=Path, help="file for the table in Markdown")
+    parser.add_argument("--only", default="", help="rows whose module contains this")
+    arguments = parser.parse_args()
+    if not Path(arguments.reference_python).exists():
+        parser.error(
+            f"there is no {arguments.reference_python}: build the reference environment by `make bench`"
+        )
+    # An absolute path that keeps the link: a resolved one would leave the virtual environment.
+    pythons = {"ours": sys.executable, "legacy": os.path.abspath(arguments.reference_python)}
+    lines = [
+        "| stage | what | Transformers4Rec 23.12 | here | ratio | promised |",
+        "|---|---|---|---|---|---|",
+    ]
+    _say(lines)
+    for row in ROWS:
+        if arguments.only in row.module:
+            _say(new := _lines(measure(row, pythons)))
+            lines += new
+    if arguments.only in "import":
+        _say(new := [_import_line(pythons)])
+        lines += new
+    if arguments.out:
+        arguments.out.write_text("\n".join([*_head(), *lines, ""]))
+
+
+def _lines(result: Result) -> list[str]:
+    legacy, ours = result.seconds["legacy"], result.seconds["ours"]
+    lines = [_line(result.row.title, "time", _time(legacy), _time(ours), legacy / ours, result.row.speed)]
+    if result.bytes:
+        # A page or two of noise must not divide by zero.
+        legacy, ours = result.bytes["legacy"], max(result.bytes["ours"], 2**16)
+        cells = (f"{legacy / 1e6:.0f} MB", f"{ours / 1e6:.0f} MB")
+        lines.append(_line("", "extra memory", *cells, legacy / ours, result.row.memory))
+    return lines
+
+
+def _line(stage: str, what: str, legacy: str, ours: str, ratio: float, promised: float | None) -> str:
+    word = "" if not promised else f"{promised:g} ({'reached' if ratio >= promised else 'missed'})"
+    return f"| {stage} | {what} | {legacy} | {ours} | {ratio:.1f} | {word} |"
+
+
+def _import_line(pythons: dict[str, str]) -> str:
+    legacy = seconds_to_import(pythons["legacy"], "torch, pytorch_lightning", "transformers4rec.torch")
+    ours = seconds_to_import(pythons["ours"], "torch, lightning", "merlin_models_torch")
+    word = f"{IMPORT_LIMIT} s ({'reached' if ours <= IMPORT_LIMIT else 'missed'})"
+    cells = f"{_time(legacy)} | {_time(ours)} | {legacy / ours:.1f}"
+    return f"| import, after torch and lightning | time | {cells} | {word} |"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _head() -> list[str]:
+    return [
+        "# Benchmarks",
+        "",
+        "Both arms on the same data, one thread, process time, the best of some rounds taken in turns; extra",
+        "memory is the peak over what was resident before, in a fresh process for each arm. The results were",
+        "asserted equal. Ratios are what counts: milliseconds change with the machine and what else it does.",
+        "",
+        f"Python {platform.python_version()}, {platform.machine()}, made by `make bench`.",
+        "",
+    ]
+
+
+def _say(lines: list[str]) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
