@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.activation import Activation, activation_function
 from merlin_models_torch.blocks.dropout import Dropout
+from merlin_models_torch.blocks.join import concatenated
 from merlin_models_torch.serialize import serializable
 
 
@@ -92,17 +93,18 @@ class MLPBlock(nn.Module):
         self.dropout = Dropout(dropout)
         self.out_features = units[-1]
 
-    def forward(self, inputs: Tensor, batch: Batch | None = None) -> Tensor:
+    def forward(self, inputs: Tensor | Mapping[str, Tensor], batch: Batch | None = None) -> Tensor:
         """Runs all layers.
 
         Args:
-            inputs: (B, D) or (B, T, D).
+            inputs: (B, D) or (B, T, D); or several by name, which are put side by side in the order of their
+                names.
             batch: where its plan tells which positions are in use; needed for "batch" normalisation only.
 
         Returns:
             (B, U) or (B, T, U), U the last of the units.
         """
-        hidden = inputs
+        hidden = concatenated(inputs)
         for linear, norm, activation in zip(self.linears, self.norms, self.activations, strict=True):
             hidden = linear(hidden)
             if isinstance(norm, PositionBatchNorm):

@@ -77,3 +77,42 @@ def test_two_outputs_of_one_name_are_refused() -> None:
     block = ParallelBlock({"a": Double(), "b": ParallelBlock({"a": Double()})})
     with pytest.raises(ValueError, match="two branches give an output named 'a'"):
         block(torch.tensor(1.0))
+
+
+def test_a_module_that_gives_a_batch_changes_it_for_those_after_it() -> None:
+    class Raise(nn.Module):
+        def forward(self, batch: Batch) -> Batch:
+            return batch.with_features({"x": batch["x"] + 100})
+
+    batch = Batch({"x": torch.tensor([1.0])})
+    assert Block(Raise(), Read(), AddColumn())(batch).tolist() == [202.0]
+    assert batch["x"].tolist() == [1.0]
+
+
+def test_a_slice_is_a_block_of_the_same_modules() -> None:
+    block = Block(Add(1.0), Double(), Add(2.0))
+    assert isinstance(block[1:], Block)
+    assert block[1:](torch.tensor(3.0)).item() == 8
+    assert block[:1][0] is block[0]
+
+
+def test_modules_are_added_to_branches_in_place() -> None:
+    block = ParallelBlock({"a": Double(), "b": Add(1.0)})
+    block.append_to("a", Add(10.0)).prepend_to("a", Add(100.0))
+    assert {k: v.item() for k, v in block(torch.tensor(1.0)).items()} == {"a": 212, "b": 2}
+    assert len(block["a"]) == 3
+    block.prepend_for_each(Double()).append_for_each(Double(), shared=True)
+    assert {k: v.item() for k, v in block(torch.tensor(1.0)).items()} == {"a": 428, "b": 6}
+    assert block["a"][-1] is block["b"][-1]
+    assert block["a"][0] is not block["b"][0]
+    with pytest.raises(KeyError, match=r"there is no branch 'c', only \['a', 'b'\]"):
+        block.append_to("c", Double())
+
+
+def test_a_parallel_block_is_put_before_or_after_another_module() -> None:
+    block = ParallelBlock({"a": Double()})
+    assert block.prepend(Add(1.0))(torch.tensor(1.0))["a"].item() == 4
+    assert block.append(nn.Identity())(torch.tensor(1.0))["a"].item() == 2
+    assert "a" in block
+    assert "b" not in block
+    assert list(block) == ["a"]

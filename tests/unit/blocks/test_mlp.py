@@ -104,3 +104,11 @@ def test_errors_say_what_to_choose():
         MLPBlock([3], activation="swoosh")
     with pytest.raises(ValueError, match="normalization is 'group', expected one of"):
         MLPBlock([3], normalization="group")
+
+
+def test_several_inputs_by_name_are_put_side_by_side():
+    torch.manual_seed(0)
+    block = MLPBlock([4], in_features=4)
+    parts = {"b": torch.randn(2, 3, 2), "a": torch.randn(2), "c": torch.randn(2, 3, 1)}
+    joined = torch.cat([parts["a"][:, None, None].expand(2, 3, 1), parts["b"], parts["c"]], -1)
+    torch.testing.assert_close(block(parts), block(joined), rtol=0, atol=0)
