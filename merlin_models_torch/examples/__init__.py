@@ -1,0 +1,1 @@
+"""Programs that show the library at work, from events to answers; each runs by ``python -m``."""

@@ -1,0 +1,68 @@
+"""The style sheet of the report."""
+
+STYLE = """
+:root { color-scheme: light dark;
+  --page: #f6f7f9; --card: #ffffff; --text: #16191d; --muted: #5a626d; --line: #dfe3e8;
+  --first: #1d63c9; --second: #8b939e; --third: #b4600b; --hit: #e3f4e7; --hit-text: #14672c; }
+@media (prefers-color-scheme: dark) { :root {
+  --page: #101317; --card: #191d23; --text: #e9ecf0; --muted: #a3abb6; --line: #2e353e;
+  --first: #6aa5ff; --second: #7d8793; --third: #e79a4c; --hit: #16361f; --hit-text: #8fdca5; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--text); line-height: 1.5;
+  font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+main { max-width: 1120px; margin: 0 auto; padding: 2rem 1rem 4rem; }
+h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .5rem; }
+h2 { font-size: 1.25rem; margin: 2.5rem 0 .75rem; }
+h3 { font-size: 1rem; margin: 0 0 .5rem; }
+h4 { font-size: .8125rem; font-weight: 600; color: var(--muted); margin: .75rem 0 .25rem; }
+.summary { max-width: 46rem; margin: 0; color: var(--muted); font-size: 1.0625rem; }
+.remark { color: var(--muted); max-width: 46rem; }
+dl { margin: 0; } dd { margin: 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem;
+  margin-top: 1.5rem; }
+.tile { display: flex; flex-direction: column-reverse; justify-content: flex-end; background: var(--card);
+  border: 1px solid var(--line); border-radius: .625rem; padding: .75rem 1rem; }
+.tile dd { font-size: 1.625rem; font-weight: 650; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.tile dt { color: var(--muted); font-size: .875rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap:
+  .75rem; }
+figure, .charts .scroll, .card { margin: 0; background: var(--card); border: 1px solid var(--line);
+  border-radius: .625rem;
+  padding: .875rem 1rem; }
+figure { display: flex; flex-direction: column; }
+figcaption { font-size: .875rem; color: var(--muted); margin-bottom: .5rem; }
+figcaption b { color: var(--text); display: block; font-size: 1rem; }
+svg { display: block; width: 100%; max-width: 29rem; height: auto; margin: auto auto 0; overflow: visible; }
+svg text { fill: var(--muted); font-size: 13px; }
+svg .name, svg .value { fill: var(--text); }
+svg .value { font-size: 12px; font-variant-numeric: tabular-nums; }
+svg .grid { stroke: var(--line); } svg .axis { stroke: var(--muted); }
+svg .reference { stroke: var(--muted); stroke-dasharray: 5 4; }
+svg .series-0 { --ink: var(--first); } svg .series-1 { --ink: var(--second); } svg .series-2 { --ink:
+  var(--third); }
+svg .line { fill: none; stroke: var(--ink); stroke-width: 2; stroke-linejoin: round; }
+svg .bar, svg .dot { fill: var(--ink); }
+details { margin-top: .75rem; } summary { cursor: pointer; color: var(--muted); }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
+caption { text-align: left; color: var(--muted); padding-bottom: .5rem; }
+th, td { text-align: right; padding: .375rem .625rem; border-bottom: 1px solid var(--line); white-space:
+  nowrap; }
+th:first-child { text-align: left; } thead th { color: var(--muted); font-weight: 600; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: .75rem; }
+.path { list-style: none; display: flex; flex-wrap: wrap; gap: .375rem; margin: 0; padding: 0; font-size:
+  .875rem; }
+.path li { border: 1px solid var(--line); border-radius: .375rem; padding: .0625rem .5rem; }
+small { color: var(--muted); font-size: .75rem; white-space: nowrap; }
+.next { margin: .75rem 0 0; } .next b { font-weight: 650; }
+.answers { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem; }
+.answers ol { margin: 0; padding-left: 1.5rem; font-size: .875rem; }
+.answers li { padding: .125rem .375rem; border-radius: .375rem; }
+.hit { background: var(--hit); } .hit small { color: inherit; }
+.mark { color: var(--hit-text); font-size: .8125rem; margin-left: .375rem; white-space: nowrap; }
+.facts { display: grid; gap: .375rem; font-size: .9375rem; }
+.fact { display: grid; grid-template-columns: 11rem 1fr; gap: .75rem; }
+.facts dt { color: var(--muted); } .facts dd { overflow-wrap: anywhere; }
+@media (max-width: 30rem) { main { padding-top: 1.25rem; } h1 { font-size: 1.4rem; }
+  .fact { grid-template-columns: 1fr; gap: 0; } }
+"""
