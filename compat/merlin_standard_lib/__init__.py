@@ -1,4 +1,4 @@
-"""The schema package that Transformers4Rec 23.12.0 installed beside itself, on ``merlin_models_torch.schema``."""
+"""The schema package beside Transformers4Rec 23.12.0, on ``merlin_models_torch.schema``."""
 
 from merlin.schema import Tags
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 from merlin_migrate.table import find
 from merlin_migrate.warnings import unsupported, warn_legacy
 
 _OURS = frozenset({"transformers4rec", "merlin_standard_lib", "merlin_migrate", "merlin_models_torch"})
 _LIBRARIES = _OURS | {"transformers", "accelerate", "torch", "lightning"}
-_Marked = TypeVar("_Marked", bound=Callable[..., Any])
 _told: set[str] = set()
 
 
@@ -42,18 +41,26 @@ def _warning(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     return call
 
 
-def legacy(target: _Marked) -> _Marked:
+def legacy(target: Any = None, *, home: str | None = None) -> Any:
     """Warns at the user's line when a class is instantiated or a function is called by a user's program.
 
     Instances that this package makes for itself stay silent, so that a program is told of the names it wrote.
+
+    Args:
+        target: the class or function, as a decorator.
+        home: module that 23.12.0 has it in, where that is another.
     """
+    if target is None:
+        return partial(legacy, home=home)
+    if home is not None:
+        target.__module__ = home
     name = f"{target.__module__}.{target.__qualname__}"
     if entry := find(name):
         name = entry.name
     if isinstance(target, type):
         target.__init__ = _warning(target.__init__, name)  # type: ignore[misc]
         return target
-    return _warning(target, name)  # type: ignore[return-value]
+    return _warning(target, name)
 
 
 def tell_once(name: str, text: str) -> None:
@@ -78,7 +85,7 @@ def warn_user(warning: Warning | str) -> None:
 
 
 def absent(module: str, *names: str) -> Callable[[str], Any]:
-    """A ``__getattr__`` for a module that lacks some names of 23.12.0: they raise the reason and the alternative.
+    """A ``__getattr__`` for a module that lacks some names of 23.12.0: they raise reason and alternative.
 
     Args:
         module: its dotted name.

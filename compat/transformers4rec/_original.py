@@ -26,12 +26,13 @@ def refuse_originals() -> None:
     """
     if version := _installed("transformers4rec"):
         raise ImportError(
-            f"transformers4rec {version} and merlin-models-torch-compat are both installed and overwrite each "
-            f"other's files: {_MEND}"
+            f"transformers4rec {version} and merlin-models-torch-compat are both installed and overwrite "
+            f"each other's files: {_MEND}"
         )
     if version := _installed("merlin-models"):
         warnings.warn(
-            f"merlin-models {version} is installed beside merlin-models-torch-compat, which is not supported: {_MEND}",
+            f"merlin-models {version} is installed beside merlin-models-torch-compat, which is not "
+            f"supported: {_MEND}",
             UserWarning,
             stacklevel=3,
         )

@@ -32,7 +32,7 @@ class Registry:
         return cls(registry_name, instantiate=True)
 
     def register(self, key_or_value: Any = None) -> Any:
-        """As decorator, with a name, several names in a tuple, or none for the snake-case name of the class."""
+        """As decorator: with a name, several in a tuple, or none for the class name in snake case."""
         if callable(key_or_value):
             self[None] = key_or_value
             return key_or_value
@@ -68,7 +68,10 @@ class Registry:
 
     def get(self, key: str, default: Any = None) -> Any:
         """What a name stands for, or the default."""
-        return self[key] if key in self else default
+        try:
+            return self[key]
+        except KeyError:
+            return default
 
     def keys(self) -> Any:
         """The registered names."""

@@ -1,4 +1,4 @@
-"""Arguments of the Trainer: Hugging Face's of today, those of their version 4.30, and Transformers4Rec's own."""
+"""Arguments of the Trainer: Hugging Face's of today and of version 4.30, and Transformers4Rec's own."""
 
 from __future__ import annotations
 
@@ -142,8 +142,8 @@ class T4RecTrainingArguments(TrainingArguments):
             self.greater_is_better = best not in ("loss", "eval_loss")
             if self.greater_is_better and best.endswith("loss"):
                 warn_user(
-                    f"metric_for_best_model={best!r} takes the model with the largest loss for the best, as in "
-                    "Transformers4Rec 23.12.0: give greater_is_better=False"
+                    f"metric_for_best_model={best!r} takes the model with the largest loss for the best, as "
+                    "in Transformers4Rec 23.12.0: give greater_is_better=False"
                 )
         self.report_to = "all" if self.report_to is None else self.report_to
         super().__post_init__()
@@ -161,8 +161,8 @@ class T4RecTrainingArguments(TrainingArguments):
             self.optim = "adafactor"
         if self.warmup_ratio:
             warn_user(
-                "warmup_ratio is not used, as in Transformers4Rec 23.12.0, whose schedules count warmup_steps only: "
-                f"give warmup_steps. {_GUIDE}"
+                "warmup_ratio is not used, as in Transformers4Rec 23.12.0, whose schedules count "
+                f"warmup_steps only: give warmup_steps. {_GUIDE}"
             )
         if self.logging_dir is not None:
             _warn("logging_dir", "Set the environment variable TENSORBOARD_LOGGING_DIR instead")

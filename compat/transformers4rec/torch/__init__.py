@@ -22,11 +22,12 @@ _HOMES = {
     "transformers4rec.torch.features.tabular": "TabularFeatures",
     "transformers4rec.torch.losses": "LabelSmoothCrossEntropyLoss",
     "transformers4rec.torch.model.base": "Head Model PredictionTask",
-    "transformers4rec.torch.model.prediction_task": "BinaryClassificationTask NextItemPredictionTask RegressionTask",
+    "transformers4rec.torch.model.prediction_task": "BinaryClassificationTask NextItemPredictionTask"
+    " RegressionTask",
     "transformers4rec.torch.tabular.aggregation": "ConcatFeatures ElementwiseSum ElementwiseSumItemMulti"
     " StackFeatures",
-    "transformers4rec.torch.tabular.base": "AsTabular FilterFeatures MergeTabular SequentialTabularTransformations"
-    " TabularAggregation TabularBlock TabularModule TabularTransformation",
+    "transformers4rec.torch.tabular.base": "AsTabular FilterFeatures MergeTabular "
+    "SequentialTabularTransformations TabularAggregation TabularBlock TabularModule TabularTransformation",
     "transformers4rec.torch.tabular.transformations": "StochasticSwapNoise TabularDropout TabularLayerNorm",
     "transformers4rec.torch.trainer": "Trainer",
 }
@@ -53,7 +54,7 @@ _NOT_OFFERED = {
     "data": "transformers4rec.data.tabular_sequence_testing_data",
 }
 
-__all__ = [*_HOME_OF, "ranking_metric"]  # noqa: PLE0604
+__all__ = [*_HOME_OF, "ranking_metric"]
 
 
 def __getattr__(name: str) -> Any:

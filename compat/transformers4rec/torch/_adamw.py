@@ -71,8 +71,8 @@ class AdamW(torch.optim.Optimizer):
     def _update(self, group: dict[str, Any], count: int, parameters: list[Tensor]) -> None:
         beta1, beta2 = group["betas"]
         before = torch.full((len(parameters),), float(count - 1), device=parameters[0].device)
-        # torch corrects the second moment's bias before it adds epsilon: an epsilon larger by the same factor makes
-        # the two formulas one, and torch's fused kernel does the work.
+        # torch corrects the second moment's bias before it adds epsilon: an epsilon larger by the same factor
+        # makes the two formulas one, and torch's fused kernel does the work.
         adam(
             parameters,
             [parameter.grad for parameter in parameters],

@@ -1,7 +1,7 @@
 """Maskings: which positions are hidden and which items are predicted, by Transformers4Rec's names.
 
-The positions come from the maskings of ``merlin_models_torch``; here is what 23.12.0 does around them, the state that
-programs read (``mask_schema``, ``masked_targets``) and the methods that they override.
+The positions come from the maskings of ``merlin_models_torch``; here is what 23.12.0 does around them, the
+state that programs read (``mask_schema``, ``masked_targets``) and the methods that they override.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-
 from merlin_migrate.warnings import unsupported
+
 from merlin_models_torch.masking import CausalMasking, MaskPlan, RandomMasking
 from merlin_models_torch.masking.plan import Masking
 from transformers4rec._legacy import legacy
@@ -144,8 +144,8 @@ class MaskSequence(OutputSizeMixin, torch.nn.Module):
 class CausalLanguageModeling(MaskSequence):
     """Every position predicts the item after it.
 
-    Nothing here keeps a transformer from looking at later positions: over one that looks both ways (all but GPT-2 and
-    Transformer-XL) each position sees its own target, in training and in evaluation, as in 23.12.0.
+    Nothing here keeps a transformer from looking at later positions: over one that looks both ways (all but
+    GPT-2 and Transformer-XL) each position sees its own target, in training and in evaluation, as in 23.12.0.
 
     Args:
         hidden_size: width of the vector that hides a position.
@@ -199,7 +199,7 @@ class CausalLanguageModeling(MaskSequence):
 @masking_registry.register_with_multiple_names("mlm", "masked")
 @legacy
 class MaskedLanguageModeling(MaskSequence):
-    """Random items are hidden and predicted from both sides; at inference one hidden position follows the last item.
+    """Random items are hidden and predicted from both sides; at inference a hidden one follows the last.
 
     Args:
         hidden_size: width of the vector that hides a position.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import torchmetrics as tm
 from torch import Tensor
 from torchmetrics.utilities.data import dim_zero_cat
 
+from merlin_models_torch.metrics.ranking import map_at, mrr_at, ndcg_at, precision_at, recall_at
 from transformers4rec._legacy import legacy
 from transformers4rec._registry import Registry
 
@@ -67,7 +69,7 @@ class RankingMetric(tm.Metric):
 
     Args:
         top_ks: the cut-offs; 2 and 5 if not given.
-        labels_onehot: whether targets are ids (N,), to be compared with the items; else they are labels (N, V).
+        labels_onehot: whether targets are ids (N,) of the items; else they are labels (N, V).
     """
 
     full_state_update = False
@@ -82,7 +84,7 @@ class RankingMetric(tm.Metric):
 
     @property
     def shares_ranking(self) -> bool:
-        """Whether a ranking made once for all metrics will do: not where a subclass has its own ``_metric``."""
+        """Whether one ranking for all metrics will do: not where a subclass has its own ``_metric``."""
         return self.labels_onehot and type(self)._metric is RankingMetric._metric
 
     def update(self, preds: Tensor | Ranking, target: Tensor | None = None, **kwargs: Any) -> None:
@@ -120,8 +122,8 @@ class RankingMetric(tm.Metric):
             raise ValueError(f"ks is {ks!r}: give a list of at least one cut-off")
         if scores.dim() != 2 or scores.shape != labels.shape:
             raise ValueError(
-                f"scores and labels have shapes {tuple(scores.shape)} and {tuple(labels.shape)}: both must be "
-                "(rows, items); give ids with labels_onehot=True"
+                f"scores and labels have shapes {tuple(scores.shape)} and {tuple(labels.shape)}: both must "
+                "be (rows, items); give ids with labels_onehot=True"
             )
         _, items = best_items(scores, int(max(ks)))
         return self._at(ks, Ranking.of_labels(items, labels))
@@ -131,13 +133,10 @@ class RankingMetric(tm.Metric):
         raise NotImplementedError(f"{type(self).__name__} has to define _metric(ks, scores, labels)")
 
 
-def _cumulative(values: Tensor, ks: Any) -> Tensor:
-    """(N, number of cut-offs), the sum of the first k of (N, K) for each."""
-    return values.cumsum(1)[:, [int(k) - 1 for k in ks]]
-
-
-def _cut_offs(ks: Any, like: Tensor) -> Tensor:
-    return torch.tensor([float(k) for k in ks], device=like.device)
+def _each(measure: Callable[..., Tensor], ks: Any, ranking: Ranking, **more: Any) -> Tensor:
+    """(N, number of cut-offs) of a measure of the core."""
+    columns = [measure(ranking.relevance, ranking.total, k=int(k), **more) for k in ks]
+    return torch.stack(columns, dim=1)
 
 
 @ranking_metrics_registry.register_with_multiple_names("precision_at", "precision")
@@ -146,7 +145,7 @@ class PrecisionAt(RankingMetric):
     """Share of the k best items that are relevant."""
 
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:
-        return _cumulative(ranking.relevance, ks) / _cut_offs(ks, ranking.relevance)
+        return _each(precision_at, ks, ranking)
 
 
 @ranking_metrics_registry.register_with_multiple_names("recall_at", "recall")
@@ -155,7 +154,7 @@ class RecallAt(RankingMetric):
     """Share of the relevant items that are among the k best; 0 where nothing is relevant."""
 
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:
-        return _cumulative(ranking.relevance, ks) / ranking.total.clamp(min=1)[:, None]
+        return _each(recall_at, ks, ranking)
 
 
 @ranking_metrics_registry.register_with_multiple_names("avg_precision_at", "avg_precision", "map")
@@ -164,15 +163,7 @@ class AvgPrecisionAt(RankingMetric):
     """Precision at the places of relevant items, added up, over the smaller of k and the relevant items."""
 
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:
-        relevance = ranking.relevance
-        places = torch.arange(1, relevance.shape[1] + 1, device=relevance.device)
-        total = _cumulative(relevance.cumsum(1) / places * relevance, ks)
-        return total / torch.minimum(ranking.total.clamp(min=1)[:, None], _cut_offs(ks, relevance))
-
-
-def _discounted(relevance: Tensor, ks: Any) -> Tensor:
-    places = torch.arange(relevance.shape[1], device=relevance.device, dtype=torch.float32)
-    return _cumulative(relevance / torch.log2(places + 2), ks)
+        return _each(map_at, ks, ranking)
 
 
 @ranking_metrics_registry.register_with_multiple_names("dcg_at", "dcg")
@@ -181,7 +172,9 @@ class DCGAt(RankingMetric):
     """Relevance discounted by the logarithm of the place, added up."""
 
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:
-        return _discounted(ranking.relevance, ks)
+        places = torch.arange(ranking.relevance.shape[1], device=ranking.relevance.device)
+        gains = (ranking.relevance / torch.log2(places + 2.0)).cumsum(1)
+        return gains[:, [int(k) - 1 for k in ks]]
 
 
 @ranking_metrics_registry.register_with_multiple_names("ndcg_at", "ndcg")
@@ -193,9 +186,7 @@ class NDCGAt(RankingMetric):
     """
 
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:
-        gain = _discounted(ranking.relevance, ks)
-        ideal = _discounted(ranking.relevance.sort(dim=1, descending=True).values, ks)
-        return torch.where(ideal > 0, gain / ideal.where(ideal > 0, 1), 0)
+        return _each(ndcg_at, ks, ranking, ideal=ranking.relevance.sort(dim=1, descending=True).values)
 
 
 @ranking_metrics_registry.register_with_multiple_names("mrr_at", "mrr")
@@ -204,7 +195,4 @@ class MeanReciprocalRankAt(RankingMetric):
     """One over the place of the first relevant item; 0 where none is among the k best."""
 
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:
-        relevance = ranking.relevance
-        places = torch.arange(1, relevance.shape[1] + 1, device=relevance.device)
-        best = (relevance / places).cummax(1).values
-        return best[:, [int(k) - 1 for k in ks]]
+        return _each(mrr_at, ks, ranking)

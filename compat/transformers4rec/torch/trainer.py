@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -16,26 +15,23 @@ from torch.utils.data import Dataset
 from transformers import Trainer as BaseTrainer
 from transformers.optimization import TYPE_TO_SCHEDULER_FUNCTION
 from transformers.trainer_callback import TrainerCallback
-from transformers.trainer_pt_utils import find_batch_size, get_parameter_names
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, SchedulerType
+from transformers.trainer_pt_utils import get_parameter_names
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SchedulerType
 
 from transformers4rec._legacy import legacy
 from transformers4rec.config.trainer import T4RecTrainingArguments
 from transformers4rec.torch import _checkpoint
 from transformers4rec.torch._adamw import AdamW
-from transformers4rec.torch._evaluation import Kept, process_metrics
+from transformers4rec.torch._evaluation import EvaluationMixin, process_metrics
 from transformers4rec.torch._signatures import NEWER_ARGUMENTS, accepting
 from transformers4rec.torch.model.base import Model
-from transformers4rec.torch.model.prediction_task import NextItemPredictionTask
-from transformers4rec.torch.ranking_metric import Ranking, best_items
 from transformers4rec.torch.utils.data_utils import T4RecDataLoader
-from transformers4rec.torch.utils.torch_utils import nested_detach
 
 __all__ = ["DatasetMock", "IncrementalLoggingCallback", "Trainer", "process_metrics"]
 
 
 @legacy
-class Trainer(BaseTrainer):
+class Trainer(EvaluationMixin, BaseTrainer):
     """Trains and evaluates a model on parquet files or data loaders.
 
     Args:
@@ -83,7 +79,6 @@ class Trainer(BaseTrainer):
             callbacks.append(IncrementalLoggingCallback(self))
         if "tokenizer" in kwargs:
             kwargs["processing_class"] = kwargs.pop("tokenizer")
-        self._log_predictions_callback: Callable[..., Any] | None = None
         nothing = DatasetMock()
         super().__init__(
             model=model, args=args, train_dataset=nothing, eval_dataset=nothing, callbacks=callbacks, **kwargs
@@ -147,7 +142,7 @@ class Trainer(BaseTrainer):
     # ---- optimiser and schedule
 
     def get_decay_parameter_names(self, model: torch.nn.Module) -> list[str]:
-        """Parameters that decay: all but biases and those of layer normalisations, as in transformers 4.30."""
+        """Parameters that decay: all but biases and layer normalisations, as in transformers 4.30."""
         return [name for name in get_parameter_names(model, [torch.nn.LayerNorm]) if "bias" not in name]
 
     @staticmethod
@@ -226,167 +221,6 @@ class Trainer(BaseTrainer):
         if "loss" not in outputs:
             raise ValueError(f"the model gave no 'loss', only {sorted(outputs)}: its forward has to")
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
-
-    def prediction_step(
-        self,
-        model: Any,
-        inputs: Any,
-        prediction_loss_only: bool,
-        ignore_keys: list[str] | None = None,
-        training: bool = False,
-        testing: bool = True,
-    ) -> tuple[Any, Any, Any, Any]:
-        """Loss, predictions and labels of a batch; a fourth place is kept for more outputs.
-
-        Args:
-            model: the model.
-            inputs: inputs and targets.
-            prediction_loss_only: whether predictions and labels are left out.
-            ignore_keys: not used.
-            training: as for the model.
-            testing: as for the model; without it there are predictions only.
-        """
-        inputs, targets = self._prepare_inputs(inputs)
-        with torch.no_grad(), self.compute_loss_context_manager():
-            outputs = model(inputs, targets=targets, training=training, testing=testing)
-        loss = outputs["loss"].mean().detach() if testing else None
-        if prediction_loss_only:
-            return loss, None, None, None
-        if not testing:
-            return None, nested_detach(outputs), None, None
-        return loss, nested_detach(outputs["predictions"]), nested_detach(outputs["labels"]), None
-
-    # ---- evaluation
-
-    def evaluation_loop(
-        self,
-        dataloader: Any,
-        description: str,
-        prediction_loss_only: bool | None = None,
-        ignore_keys: list[str] | None = None,
-        metric_key_prefix: str = "eval",
-    ) -> EvalLoopOutput:
-        """What ``evaluate`` and ``predict`` share.
-
-        Args:
-            dataloader: batches.
-            description: "Prediction" predicts; anything else evaluates.
-            prediction_loss_only: whether only the loss is wanted.
-            ignore_keys: not used.
-            metric_key_prefix: put before the names of metrics; with "train" only some batches are evaluated.
-
-        Raises:
-            ValueError: if the loader's data has no length.
-        """
-        if prediction_loss_only is None:
-            prediction_loss_only = self.args.prediction_loss_only
-        testing = description != "Prediction"
-        model = self.model
-        if self.compute_metrics:
-            model.reset_metrics()
-        if not hasattr(dataloader.dataset, "__len__"):
-            raise ValueError("the data of the loader has no length: give its dataset a __len__")
-        kept = Kept(dataloader._batch_size)
-        limit = self.args.eval_steps_on_train_set if metric_key_prefix == "train" else 0
-        num_examples = limit * kept.batch_size if limit else self.num_examples(dataloader)
-        model.eval()
-        self.callback_handler.eval_dataloader = dataloader
-        for step, inputs in enumerate(dataloader):
-            kept.rows += find_batch_size(inputs) or 0
-            if limit and step >= limit:
-                break
-            loss, predictions, labels, _ = self.prediction_step(
-                model, inputs, prediction_loss_only, ignore_keys=ignore_keys, testing=testing
-            )
-            measure = self.compute_metrics is not None and testing and labels is not None
-            if measure and step % self.args.compute_metrics_each_n_steps:
-                measure = False
-            predictions, values = self._ranked(model, predictions, labels, measure)
-            if isinstance(predictions, tuple) or isinstance(predictions, dict):
-                self._maybe_log_predictions(labels, predictions, values, metric_key_prefix)
-            self._keep(kept, loss, predictions, labels)
-            self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
-            accumulated = self.args.eval_accumulation_steps
-            if accumulated is not None and (step + 1) % accumulated == 0:
-                kept.to_cpu()
-        if hasattr(self, "_past"):
-            del self._past
-        metrics: dict[str, Any] = {}
-        if self.compute_metrics and testing:
-            streamed = model.compute_metrics(mode=metric_key_prefix)
-            metrics.update(process_metrics(streamed, prefix=f"{metric_key_prefix}_/"))
-        if testing:
-            metrics[f"{metric_key_prefix}_/loss"] = kept.loss()
-        return EvalLoopOutput(
-            predictions=kept.all_predictions(),
-            label_ids=kept.all_labels(),
-            metrics=metrics,
-            num_samples=num_examples,
-        )
-
-    def _keep(self, kept: Kept, loss: Any, predictions: Any, labels: Any) -> None:
-        """Adds a batch, with those of the other processes."""
-        for tensors, batches in ((loss, kept.losses), (predictions, kept.predictions), (labels, kept.labels)):
-            if tensors is not None:
-                batches.append(self.accelerator.gather(tensors) if self.args.world_size > 1 else tensors)
-
-    def _ranked(self, model: Any, predictions: Any, labels: Any, measure: bool) -> tuple[Any, Any]:
-        """Predictions of items cut to the best, and the metrics of the batch, from one ranking of the scores."""
-        several = isinstance(predictions, dict)
-        scores = predictions.get("next-item") if several else predictions
-        tasks = [task for task in model.prediction_tasks if isinstance(task, NextItemPredictionTask)]
-        keep = self.args.predict_top_k or 0
-        if scores is None or not tasks or not (keep or model.top_k):
-            return predictions, model.calculate_metrics(predictions, labels) if measure else None
-        if isinstance(scores, list | tuple):
-            if keep and keep > model.top_k:
-                raise ValueError(
-                    f"predict_top_k is {keep} and the model's top_k {model.top_k}, so the model answers fewer items "
-                    "than are wanted: lower predict_top_k or raise top_k"
-                )
-            best, items = (part[:, :keep] if keep else part for part in scores)
-            return self._replaced(predictions, (items, best)), None
-        shared = measure and not several and tasks[0].shares_one_ranking(model)
-        best, items = best_items(scores, max(keep, tasks[0].largest_top_k if shared else 0))
-        if shared:
-            values = tasks[0].calculate_metrics(scores, labels, ranking=Ranking.of_targets(items, labels))
-        else:
-            values = model.calculate_metrics(predictions, labels) if measure else None
-        if not keep:
-            return predictions, values
-        return self._replaced(
-            predictions, (items[:, :keep].contiguous(), best[:, :keep].contiguous())
-        ), values
-
-    @staticmethod
-    def _replaced(predictions: Any, answers: tuple[Tensor, Tensor]) -> Any:
-        return {**predictions, "next-item": answers} if isinstance(predictions, dict) else answers
-
-    @property
-    def log_predictions_callback(self) -> Callable[..., Any] | None:
-        """Called with labels, items, scores and metrics of each evaluated batch, if ``args.log_predictions``."""
-        return self._log_predictions_callback
-
-    @log_predictions_callback.setter
-    def log_predictions_callback(self, var: Callable[..., Any]) -> None:
-        self._log_predictions_callback = var
-
-    def _maybe_log_predictions(
-        self, labels: Any, predictions: Any, metrics: Any, metric_key_prefix: str
-    ) -> None:
-        if not self.args.log_predictions or self.log_predictions_callback is None:
-            return
-        answers = predictions.get("next-item") if isinstance(predictions, dict) else predictions
-        if answers is None:
-            return
-        items, scores = answers
-        self.log_predictions_callback(
-            labels=None if labels is None else labels.cpu().numpy(),
-            pred_item_ids=items.cpu().numpy(),
-            pred_item_scores=scores.float().cpu().numpy(),
-            metrics=metrics,
-            dataset_type=metric_key_prefix,
-        )
 
     # ---- saving
 

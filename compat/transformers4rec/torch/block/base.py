@@ -42,8 +42,8 @@ class BlockBase(OutputSizeMixin, Module):
             prediction_task_or_head = prediction_task_or_head.to_head(self, inputs=inputs, **kwargs)
         elif not isinstance(prediction_task_or_head, Head):
             raise ValueError(
-                f"`prediction_task_or_head` is a {type(prediction_task_or_head).__name__}: give a `Head` or a "
-                "`PredictionTask`"
+                f"`prediction_task_or_head` is a {type(prediction_task_or_head).__name__}: give a `Head` or "
+                "a `PredictionTask`"
             )
         return Model(prediction_task_or_head, **kwargs)
 

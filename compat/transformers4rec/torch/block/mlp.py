@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ class MLPBlock(BuildableBlock):
                     dropout=self.dropout,
                     normalization=self.normalization,
                 )
-                for incoming, outgoing in zip(widths, widths[1:], strict=False)
+                for incoming, outgoing in pairwise(widths)
             )
         )
         block.input_size = input_shape

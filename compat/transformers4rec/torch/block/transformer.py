@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import transformers
@@ -49,7 +49,7 @@ _MASKINGS: dict[str, tuple[type[MaskSequence], ...]] = {
 def huggingface_model(config: Any) -> PreTrainedModel:
     """Hugging Face's model of a configuration of theirs, or of a subclass of one."""
     if isinstance(config, transformers.XLNetConfig):
-        from transformers4rec.torch.block.xlnet import XLNetModel
+        from transformers4rec.torch.block._xlnet import XLNetModel
 
         return XLNetModel(config)
     known = config.transformers_config_cls if isinstance(config, T4RecConfig) else type(config)
@@ -102,7 +102,7 @@ class TransformerBlock(BlockBase):
         ValueError: if the transformer cannot do the masking.
     """
 
-    TRANSFORMER_TO_PREPARE: dict[type[PreTrainedModel], type[TransformerPrepare]] = {}
+    TRANSFORMER_TO_PREPARE: ClassVar[dict[type[PreTrainedModel], type[TransformerPrepare]]] = {}
 
     def __init__(
         self,
@@ -135,7 +135,8 @@ class TransformerBlock(BlockBase):
         if type(masking) in _BUILT_IN and type(masking) not in possible:
             names = [candidate.__name__ for candidate in possible]
             raise ValueError(
-                f"{type(masking).__name__} is not supported by the {config} architecture: mask by one of {names}"
+                f"{type(masking).__name__} is not supported by the {config} architecture: "
+                f"mask by one of {names}"
             )
         missing = sorted(set(masking.transformer_required_arguments()) - self._taken)
         if missing:
@@ -146,11 +147,11 @@ class TransformerBlock(BlockBase):
         if isinstance(masking, CausalLanguageModeling) and not looks_back_only(self.transformer):
             tell_once(
                 "leak",
-                f"{type(self.transformer).__name__} looks both ways, and masking 'causal' does not stop it: the "
-                "target leaks, each position sees the item that it predicts. As in Transformers4Rec 23.12.0, "
-                "training and evaluation metrics then say nothing about prediction. Use masking='mlm', or a body "
-                "that looks back only, such as XLNetConfig.build(..., attn_type='uni'). "
-                "See migration_guides/from-transformers4rec.md#masking",
+                f"{type(self.transformer).__name__} looks both ways, and masking 'causal' does not stop it: "
+                "the target leaks, each position sees the item that it predicts. As in Transformers4Rec "
+                "23.12.0, training and evaluation metrics then say nothing about prediction. Use "
+                "masking='mlm', or a body that looks back only, such as XLNetConfig.build(..., "
+                "attn_type='uni'). See migration_guides/from-transformers4rec.md#masking",
             )
 
     @classmethod

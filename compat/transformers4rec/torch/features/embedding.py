@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from merlin.schema import Tags
-
 from merlin_standard_lib import categorical_cardinalities
 from merlin_standard_lib.utils.embedding_utils import get_embedding_sizes_from_schema
+
 from transformers4rec._legacy import legacy
 from transformers4rec.torch.block.base import SequentialBlock
 from transformers4rec.torch.features.base import InputBlock

@@ -165,8 +165,8 @@ class TabularSequenceFeatures(TabularFeatures):
             block.projection_module = projection.build(size) if hasattr(projection, "build") else projection
         if masking and not block.item_id:
             raise ValueError(
-                f"a masking needs the item column, but no categorical column of {schema.column_names} has the tag "
-                "ITEM_ID: add it to the schema"
+                f"a masking needs the item column, but no categorical column of {schema.column_names} has "
+                "the tag ITEM_ID: add it to the schema"
             )
         if isinstance(masking, str):
             masking = masking_registry.parse(masking)(hidden_size=block.output_size()[-1], **kwargs)
@@ -208,8 +208,8 @@ class TabularSequenceFeatures(TabularFeatures):
             **kwargs: not used.
 
         Returns:
-            (B, T, D) where there is an aggregation, one position more at the inference of masked modelling; else
-            the columns.
+            (B, T, D) where there is an aggregation, one position more at the inference of masked modelling;
+            else the columns.
         """
         outputs: Any = super().forward(inputs)
         if self.masking or self.projection_module:

@@ -142,7 +142,7 @@ class TabularFeatures(MergeTabular):
         return sizes
 
     def _module(self, name: str) -> Any:
-        return self.to_merge[name] if name in self.to_merge else None
+        return dict(self.to_merge.items()).get(name)
 
     @property
     def continuous_module(self) -> Any:

@@ -53,7 +53,7 @@ class StackFeatures(TabularAggregation):
         return torch.stack(_by_name(inputs), dim=self.axis)
 
     def forward_output_size(self, input_size: dict[str, Any]) -> tuple[int, ...]:
-        """Rows, positions, and the number of columns at the axis; without the columns' own width, as in 23.12.0."""
+        """Rows, positions, number of columns at the axis; not the columns' own width, as in 23.12.0."""
         size = [calculate_batch_size_from_input_size(input_size)]
         sequences, length = self._get_seq_features_shapes(input_size)
         if sequences:

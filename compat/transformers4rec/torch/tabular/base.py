@@ -57,7 +57,7 @@ class TabularAggregation(OutputSizeMixin, torch.nn.Module, ABC):
         sequences = {name: tuple(size[:2]) for name, size in inputs_sizes.items() if len(size) >= 3}
         if len(set(sequences.values())) > 1 and not torch.jit.is_tracing():
             raise ValueError(
-                f"sequential columns have different numbers of rows or positions: {sequences}; give all the same"
+                f"sequential columns differ in rows or positions: {sequences}; give all the same"
             )
         return sequences, next(iter(sequences.values()))[1] if sequences else 0
 
@@ -204,7 +204,7 @@ class TabularModule(torch.nn.Module):
     ) -> TensorOrTabularData:
         """``forward`` with what comes before and after it.
 
-        Programs define ``forward`` in subclasses and give these arguments in calls, so both have to meet here.
+        Programs define ``forward`` in subclasses and give these arguments in calls: both meet here.
         """
         outputs = super().__call__(self.pre_forward(inputs, pre), *args, **kwargs)
         if not isinstance(outputs, dict):
@@ -341,9 +341,8 @@ class MergeTabular(TabularBlock):
         elif all(isinstance(part, torch.nn.Module) for part in modules_to_merge):
             self.to_merge = torch.nn.ModuleList(modules_to_merge)
         else:
-            raise ValueError(
-                f"give modules only or dictionaries of modules only, got {[type(p).__name__ for p in modules_to_merge]}"
-            )
+            kinds = [type(part).__name__ for part in modules_to_merge]
+            raise ValueError(f"give modules only or dictionaries of modules only, got {kinds}")
         if not schema and all(getattr(module, "schema", None) for module in self.merge_values):
             self.schema = reduce(lambda a, b: a + b, (module.schema for module in self.merge_values))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,7 +22,7 @@ __getattr__ = absent(__name__, "ParquetDataset", "ShuffleDataset")
 dataloader_registry: Registry = Registry("torch.dataloader_loader")
 
 
-class T4RecDataLoader(ABC):
+class T4RecDataLoader:
     """Makes the batches of the Trainer; subclasses are found by their registered names."""
 
     @classmethod

@@ -139,7 +139,7 @@ def nested_detach(tensors: Any) -> Any:
 
 
 def nested_numpify(tensors: Any) -> Any:
-    """Lists, tuples and dictionaries of tensors, each as an array; bfloat16, which NumPy lacks, as float32."""
+    """Lists, tuples and dictionaries of tensors, each as an array; bfloat16 as float32."""
 
     def numpify(tensor: Tensor) -> Any:
         return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
