@@ -85,7 +85,10 @@ def unsupported(name: str) -> UnsupportedName:
 def _user_frame() -> FrameType | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in _OURS:
+        generated = (
+            frame.f_code.co_filename == "<string>" and frame.f_code.co_name == "__init__"
+        )  # of a dataclass
+        if not generated and frame.f_globals.get("__name__", "").partition(".")[0] not in _OURS:
             return frame
         frame = frame.f_back
     return None

@@ -73,8 +73,8 @@ def test_marks_are_listed_until_they_are_gone(tmp_path: Path, capsys: pytest.Cap
     for _ in range(2):
         assert main(["rewrite", "--write", str(file)]) == 1
         assert (
-            f"{file}:3: MM108 transformers4rec.torch.StochasticSwapNoise: Keep the old version of this "
-            "program for now. (migration_guides/from-transformers4rec.md#not-yet)"
+            f"{file}:3: MM108 transformers4rec.torch.StochasticSwapNoise: The drop-in runs it, the new "
+            "API has no successor yet. (migration_guides/from-transformers4rec.md#not-yet)"
         ) in capsys.readouterr().err
     assert file.read_text().count("# merlin-migrate:") == 1
 

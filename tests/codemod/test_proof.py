@@ -27,6 +27,7 @@ from tests.equivalence.make_data import Sessions, write_windows
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "compat" / "programs" / "getting_started.py"
 MASKINGS = ("mlm", "causal")
+Pair = tuple[Any, mm.Model, mm.Batch]
 BLOCKED = """\
 import sys
 class Blocked:
@@ -65,9 +66,7 @@ def _module(file: Path) -> ModuleType:
 
 
 @pytest.fixture(scope="module", params=MASKINGS)
-def pair(
-    request: pytest.FixtureRequest, data: Path, rewritten: Path
-) -> Iterator[tuple[Any, mm.Model, mm.Batch]]:
+def pair(request: pytest.FixtureRequest, data: Path, rewritten: Path) -> Iterator[Pair]:
     """The same program on the drop-in and rewritten, with the same weights, and a batch."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecatedWarning)
@@ -97,12 +96,11 @@ def test_rewriting_again_changes_nothing(rewritten: Path) -> None:
 
 
 def test_no_legacy_name_is_left(rewritten: Path) -> None:
-    assert not re.search(
-        r"transformers4rec|merlin_standard_lib|merlin\.(schema|io)|\btr\.", rewritten.read_text()
-    )
+    legacy = r"transformers4rec|merlin_standard_lib|merlin\.(schema|io)|\btr\."
+    assert not re.search(legacy, rewritten.read_text())
 
 
-def test_evaluation_is_the_same(pair: tuple[Any, mm.Model, mm.Batch]) -> None:
+def test_evaluation_is_the_same(pair: Pair) -> None:
     model, ours, batch = pair
     model.eval()
     ours.eval()
@@ -119,7 +117,7 @@ def test_evaluation_is_the_same(pair: tuple[Any, mm.Model, mm.Batch]) -> None:
     assert torch.equal(items, best.indices)
 
 
-def test_answers_are_the_same(pair: tuple[Any, mm.Model, mm.Batch]) -> None:
+def test_answers_are_the_same(pair: Pair) -> None:
     model, ours, batch = pair
     model.eval()
     ours.eval()
@@ -145,7 +143,7 @@ class _SamePlan:
         return replace(plan, replaced=hidden, targeted=hidden, targets=self.targets)
 
 
-def test_a_training_step_has_the_same_loss_and_gradients(pair: tuple[Any, mm.Model, mm.Batch]) -> None:
+def test_a_training_step_has_the_same_loss_and_gradients(pair: Pair) -> None:
     model, ours, batch = pair
     for module in (*model.modules(), *ours.modules()):
         if type(module).__name__ == "Dropout":

@@ -8,10 +8,15 @@ from collections import Counter
 
 import pytest
 from merlin_migrate.table import KINDS, entries, find, nearest
+from merlin_migrate.warnings import UnsupportedName
 
 import merlin_models_torch as mm
 
 ALL = entries()
+RAISE_WHEN_MADE = (
+    "transformers4rec.torch.masking.PermutationLanguageModeling",
+    "transformers4rec.torch.masking.ReplacementLanguageModeling",
+)
 
 
 def test_each_name_has_one_entry() -> None:
@@ -23,7 +28,7 @@ def test_every_entry_is_complete() -> None:
     for entry in ALL:
         assert entry.kind in KINDS, entry.name
         assert re.fullmatch(r"[\w-]+\.md#[\w-]+", entry.guide), entry.name
-        assert (entry.kind == "unsupported") == (not entry.replacement), entry.name
+        assert entry.replacement or entry.kind in ("manual", "unsupported"), entry.name
         assert entry.replacement or entry.note, entry.name
         assert not entry.note.endswith("."), entry.name
 
@@ -50,3 +55,40 @@ def test_lookup_by_any_name_and_by_owner() -> None:
     assert find("transformers4rec.torch.TabularSequenceFeatures.set_masking") is None
     assert nearest("transformers4rec.torch.TabularSequenceFeatures.set_masking") is entry
     assert nearest("pandas.DataFrame") is None
+
+
+def _look(name: str) -> str:
+    """What the drop-in does with a dotted name: it is there, raises the table's reason, or is unknown."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:count]))
+            for part in parts[count:]:
+                found = getattr(found, part)
+        except UnsupportedName:
+            return "raises"
+        except ModuleNotFoundError:
+            continue
+        except AttributeError:
+            return "unknown"
+        return "there"
+    return "unknown"
+
+
+@pytest.mark.filterwarnings("ignore::deprecation.DeprecatedWarning")
+def test_the_kind_says_whether_the_drop_in_has_the_name() -> None:
+    wrong = []
+    for entry in ALL:
+        for name in (entry.name, *entry.also):
+            attribute = entry.name.startswith("transformers4rec.torch.Trainer.")  # set by its constructor
+            raises = entry.name in RAISE_WHEN_MADE
+            if not attribute and (_look(name) == "there") != (entry.kind != "unsupported" or raises):
+                wrong.append((name, entry.kind, _look(name)))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", RAISE_WHEN_MADE)
+def test_names_that_raise_when_they_are_used(name: str) -> None:
+    module, _, attribute = name.rpartition(".")
+    with pytest.raises(UnsupportedName, match=re.escape(name)):
+        getattr(importlib.import_module(module), attribute)(64)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import linecache
 import subprocess
 import sys
 import textwrap
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -76,12 +78,12 @@ def test_an_unknown_name_is_an_error() -> None:
 
 
 def test_unsupported_says_reason_alternative_and_guide() -> None:
-    error = unsupported("transformers4rec.torch.LabelSmoothCrossEntropyLoss")
+    error = unsupported("transformers4rec.torch.utils.data_utils.ParquetDataset")
     assert isinstance(error, UnsupportedName)
     assert str(error) == (
-        f"transformers4rec.torch.LabelSmoothCrossEntropyLoss is not in merlin-models-torch-compat "
-        f"{merlin_migrate.__version__}. mm.CategoricalOutput(label_smoothing=...) is the same loss. "
-        "See migration_guides/from-transformers4rec.md#not-yet."
+        "transformers4rec.torch.utils.data_utils.ParquetDataset is not in merlin-models-torch-compat "
+        f"{merlin_migrate.__version__}. Use mm.ParquetLoader instead. One loader reads every parquet file. "
+        "See migration_guides/from-transformers4rec.md#schema-and-data."
     )
 
 
@@ -103,6 +105,23 @@ def test_a_module_of_the_user_named_like_ours_is_the_user() -> None:
     with pytest.warns(DeprecatedWarning) as caught:
         user.f(warn_legacy)
     assert (caught[0].filename, caught[0].lineno) == ("mine.py", 2)
+
+
+def test_a_dataclass_of_the_user_is_told_where_it_is_made() -> None:
+    @dataclass
+    class Arguments:
+        value: int = 0
+
+        def __post_init__(self) -> None:
+            inner.check(warn_legacy)
+
+    inner = ModuleType("transformers4rec.fake")
+    exec("def check(warn):\n    warn('transformers4rec.torch.Head')\n", inner.__dict__)
+    outer = ModuleType("transformers.fake")
+    exec("def make(cls):\n    return cls()\n", outer.__dict__)
+    with pytest.warns(DeprecatedWarning) as caught:
+        outer.make(Arguments)
+    assert "post_init" in (linecache.getline(caught[0].filename, caught[0].lineno - 1))
 
 
 def test_error_filter_raises_each_time() -> None:

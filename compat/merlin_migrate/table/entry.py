@@ -13,8 +13,8 @@ KINDS: dict[Kind, str] = {
     "adapter": "one legacy expression, one new expression; arguments differ",
     "argument renamed": "the same thing, an argument has a new name",
     "behaviour differs": "a successor that does something else by default; the old behaviour is an option",
-    "manual": "there is a successor, the way to it needs a hand",
-    "unsupported": "no successor in this version",
+    "manual": "the drop-in runs it; the way to the new API, where there is one, needs a hand",
+    "unsupported": "the drop-in of this version does not have it",
 }
 
 GUIDES = "migration_guides"

@@ -7,6 +7,7 @@ from merlin_migrate.table.entry import Entry, Kind
 _PAGE = "from-transformers4rec.md"
 _TR = "transformers4rec.torch"
 _LATER = "Keep the old version of this program for now"
+_KEPT = "The drop-in runs it, the new API has no successor yet"
 
 
 def _rows(
@@ -53,7 +54,7 @@ _INPUTS = (
         },
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.features.sequence",
         "SequenceEmbeddingFeatures",
@@ -61,7 +62,7 @@ _INPUTS = (
         "mm.TabularInputBlock over a schema of categorical columns does the same work",
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.features.embedding",
         "EmbeddingFeatures FeatureConfig TableConfig",
@@ -69,31 +70,29 @@ _INPUTS = (
         "mm.TabularInputBlock builds its embedding tables from the schema",
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.features.embedding",
         "PretrainedEmbeddingFeatures PretrainedEmbeddingsInitializer SoftEmbedding SoftEmbeddingFeatures",
         "",
-        _LATER,
+        _KEPT,
     ),
+    *_rows("manual", "not-yet", f"{_TR}.features.embedding", "EmbeddingBagWrapper", "", _KEPT, top=False),
     *_rows(
-        "unsupported", "not-yet", f"{_TR}.features.embedding", "EmbeddingBagWrapper", "", _LATER, top=False
-    ),
-    *_rows(
-        "unsupported",
-        "not-yet",
+        "manual",
+        "inputs",
         f"{_TR}.features.continuous",
         "ContinuousFeatures",
-        "",
-        "mm.TabularInputBlock(continuous_projection=...) takes continuous columns",
+        "mm.TabularInputBlock",
+        "It takes continuous columns as they are, or through continuous_projection",
     ),
-    *_rows("unsupported", "not-yet", f"{_TR}.features.tabular", "TabularFeatures", "", _LATER),
-    *_rows("unsupported", "not-yet", f"{_TR}.features.base", "InputBlock", "", _LATER, top=False),
+    *_rows("manual", "not-yet", f"{_TR}.features.tabular", "TabularFeatures", "", _KEPT),
+    *_rows("manual", "not-yet", f"{_TR}.features.base", "InputBlock", "", _KEPT, top=False),
 )
 
 _TABULAR = (
     *_rows(
-        "unsupported",
+        "manual",
         "inputs",
         f"{_TR}.tabular.aggregation",
         "ConcatFeatures",
@@ -101,39 +100,39 @@ _TABULAR = (
         'Give aggregation="concat" to mm.TabularInputBlock',
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.tabular.aggregation",
         "StackFeatures ElementwiseSum ElementwiseSumItemMulti",
         "",
-        _LATER,
+        _KEPT,
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.tabular.aggregation",
         "ElementwiseFeatureAggregation",
         "",
-        _LATER,
+        _KEPT,
         top=False,
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.tabular.base",
         "AsTabular FilterFeatures MergeTabular SequentialTabularTransformations TabularAggregation"
         " TabularBlock TabularModule TabularTransformation",
         "",
-        _LATER,
+        _KEPT,
     ),
-    *_rows("unsupported", "not-yet", f"{_TR}.tabular.base", "merge_tabular", "", _LATER, top=False),
+    *_rows("manual", "not-yet", f"{_TR}.tabular.base", "merge_tabular", "", _KEPT, top=False),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.tabular.transformations",
         "StochasticSwapNoise TabularDropout TabularLayerNorm",
         "",
-        _LATER,
+        _KEPT,
     ),
 )
 
@@ -194,12 +193,12 @@ _BODY = (
         arguments={"dimensions": "dimensions, a list"},
     ),
     *_rows(
-        "unsupported",
-        "not-yet",
+        "manual",
+        "body",
         f"{_TR}.block.mlp",
         "DenseBlock",
-        "",
-        "mm.MLPBlock([n]) does the same",
+        "mm.MLPBlock",
+        "An MLPBlock of one layer",
         top=False,
     ),
     Entry(
@@ -207,8 +206,7 @@ _BODY = (
         "adapter",
         "mm.XLNetBlock",
         f"{_PAGE}#body",
-        "TransformerBlock(config, masking=inputs.masking) is the block that the config was rewritten to; "
-        "the masking is given to the inputs only",
+        "The block is what the config becomes; the masking is given to the inputs only",
         also=(f"{_TR}.block.transformer.TransformerBlock",),
     ),
     Entry(
@@ -236,9 +234,17 @@ _BODY = (
         "unsupported",
         "not-yet",
         "transformers4rec.config.transformer",
-        "AlbertConfig ElectraConfig GPT2Config LongformerConfig ReformerConfig T4RecConfig TransfoXLConfig",
+        "AlbertConfig ElectraConfig GPT2Config LongformerConfig ReformerConfig TransfoXLConfig",
         "",
         _LATER,
+    ),
+    *_rows(
+        "manual",
+        "body",
+        "transformers4rec.config.transformer",
+        "T4RecConfig",
+        "mm.XLNetBlock",
+        "A config is the block itself",
     ),
     *_rows(
         "unsupported",
@@ -249,15 +255,8 @@ _BODY = (
         _LATER,
         top=False,
     ),
-    *_rows(
-        "unsupported",
-        "not-yet",
-        f"{_TR}.block.transformer",
-        "TransformerPrepare GPT2Prepare",
-        "",
-        _LATER,
-        top=False,
-    ),
+    *_rows("manual", "not-yet", f"{_TR}.block.transformer", "TransformerPrepare", "", _KEPT, top=False),
+    *_rows("unsupported", "not-yet", f"{_TR}.block.transformer", "GPT2Prepare", "", _LATER, top=False),
     *_rows(
         "manual",
         "body",
@@ -276,7 +275,7 @@ _BODY = (
         top=False,
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.block.base",
         "right_shift_block",
@@ -316,31 +315,32 @@ _MODEL = (
         },
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.model.prediction_task",
         "BinaryClassificationTask RegressionTask",
         "",
-        _LATER,
+        _KEPT,
     ),
-    *_rows("unsupported", "not-yet", f"{_TR}.model.base", "PredictionTask", "", _LATER),
+    *_rows("manual", "not-yet", f"{_TR}.model.base", "PredictionTask", "", _KEPT),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.model.prediction_task",
-        "BinaryClassificationPrepareBlock RegressionPrepareBlock NextItemPredictionPrepareBlock"
-        " LogUniformSampler",
+        "BinaryClassificationPrepareBlock RegressionPrepareBlock NextItemPredictionPrepareBlock",
         "",
-        _LATER,
+        _KEPT,
         top=False,
     ),
     *_rows(
-        "unsupported",
-        "not-yet",
+        "unsupported", "not-yet", f"{_TR}.model.prediction_task", "LogUniformSampler", "", _LATER, top=False
+    ),
+    *_rows(
+        "adapter",
+        "model",
         f"{_TR}.losses",
         "LabelSmoothCrossEntropyLoss",
-        "",
-        "mm.CategoricalOutput(label_smoothing=...) is the same loss",
+        "mm.CategoricalOutput(label_smoothing=...)",
     ),
 )
 
@@ -360,7 +360,7 @@ _METRICS = tuple(
         ("MeanReciprocalRankAt", "mrr"),
     )
 ) + _rows(
-    "unsupported", "metrics", f"{_TR}.ranking_metric", "DCGAt RankingMetric", "", "NDCG is offered", top=False
+    "manual", "metrics", f"{_TR}.ranking_metric", "DCGAt RankingMetric", "", "NDCG is offered", top=False
 )
 
 _TRAINING = (
@@ -426,7 +426,7 @@ _TRAINING = (
         top=False,
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "training",
         f"{_TR}.trainer",
         "IncrementalLoggingCallback",
@@ -438,13 +438,22 @@ _TRAINING = (
         "manual",
         "schema-and-data",
         f"{_TR}.utils.data_utils",
-        "MerlinDataLoader PyarrowDataLoader DLDataLoader T4RecDataLoader ParquetDataset ShuffleDataset",
+        "MerlinDataLoader PyarrowDataLoader DLDataLoader T4RecDataLoader",
         "mm.ParquetLoader",
         "One loader reads every parquet file",
         top=False,
     ),
     *_rows(
-        "manual",
+        "unsupported",
+        "schema-and-data",
+        f"{_TR}.utils.data_utils",
+        "ParquetDataset ShuffleDataset",
+        "mm.ParquetLoader",
+        "One loader reads every parquet file",
+        top=False,
+    ),
+    *_rows(
+        "unsupported",
         "training",
         f"{_TR}.utils.examples_utils",
         "fit_and_evaluate",
@@ -472,7 +481,7 @@ _DATA = (
         "Schema().from_json(file) and from_proto_text(file) are mm.Schema.load(file)",
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         "transformers4rec.config.schema",
         "requires_schema",
@@ -480,7 +489,7 @@ _DATA = (
         "Give the schema as an argument",
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         "transformers4rec.config.schema",
         "SchemaMixin",
@@ -498,7 +507,7 @@ _DATA = (
         top=False,
     ),
     *_rows(
-        "manual",
+        "unsupported",
         "schema-and-data",
         "transformers4rec.data.synthetic",
         "generate_session_interactions generate_item_interactions synthetic_ecommerce_data_schema",
@@ -507,7 +516,7 @@ _DATA = (
         top=False,
     ),
     *_rows(
-        "manual",
+        "unsupported",
         "schema-and-data",
         "transformers4rec.utils.data_utils",
         "remove_consecutive_interactions session_aggregator save_time_based_splits"
@@ -517,7 +526,7 @@ _DATA = (
         top=False,
     ),
     *_rows(
-        "manual",
+        "unsupported",
         "schema-and-data",
         "transformers4rec.data.dataset",
         "Dataset ParquetDataset",
@@ -528,9 +537,9 @@ _DATA = (
 )
 
 _HELPERS = (
-    *_rows("unsupported", "not-yet", f"{_TR}.model.base", "name_fn", "", "An internal helper", top=False),
+    *_rows("manual", "not-yet", f"{_TR}.model.base", "name_fn", "", "An internal helper", top=False),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.trainer",
         "process_metrics DatasetMock",
@@ -539,20 +548,29 @@ _HELPERS = (
         top=False,
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.utils.torch_utils",
         "OutputSizeMixin LossMixin MetricsMixin check_gpu get_output_sizes_from_schema"
-        " calculate_batch_size_from_input_size check_inputs extract_topk create_output_placeholder"
-        " tranform_label_to_onehot nested_detach nested_concat torch_pad_and_concatenate atleast_1d"
-        " nested_numpify nested_truncate numpy_pad_and_concatenate one_hot_1d LambdaModule"
-        " MappingTransformerMasking",
+        " calculate_batch_size_from_input_size nested_detach nested_concat nested_numpify nested_truncate"
+        " LambdaModule",
         "",
         "An internal helper",
         top=False,
     ),
     *_rows(
         "unsupported",
+        "not-yet",
+        f"{_TR}.utils.torch_utils",
+        "check_inputs extract_topk create_output_placeholder tranform_label_to_onehot"
+        " torch_pad_and_concatenate atleast_1d numpy_pad_and_concatenate one_hot_1d"
+        " MappingTransformerMasking",
+        "",
+        "An internal helper",
+        top=False,
+    ),
+    *_rows(
+        "manual",
         "not-yet",
         f"{_TR}.utils.data_utils",
         "to_core_schema",
