@@ -221,7 +221,7 @@ class MaskedLanguageModeling(MaskSequence):
         self.mlm_probability = mlm_probability
 
     def _core(self) -> RandomMasking:
-        return RandomMasking(probability=self.mlm_probability, attend_to_padding=True)
+        return RandomMasking(probability=self.mlm_probability, attend_to_padding=True, evaluate_single=True)
 
     def _compute_masked_targets(
         self, item_ids: torch.Tensor, training: bool = False, testing: bool = False
