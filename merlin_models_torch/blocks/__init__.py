@@ -2,7 +2,13 @@
 
 from merlin_models_torch.blocks.base import Block, ParallelBlock
 from merlin_models_torch.blocks.batch_block import BatchBlock
+from merlin_models_torch.blocks.cross import CrossBlock
+from merlin_models_torch.blocks.dlrm import DLRMBlock
+from merlin_models_torch.blocks.experts import ExpertGate, MMOEBlock
+from merlin_models_torch.blocks.fm import FMBlock
+from merlin_models_torch.blocks.interactions import DotInteraction, DotProduct, FMInteraction
 from merlin_models_torch.blocks.mlp import MLPBlock
+from merlin_models_torch.blocks.ple import CGCBlock, PLEBlock
 from merlin_models_torch.blocks.repeat import repeat, repeat_parallel, repeat_parallel_like
 from merlin_models_torch.blocks.residual import ResidualBlock, ShortcutBlock
 from merlin_models_torch.blocks.router import RouterBlock
@@ -14,7 +20,17 @@ from merlin_models_torch.blocks.xlnet import XLNetBlock
 __all__ = [
     "BatchBlock",
     "Block",
+    "CGCBlock",
+    "CrossBlock",
+    "DLRMBlock",
+    "DotInteraction",
+    "DotProduct",
+    "ExpertGate",
+    "FMBlock",
+    "FMInteraction",
     "MLPBlock",
+    "MMOEBlock",
+    "PLEBlock",
     "ParallelBlock",
     "ResidualBlock",
     "RouterBlock",

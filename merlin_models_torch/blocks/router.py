@@ -125,8 +125,8 @@ class RouterBlock(ParallelBlock):
         route = name or _name(selection, selected)
         if route in self.branches:
             raise ValueError(
-                f"the router already has a route {route!r} for {self.selection(route).column_names}: give this "
-                "one another name"
+                f"the router already has a route {route!r} for {self.selection(route).column_names}: give "
+                "this one another name"
             )
         keys = SelectKeys(selected, joined=self.source.joined if self.source is not None else None)
         self._set(route, keys if module is None else Block(keys, module))

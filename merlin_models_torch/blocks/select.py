@@ -49,8 +49,8 @@ class SelectKeys(nn.Module):
         missing = [name for name in names if name not in there and not self._stood_for(name, there)]
         if missing:
             raise KeyError(
-                f"the inputs have no {missing}, only {sorted(features)}: add them to the data, or select after "
-                "a module that keeps them apart"
+                f"the inputs have no {missing}, only {sorted(features)}: add them to the data, or select "
+                "after a module that keeps them apart"
             )
         return {name: features[name] for name in names if name in there}
 

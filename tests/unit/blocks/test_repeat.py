@@ -72,5 +72,5 @@ def test_errors():
         repeat_parallel(nn.ReLU(), 0)
     with pytest.raises(ValueError, match=r"names are \['a', 'a'\], expected at least one and each once"):
         repeat_parallel_like(nn.ReLU(), ["a", "a"])
-    with pytest.raises(TypeError, match="names are taken from a schema.* not from 3"):
+    with pytest.raises(TypeError, match=r"names are taken from a schema.* not from 3"):
         repeat_parallel_like(nn.ReLU(), 3)

@@ -90,10 +90,13 @@ def test_batch_block_makes_and_changes_batches():
     made = BatchBlock(Double())({"x": torch.ones(1)}, targets={"t": torch.zeros(1)})
     assert made["x"].item() == 2
     assert list(made.targets) == ["t"]
+
+
+def test_batch_block_refuses_what_is_no_batch():
+    class Wrong(nn.Module):
+        def forward(self, inputs):
+            return list(inputs)
+
+    block = BatchBlock(Wrong())
     with pytest.raises(TypeError, match="module 0 of a batch block gives list, expected a Batch or a dict"):
-
-        class Wrong(nn.Module):
-            def forward(self, inputs):
-                return list(inputs)
-
-        BatchBlock(Wrong())(batch)
+        block(torch.ones(1))
