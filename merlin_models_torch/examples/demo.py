@@ -62,8 +62,13 @@ class Outcome:
     examples: Sequence[Example]
 
 
-def build_model(files: mm.data.SessionFiles) -> mm.Model:
-    """A causal transformer over item, category and price, whose output shares the items' embeddings."""
+def build_model(files: mm.data.SessionFiles, *, steps: int) -> mm.Model:
+    """A causal transformer over item, category and price, whose output shares the items' embeddings.
+
+    Args:
+        files: the prepared sessions.
+        steps: of training; the learning rate rises in the first tenth of them, and then falls.
+    """
     inputs = mm.TabularInputBlock(
         files.schema,
         embedding_dim={"item_id": DIM, "category": 16},
@@ -74,7 +79,7 @@ def build_model(files: mm.data.SessionFiles) -> mm.Model:
     )
     body = mm.TransformerBlock(DIM, heads=2, layers=LAYERS, max_length=LONGEST)
     output = mm.CategoricalOutput(weight_tying=True, metrics=METRICS, top_ks=TOP_KS)
-    optimizer = mm.OptimizerConfig(lr=5e-3, schedule="linear", warmup_steps=50)
+    optimizer = mm.OptimizerConfig(lr=5e-3, schedule="linear", warmup_steps=steps // 10)
     return mm.Model(inputs, body, output, optimizer=optimizer, vocabularies=files.vocabularies)
 
 
@@ -141,13 +146,13 @@ def show_scores(scores: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def show_examples(examples: Sequence[Example]) -> None:
-    """The last items of some sessions, what came next, and what was answered."""
+    """The last items of some sessions, what came next, and what was answered; a hit is in brackets."""
     for example in examples:
         answers = [f"[{item}]" if item == example.followed_by else item for item in example.answers[MODEL]]
         say(f"\nsession {example.session}")
         say(f"  last seen    {', '.join(example.seen[-4:])}")
         say(f"  came next    {example.followed_by}")
-        say(f"  recommended  {', '.join(answers)}")
+        say(f"  answers      {', '.join(answers)}")
 
 
 def run(out: Path, *, sessions: int = 20_000, items: int = 1_000, epochs: int = 6, seed: int = 0) -> Outcome:
@@ -178,10 +183,10 @@ def run(out: Path, *, sessions: int = 20_000, items: int = 1_000, epochs: int = 
     say(
         f"{sessions:,} sessions with {events.num_rows:,} events of {items:,} items, split by time:\n  {split}"
     )
-    model = build_model(files)
+    data = mm.SessionDataModule(files, batch_size=BATCH, evaluation_batch_size=512, seed=seed)
+    model = build_model(files, steps=epochs * len(data.train_dataloader()))
     parameters = sum(parameter.numel() for parameter in model.parameters())
     say(f"a causal transformer with {parameters:,} parameters\n")
-    data = mm.SessionDataModule(files, batch_size=BATCH, evaluation_batch_size=512, seed=seed)
     history, measured = train(model, data, epochs=epochs)
     scores = {MODEL: measured, POPULAR: popularity_metrics(files, metrics=METRICS, top_ks=TOP_KS)}
     show_scores(scores)

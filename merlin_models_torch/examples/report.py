@@ -22,9 +22,9 @@ _METRICS = {
         "NDCG",
         "NDCG",
         "mean, 0 to 1",
-        "1 / log2(rank + 1) of the next item, 0 beyond k",
+        "1 / log2(1 + rank) of it, 0 beyond k",
     ),
-    "mrr": ("MRR", "MRR", "mean, 0 to 1", "1 / rank of the next item, 0 beyond k"),
+    "mrr": ("MRR", "MRR", "mean, 0 to 1", "1 / rank of it, 0 beyond k"),
     "map": ("MAP", "MAP", "mean, 0 to 1", "average precision within the first k answers"),
     "precision": ("Precision", "Precision", "mean", "share of the first k answers that came next"),
 }

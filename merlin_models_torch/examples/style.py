@@ -32,7 +32,7 @@ figure, .charts .scroll, .card { margin: 0; background: var(--card); border: 1px
 figure { display: flex; flex-direction: column; }
 figcaption { font-size: .875rem; color: var(--muted); margin-bottom: .5rem; }
 figcaption b { color: var(--text); display: block; font-size: 1rem; }
-svg { display: block; width: 100%; max-width: 29rem; height: auto; margin: auto auto 0; overflow: visible; }
+svg { display: block; width: 100%; max-width: 26rem; height: auto; margin: auto auto 0; overflow: visible; }
 svg text { fill: var(--muted); font-size: 13px; }
 svg .name, svg .value { fill: var(--text); }
 svg .value { font-size: 12px; font-variant-numeric: tabular-nums; }
