@@ -103,20 +103,53 @@ class Rule(cst.CSTTransformer):
     # Variables
 
     def assignment(self, node: cst.BaseExpression | None) -> cst.Assign | None:
-        """The one statement that gives a variable its value, if there is just one and it is plain."""
+        """The statement that gave a variable its value: the only one, or the last before in straight line."""
         if not isinstance(node, cst.Name):
             return None
         scope = self.get_metadata(meta.ScopeProvider, node, None)
         if scope is None:
             return None
-        assignments = list(scope[node.value])
-        if len(assignments) != 1 or not isinstance(assignments[0], meta.Assignment):
-            return None
-        target = self.get_metadata(meta.ParentNodeProvider, assignments[0].node, None)
-        statement = self.get_metadata(meta.ParentNodeProvider, target, None) if target else None
+        bindings = [bound.node for bound in scope[node.value] if isinstance(bound, meta.Assignment)]
+        if len(bindings) == 1:
+            return self._plain(bindings[0])
+        return self._latest(node, bindings)
+
+    def _plain(self, target: cst.CSTNode) -> cst.Assign | None:
+        """The statement ``name = value`` around a name, if it is of that form."""
+        above = self.parent(target)
+        statement = self.parent(above) if isinstance(above, cst.AssignTarget) else None
         if isinstance(statement, cst.Assign) and len(statement.targets) == 1:
             return statement
         return None
+
+    def _latest(self, node: cst.CSTNode, bindings: Sequence[cst.CSTNode]) -> cst.Assign | None:
+        """The last of several bindings before a node; None where branches or loops leave it open."""
+        statement = self.statement_of(node)
+        while statement is not None:
+            block = self.parent(statement)
+            if not isinstance(block, (cst.IndentedBlock, cst.Module)):
+                return None
+            for earlier in reversed(block.body[: block.body.index(statement)]):
+                inside = [bound for bound in bindings if self._is_within(bound, earlier)]
+                if inside:
+                    found = self._plain(inside[-1])
+                    direct = found is not None and self.parent(found) is earlier
+                    return found if direct and len(inside) == 1 else None
+            owner = self.parent(block)
+            if owner is None or isinstance(owner, (cst.FunctionDef, cst.ClassDef)):
+                return None
+            statement = self.statement_of(owner)
+            if isinstance(statement, (cst.For, cst.While)) and any(
+                self._is_within(bound, statement) for bound in bindings
+            ):
+                return None
+        return None
+
+    def _is_within(self, node: cst.CSTNode, outer: cst.CSTNode) -> bool:
+        above: cst.CSTNode | None = node
+        while above is not None and above is not outer:
+            above = self.parent(above)
+        return above is outer
 
     def origin(self, node: cst.BaseExpression | None) -> cst.BaseExpression | None:
         """What a variable holds: the expression assigned to it, or the node itself if it is no variable."""
