@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.dropout import dropout
+from merlin_models_torch.blocks.positions import Positions
 from merlin_models_torch.masking.plan import MaskPlan
 
 
@@ -65,15 +66,23 @@ def plan_of(inputs: Tensor, batch: Batch | None) -> MaskPlan | None:
 
 
 def attend(
-    query: Tensor, key: Tensor, value: Tensor, *, view: View, probability: float = 0.0, training: bool = False
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    view: View,
+    bias: Tensor | None = None,
+    probability: float = 0.0,
+    training: bool = False,
 ) -> Tensor:
     """Scaled dot-product attention (Vaswani et al. 2017, equation 1); 0 for a position that sees nothing.
 
     Args:
         query: (B, H, T, D) float, H heads.
-        key: (B, H, T, D).
-        value: (B, H, T, D).
+        key: (B, H, S, D); S is T for a sequence's attention to itself.
+        value: (B, H, S, D).
         view: what is visible.
+        bias: (H, T, S) float, added to the scaled scores.
         probability: chance of an attention weight to be dropped in training.
         training: whether to drop.
 
@@ -82,7 +91,11 @@ def attend(
     """
     drop = probability if training else 0.0
     if drop and query.device.type == "cpu":
-        return _attend_by_hand(query, key, value, view=view, probability=drop)
+        return _attend_by_hand(query, key, value, view=view, bias=bias, probability=drop)
+    if bias is not None:
+        added, some = _biased(query, key, view=view, bias=bias)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=added, dropout_p=drop)
+        return mixed if some is None else mixed * some
     mask = None if view.mask is None else view.mask[:, None]
     causal = view.causal
     if causal and mask is not None:
@@ -90,24 +103,38 @@ def attend(
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=drop, is_causal=causal)
 
 
-def _attend_by_hand(query: Tensor, key: Tensor, value: Tensor, *, view: View, probability: float) -> Tensor:
-    """The formula itself: on CPU torch has no fused kernel with dropout, and its plain one draws slowly."""
-    batch, heads, steps, _ = query.shape
-    scaled = (query * (1 / math.sqrt(query.shape[-1]))).flatten(0, 1)
-    scores = torch.bmm(scaled, key.flatten(0, 1).transpose(1, 2)).view(batch, heads, steps, steps)
+def _biased(query: Tensor, key: Tensor, *, view: View, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """What to add to the scores, and which rows see anything (None if all do).
+
+    A row that sees nothing would be 0/0: it is left open, and has to become 0 after the softmax.
+    """
     visible = None if view.mask is None else view.mask[:, None]
     if view.causal:
         below = _lower_triangle(query)
         visible = below if visible is None else visible & below
     if visible is None:
-        weights = scores.softmax(-1)
-    else:
-        # A row that sees nothing would be 0/0: it is left open, and its weights are zeroed after the softmax.
-        some = visible.any(-1, keepdim=True)
-        hidden = torch.zeros_like(visible, dtype=scores.dtype).masked_fill_(some & ~visible, -math.inf)
-        weights = (scores + hidden).softmax(-1) * some
+        return query.new_zeros(()) if bias is None else bias.to(query.dtype), None
+    some = visible.any(-1, keepdim=True)
+    hidden = torch.zeros_like(visible, dtype=query.dtype).masked_fill_(some & ~visible, -math.inf)
+    return hidden if bias is None else hidden + bias.to(query.dtype), some
+
+
+def _attend_by_hand(
+    query: Tensor, key: Tensor, value: Tensor, *, view: View, bias: Tensor | None, probability: float
+) -> Tensor:
+    """The formula itself: on CPU torch has no fused kernel with dropout, and its plain one draws slowly."""
+    batch, heads, steps, _ = query.shape
+    scaled = (query * (1 / math.sqrt(query.shape[-1]))).flatten(0, 1)
+    scores = torch.bmm(scaled, key.flatten(0, 1).transpose(1, 2)).view(batch, heads, steps, key.shape[2])
+    some = None
+    if bias is not None or view.mask is not None or view.causal:
+        added, some = _biased(query, key, view=view, bias=bias)
+        scores = scores + added
+    weights = scores.softmax(-1)
+    if some is not None:
+        weights = weights * some
     weights = dropout(weights.to(value.dtype), probability)
-    return torch.bmm(weights.flatten(0, 1), value.flatten(0, 1)).view_as(value)
+    return torch.bmm(weights.flatten(0, 1), value.flatten(0, 1)).view_as(query)
 
 
 def _lower_triangle(query: Tensor) -> Tensor:
@@ -135,12 +162,13 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
 
-    def forward(self, hidden: Tensor, view: View) -> Tensor:
+    def forward(self, hidden: Tensor, view: View, positions: Positions | None = None) -> Tensor:
         """Attends.
 
         Args:
             hidden: (B, T, D).
             view: what is visible.
+            positions: what attention knows of them.
 
         Returns:
             (B, T, D).
@@ -148,7 +176,12 @@ class SelfAttention(nn.Module):
         batch, steps, dim = hidden.shape
         qkv = self.qkv(hidden).view(batch, steps, 3, self.heads, dim // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = attend(query, key, value, view=view, probability=self.dropout, training=self.training)
+        bias = None
+        if positions is not None:
+            query, key, bias = positions.rotated(query), positions.rotated(key), positions.bias
+        mixed = attend(
+            query, key, value, view=view, bias=bias, probability=self.dropout, training=self.training
+        )
         return self.out(mixed.transpose(1, 2).reshape(batch, steps, dim))  # type: ignore[no-any-return]
 
 

@@ -17,8 +17,8 @@ from merlin_models_torch.serialize import serializable
 class FMBlock(nn.Module):
     """A logit of features and of their pairs: a factorisation machine (Rendle 2010, equation 1).
 
-    ``w0 + sum_i w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j``, where ``v_i x_i`` are the factors: for a categorical
-    column the row of an embedding table, for a number its value times a vector.
+    ``w0 + sum_i w_i x_i + sum_{i<j} <v_i, v_j> x_i x_j``, where ``v_i x_i`` are the factors: for a
+    categorical column the row of an embedding table, for a number its value times a vector.
 
     Args:
         factors: makes the vectors ``v_i x_i`` of one width from the inputs: (B, F, D), or a dict of (B, D).

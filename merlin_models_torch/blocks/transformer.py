@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.activation import Activation, activation_function
-from merlin_models_torch.blocks.attention import SelfAttention, View
+from merlin_models_torch.blocks.attention import SelfAttention, View, check_heads
 from merlin_models_torch.blocks.dropout import Dropout
+from merlin_models_torch.blocks.positions import Positions, RelativeBias, rotation
 from merlin_models_torch.serialize import serializable
 
 
@@ -70,12 +71,12 @@ class TransformerLayer(nn.Module):
         self.dropout = Dropout(dropout)
         self.norm = norm
 
-    def forward(self, hidden: Tensor, view: View) -> Tensor:
-        """(B, T, D) to (B, T, D), attention by ``view``."""
+    def forward(self, hidden: Tensor, view: View, positions: Positions | None = None) -> Tensor:
+        """(B, T, D) to (B, T, D), attention by ``view`` and ``positions``."""
         if self.norm == "pre":
-            hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), view))
+            hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), view, positions))
             return hidden + self.dropout(self.ff(self.ff_norm(hidden)))  # type: ignore[no-any-return]
-        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, view)))
+        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, view, positions)))
         return self.ff_norm(hidden + self.dropout(self.ff(hidden)))  # type: ignore[no-any-return]
 
 
@@ -97,8 +98,12 @@ class TransformerBlock(nn.Module):
             on CPU.
         activation: of the feed-forward parts.
         norm: "pre" normalises what goes into each part and the last sum, "post" each sum.
-        positions: "learned" adds a learned vector for each position, counted from the first.
-        max_length: positions that have a learned vector; required for "learned".
+        positions: "learned" adds a learned vector for each position, counted from the first; "rotary" turns
+            queries and keys by an angle for each position (Su et al. 2021), which needs an even width of each
+            head; "relative" adds a learned number for each distance and head to the scores, the same in all
+            layers (Raffel et al. 2020, with one number a distance), which costs the fused kernel on CPU.
+        max_length: positions that have a learned vector, required for "learned"; for "relative", where it is
+            required too, distances from this on count as the largest below it.
         layer_norm_eps: added to the variance.
         initializer_range: standard deviation of the weights at the start; biases start at 0.
 
@@ -122,7 +127,7 @@ class TransformerBlock(nn.Module):
         attention_dropout: float = 0.0,
         activation: Activation = "gelu",
         norm: Literal["pre", "post"] = "pre",
-        positions: Literal["learned", "none"] = "learned",
+        positions: Literal["learned", "rotary", "relative", "none"] = "learned",
         max_length: int | None = None,
         layer_norm_eps: float = 1e-5,
         initializer_range: float = 0.02,
@@ -130,15 +135,23 @@ class TransformerBlock(nn.Module):
         super().__init__()
         if norm not in ("pre", "post"):
             raise ValueError(f"norm is {norm!r}, expected one of ['pre', 'post']")
-        if positions not in ("learned", "none"):
-            raise ValueError(f"positions is {positions!r}, expected one of ['learned', 'none']")
-        if positions == "learned" and max_length is None:
+        if positions not in (kinds := ["learned", "rotary", "relative", "none"]):
+            raise ValueError(f"positions is {positions!r}, expected one of {kinds}")
+        if positions in ("learned", "relative") and max_length is None:
             raise ValueError(
-                "learned positions need max_length, the longest sequence: pass it or positions='none'"
+                f"{positions} positions need max_length, the longest sequence: pass it or positions='none'"
+            )
+        check_heads(dim, heads)
+        if positions == "rotary" and (dim // heads) % 2:
+            raise ValueError(
+                f"rotary positions need heads of even width, got {dim // heads} (dim {dim}, heads {heads}): "
+                "choose another number of heads"
             )
         self.dim = dim
         self.initializer_range = initializer_range
         self.positions = nn.Embedding(max_length, dim) if positions == "learned" and max_length else None
+        self.distances = RelativeBias(max_length, heads) if positions == "relative" and max_length else None
+        self.rotary_width = dim // heads if positions == "rotary" else None
         self.dropout = Dropout(dropout)
         self.layer = nn.ModuleList(
             TransformerLayer(
@@ -187,9 +200,14 @@ class TransformerBlock(nn.Module):
         view = View.of(inputs, batch)
         if self.positions is not None:
             inputs = inputs + self._position_vectors(inputs.shape[1])
+        positions = None
+        if self.distances is not None:
+            positions = Positions(bias=self.distances(inputs.shape[1]))
+        elif self.rotary_width is not None:
+            positions = Positions(rotation=rotation(inputs, self.rotary_width))
         hidden = self.dropout(inputs)
         for layer in self.layer:
-            hidden = layer(hidden, view)
+            hidden = layer(hidden, view, positions)
         return self.last_norm(hidden)  # type: ignore[no-any-return]
 
     def _position_vectors(self, steps: int) -> Tensor:

@@ -137,7 +137,7 @@ def test_deepcopy_is_apart_and_equal():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="num_experts is 0 and temperature is 1.0, expected positive"):
+    with pytest.raises(ValueError, match=r"num_experts is 0 and temperature is 1\.0, expected positive"):
         ExpertGate(0)
     with pytest.raises(ValueError, match="number of experts is 0, expected at least 1"):
         MMOEBlock(nn.ReLU(), num_experts=0)
