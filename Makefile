@@ -47,12 +47,19 @@ matrix:
 	    --ignore tests/equivalence --ignore tests/benchmarks tests || exit 1; \
 	done
 
-$(MODERN)/.done $(MODERN)-%/.done: pyproject.toml compat/pyproject.toml
+define install-modern
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install $(PIP_FLAGS) --upgrade pip
 	$(@D)/bin/pip install $(PIP_FLAGS) $(TORCH)
 	$(@D)/bin/pip install $(PIP_FLAGS) --group dev -e ".[transformers]" -e compat
 	touch $@
+endef
+
+$(MODERN)/.done: pyproject.toml compat/pyproject.toml
+	$(install-modern)
+
+$(MODERN)-%/.done: pyproject.toml compat/pyproject.toml
+	$(install-modern)
 
 $(MINIMAL)/.done: pyproject.toml
 	$(PYTHON) -m venv $(@D)

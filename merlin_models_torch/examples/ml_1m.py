@@ -1,9 +1,8 @@
 """MovieLens-1M, leave-one-out: prepares, trains, evaluates, and shows what is recommended.
 
 Protocol: the last item of each user is the test target, the one before it the validation target; all items
-    are
-ranked, those of the user's history left out; HR@10 and NDCG@10 are means over all users. Data: F. M. Harper
-and J. A. Konstan, The MovieLens Datasets, ACM TiiS 5(4), 2015.
+are ranked, those of the user's history left out; HR@10 and NDCG@10 are means over all users. Data: F. M.
+Harper and J. A. Konstan, The MovieLens Datasets, ACM TiiS 5(4), 2015.
 """
 
 from __future__ import annotations
@@ -19,10 +18,11 @@ from pathlib import Path
 import lightning
 import pyarrow as pa
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
-from merlin_models_torch.examples.baseline import popularity_metrics
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
 import merlin_models_torch as mm
+from merlin_models_torch.examples.baseline import popularity_metrics
+from merlin_models_torch.examples.history import History, say
 
 # HR@10 and NDCG@10 as published for this split and protocol.
 PUBLISHED = {
@@ -72,28 +72,6 @@ def build_model(files: mm.data.SessionFiles, *, dim: int, steps: int, lr: float)
     return mm.Model(inputs, body, output, optimizer=optimizer, vocabularies=files.vocabularies)
 
 
-class Progress(Callback):
-    """One line an evaluation."""
-
-    def __init__(self) -> None:
-        self.started = time.monotonic()
-
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Says where training stands."""
-        values = trainer.callback_metrics
-        if "train_loss" in values:
-            say(
-                f"epoch {trainer.current_epoch + 1:3d}  {time.monotonic() - self.started:5.0f} s"
-                f"  loss {values['train_loss']:.3f}  validation NDCG@10 {values['val_ndcg_at_10']:.4f}"
-            )
-
-
-def say(text: str) -> None:
-    """A line to the terminal."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
 def show_table(rows: Sequence[tuple[str, float, float]]) -> None:
     """System, HR@10, NDCG@10."""
     say(f"\n{'':34s}{'HR@10':>8s}{'NDCG@10':>9s}")
@@ -124,7 +102,7 @@ def run(
     files = mm.data.sessions_from_events(
         read_events(data), out / "data", user="user_id", item="item_id", min_length=3, overwrite=True
     )
-    sessions = mm.SessionDataModule(files, batch_size=batch_size, evaluation_batch_size=512, bucket=16)
+    sessions = mm.SessionDataModule(files, batch_size=batch_size, evaluation_batch_size=128, bucket=16)
     steps = epochs * len(sessions.train_dataloader())
     model = build_model(files, dim=dim, steps=steps, lr=lr)
     best = ModelCheckpoint(out / "checkpoints", monitor="val_ndcg_at_10", mode="max", save_weights_only=True)
@@ -132,7 +110,7 @@ def run(
         max_epochs=epochs,
         accelerator="auto",
         devices=1,
-        callbacks=[best, Progress(), Timer(timedelta(minutes=minutes), verbose=False)],
+        callbacks=[best, History(metric="ndcg_at_10"), Timer(timedelta(minutes=minutes), verbose=False)],
         check_val_every_n_epoch=2,
         num_sanity_val_steps=0,
         gradient_clip_val=5.0,
@@ -146,7 +124,7 @@ def run(
     weights = torch.load(best.best_model_path, weights_only=True)["state_dict"]
     model.load_state_dict(weights)
     figures = trainer.test(model, datamodule=sessions, verbose=False)[0]
-    baseline = popularity_metrics(files, top_ks=(10,), exclude_seen=True)
+    baseline = popularity_metrics(files, metrics=("hit_rate", "ndcg"), top_ks=(10,), exclude_seen=True)
     show_table(
         [
             ("this run", figures["test_hit_rate_at_10"], figures["test_ndcg_at_10"]),

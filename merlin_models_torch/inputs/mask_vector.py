@@ -31,7 +31,7 @@ class MaskVector(LazyModuleMixin, nn.Module):
             nn.init.normal_(self.weight, std=0.001)
 
     def forward(self, vectors: Tensor, plan: MaskPlan) -> Tensor:
-        """Appends, blanks and replaces positions as the plan says.
+        """Appends, leaves out, blanks and replaces positions as the plan says.
 
         Args:
             vectors: (B, T, D).
@@ -40,7 +40,9 @@ class MaskVector(LazyModuleMixin, nn.Module):
         Returns:
             (B, T + extend, D).
         """
-        if plan.extend:
+        if plan.extend < 0:
+            vectors = vectors[:, : plan.extend]
+        elif plan.extend:
             # What stands there before it is replaced matters only where padding is attended to.
             vectors = torch.cat([vectors, vectors[:, -1:].expand(-1, plan.extend, -1)], 1)
         if plan.blank is not None:

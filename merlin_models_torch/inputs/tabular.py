@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.blocks.mlp import MLPBlock
 from merlin_models_torch.inputs.mask_vector import MaskVector
-from merlin_models_torch.masking import Masking, MaskPlan
+from merlin_models_torch.masking import Masking, MaskPlan, Mode
 from merlin_models_torch.schema import Schema, Tags
 from merlin_models_torch.serialize import serializable
 
@@ -36,7 +36,7 @@ class TabularInputBlock(nn.Module):
             number.
         projection: module applied to the aggregated vectors, or the width of an :class:`MLPBlock`.
         masking: how sequences are masked; needs a list column tagged as item id.
-        max_sequence_length: only this many latest positions of each sequence are used.
+        max_sequence_length: only this many latest items of each sequence are visible.
         pad_to: positions to pad to instead of the longest of the batch. Only matters for legacy equality.
         dropout: share of the resulting numbers set to zero in training.
         init_std: standard deviation of the tables' normal initial values.
@@ -92,6 +92,9 @@ class TabularInputBlock(nn.Module):
         sizes: dict[str, int] = {}
         for name, domain in self.domains.items():
             sizes[domain] = max(sizes.get(domain, 0), schema.cardinality(name))
+        unknown = [] if isinstance(embedding_dim, int) else [d for d in embedding_dim if d not in sizes]
+        if unknown:
+            raise ValueError(f"embedding_dim names {unknown[0]!r}, but the domains are {sorted(sizes)}")
         self.tables = nn.ModuleDict()
         for domain, size in sizes.items():
             width = embedding_dim if isinstance(embedding_dim, int) else embedding_dim.get(domain, 64)
@@ -125,11 +128,12 @@ class TabularInputBlock(nn.Module):
             raise TypeError(f"the item table is a {type(table).__name__}, expected nn.Embedding")
         return table
 
-    def prepare(self, batch: Batch) -> tuple[Batch, Tensor | None]:
+    def prepare(self, batch: Batch, *, limit: int | None = None) -> tuple[Batch, Tensor | None]:
         """Cuts and pads the sequences of a batch to one matrix width.
 
         Args:
             batch: as a loader gives it.
+            limit: latest positions to keep; ``max_sequence_length`` if not given.
 
         Returns:
             The batch with (B, T) features, and the (B,) lengths, or None if there is no sequence.
@@ -141,27 +145,33 @@ class TabularInputBlock(nn.Module):
         if not self.sequences:
             return batch, None
         lengths = batch.lengths(self.item_id or self.sequences[0])
-        columns = {name: _latest(batch[name], lengths, self.max_sequence_length) for name in self.sequences}
-        if self.max_sequence_length is not None:
-            lengths = lengths.clamp(max=self.max_sequence_length)
+        limit = limit or self.max_sequence_length
+        columns = {name: _latest(batch[name], lengths, limit) for name in self.sequences}
+        if limit is not None:
+            lengths = lengths.clamp(max=limit)
         batch = batch.with_features(columns)
         width = self.pad_to or max(_width(column) for column in columns.values())
         return batch.with_features({name: batch.padded(name, width) for name in columns}), lengths
 
     def for_training(self, batch: Batch, *, generator: torch.Generator | None = None) -> Batch:
         """The prepared batch with the plan of a training step; ``generator`` makes the random choices."""
-        return self._planned(batch, lambda masking, ids, n: masking.train(ids, n, generator=generator))
+        return self._planned(batch, "train", lambda m, ids, n: m.train(ids, n, generator=generator))
 
     def for_evaluation(self, batch: Batch) -> Batch:
         """The prepared batch with the plan of evaluation: known last items are hidden and predicted."""
-        return self._planned(batch, lambda masking, ids, n: masking.evaluate(ids, n))
+        return self._planned(batch, "evaluate", lambda m, ids, n: m.evaluate(ids, n))
 
     def for_prediction(self, batch: Batch) -> Batch:
         """The prepared batch with the plan of prediction: what follows the last item."""
-        return self._planned(batch, lambda masking, ids, n: masking.predict(ids, n))
+        return self._planned(batch, "predict", lambda m, ids, n: m.predict(ids, n))
 
-    def _planned(self, batch: Batch, plan: Callable[[Masking, Tensor, Tensor], MaskPlan]) -> Batch:
-        batch, lengths = self.prepare(batch)
+    def _planned(
+        self, batch: Batch, mode: Mode, plan: Callable[[Masking, Tensor, Tensor], MaskPlan]
+    ) -> Batch:
+        limit = self.max_sequence_length
+        if self.masking is not None and limit is not None:
+            limit = self.masking.window(mode, limit)
+        batch, lengths = self.prepare(batch, limit=limit)
         if self.masking is None or lengths is None or self.item_id is None:
             return batch
         return batch.with_plan(plan(self.masking, batch.padded(self.item_id), lengths))

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from merlin_models_torch.masking.plan import MaskPlan, positions
+from merlin_models_torch.masking.plan import MaskPlan, Mode, positions
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,15 @@ class CausalMasking:
     replace_padding: bool = False
     blank_last: bool = False
     attend_to_padding: bool = False
+
+    def window(self, mode: Mode, length: int) -> int:
+        """One item more than is visible where the last one is only a target."""
+        return length + 1 if mode != "predict" and self._leaves_out_last else length
+
+    @property
+    def _leaves_out_last(self) -> bool:
+        # With "full" attention, as in the legacy, the last item is an input like the others.
+        return self.attention == "causal" and not self.blank_last
 
     def train(self, ids: Tensor, lengths: Tensor, *, generator: torch.Generator | None = None) -> MaskPlan:
         """Each position but the last of a session, or only the last but one, predicts the next item.
@@ -67,7 +76,11 @@ class CausalMasking:
             targeted = steps == lengths[:, None] - 2
             hidden = steps >= lengths[:, None]
         following = torch.nn.functional.pad(ids[:, 1:], (0, 1))
-        plan = self._plan(ids, lengths, targeted, torch.where(targeted, following, 0), hidden)
+        targets = torch.where(targeted, following, 0)
+        if self._leaves_out_last and ids.shape[1] > 1:
+            plan = self._plan(ids[:, :-1], lengths, targeted[:, :-1], targets[:, :-1], hidden[:, :-1])
+            return replace(plan, extend=-1)
+        plan = self._plan(ids, lengths, targeted, targets, hidden)
         if not self.blank_last:
             return plan
         blank = (steps == ids.shape[1] - 1).expand_as(ids)

@@ -8,12 +8,14 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
+Mode = Literal["train", "evaluate", "predict"]
+
 
 @dataclass(frozen=True)
 class MaskPlan:
     """Which positions are hidden, which are predicted, and what attention may see.
 
-    Positions ``T`` are those of the item sequence, plus ``extend``. Everything a block or an output has to
+    Positions ``T`` are those of the item sequence plus ``extend``. Everything a block or an output has to
     know about the masking is in here; the masking itself keeps nothing of a batch.
 
     Args:
@@ -22,7 +24,8 @@ class MaskPlan:
         targets: (B, T) int64, the item each targeted position predicts; 0 elsewhere.
         lengths: (B,) int64, positions in use; those after them are padding.
         attention: "causal" if a position may see only itself and earlier ones, "full" if all in use.
-        extend: positions appended to the item sequence for this plan (the place of the item to predict).
+        extend: positions appended to the item sequence for this plan (the place of the item to predict), or -1
+            if its last one is left out (an item that is only a target).
         blank: (B, T) bool, positions whose input vector becomes zero. Only for legacy equality.
     """
 
@@ -62,6 +65,9 @@ class Masking(Protocol):
 
     ``ids`` is (B, T) int64 padded on the right, ``lengths`` (B,) int64.
     """
+
+    def window(self, mode: Mode, length: int) -> int:
+        """How many latest items a plan is made from, so that ``length`` of them can be visible."""
 
     def train(self, ids: Tensor, lengths: Tensor, *, generator: torch.Generator | None = None) -> MaskPlan:
         """Some or all positions are targets."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from merlin_models_torch.masking.plan import MaskPlan, positions
+from merlin_models_torch.masking.plan import MaskPlan, Mode, positions
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class RandomMasking:
     def __post_init__(self) -> None:
         if not 0 < self.probability < 1:
             raise ValueError(f"probability must be between 0 and 1, got {self.probability}")
+
+    def window(self, mode: Mode, length: int) -> int:
+        """One item more than is visible in evaluation, whose last one is hidden."""
+        return length + 1 if mode == "evaluate" else length
 
     def train(self, ids: Tensor, lengths: Tensor, *, generator: torch.Generator | None = None) -> MaskPlan:
         """Random positions are hidden and predict their own item.

@@ -75,9 +75,15 @@ class CategoricalOutput(nn.Module):
             width: of the body's output.
 
         Raises:
-            ValueError: if the input block has no item id.
+            ValueError: if the input block has no item id, or a cut-off is beyond its catalogue.
         """
         table = inputs.item_table
+        possible = table.num_embeddings - len(self.exclude)
+        if max(self.top_ks) > possible:
+            raise ValueError(
+                f"top_ks has {max(self.top_ks)}, but the catalogue holds {possible} items that can be answers"
+                ": choose cut-offs within it"
+            )
         self.item_id = inputs.item_id
         if self.weight_tying:
             self._tied = (table,)

@@ -22,7 +22,7 @@ _FEWEST_TARGETS = 96
 _LARGEST_ROWS = 2**24
 # Rows of a larger catalogue are scored in pieces that stay near the cache. No power of two: rows of scores
 # that far apart would share few cache lines.
-_CPU_ITEMS = 4048
+_CPU_ITEMS = 8080
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Tiles:
         if over is None:
             over = "targets" if chunk is not None or n_items * _FEWEST_TARGETS <= _LARGEST_ROWS else "items"
         if over == "targets":
-            items = _CPU_ITEMS if on_cpu and n_items > 4 * _CPU_ITEMS else n_items
+            items = _CPU_ITEMS if on_cpu and n_items > 2 * _CPU_ITEMS else n_items
             return cls(chunk or max(scores // n_items, _FEWEST_TARGETS), items, keep=True)
         # Many targets are cut too, else a tile of items would be too narrow for the matrix products.
         rows = min(max(n_targets, 1), 4096)

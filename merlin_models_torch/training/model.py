@@ -74,6 +74,8 @@ class Model(lightning.LightningModule):
             raise ValueError(
                 "a model needs a TabularInputBlock among its blocks, to turn columns into vectors"
             )
+        if inputs.masking is None:
+            raise ValueError("next-item prediction needs a masking: give it to the TabularInputBlock")
         # References for access by name; the modules themselves are registered once, under the body.
         self._inputs = (inputs,)
         self.optimizer = optimizer or OptimizerConfig()
@@ -84,12 +86,13 @@ class Model(lightning.LightningModule):
         self.metrics = nn.ModuleDict({"val": self.output.make_metrics(), "test": self.output.make_metrics()})
 
     def _materialize(self) -> None:
-        training = self.training
+        """Passes made-up rows as long as they may get through the blocks: what does not fit says so now."""
+        rows = sample_batch(self.schema, length=(self.inputs.max_sequence_length or 2) + 1)
         self.body.eval()
         with torch.no_grad():
-            batch = self.inputs.for_prediction(sample_batch(self.schema))
-            width = self.body(batch).shape[-1]
-        self.body.train(training)
+            for batch in (self.inputs.for_evaluation(rows), self.inputs.for_prediction(rows)):
+                width = self.body(batch).shape[-1]
+        self.body.train()
         self.output.build(self.inputs, width)
 
     @property

@@ -35,7 +35,7 @@ def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
     Args:
         model: a model whose parameters all have their size.
         folder: to make.
-        overwrite: replace the folder if it is there.
+        overwrite: replace the folder if a saved model is there.
 
     Returns:
         The folder: ``config.json`` (how to build the model), ``model.safetensors``, ``schema.pbtxt``,
@@ -50,6 +50,8 @@ def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
     folder = Path(folder)
     if folder.exists() and not overwrite:
         raise FileExistsError(f"{folder} exists: choose another folder or pass overwrite=True")
+    if folder.exists() and not (folder / _MANIFEST).is_file():
+        raise FileExistsError(f"{folder} is not a saved model and is not replaced: choose another folder")
     config, schemas = to_config(model)
     work = folder.with_name(f".{folder.name}.{uuid4().hex}")
     work.mkdir(parents=True)

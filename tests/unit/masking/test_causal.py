@@ -10,14 +10,14 @@ LENGTHS = torch.tensor([3, 1, 4])
 
 def test_every_position_predicts_the_next_item_in_training() -> None:
     plan = CausalMasking().train(IDS, LENGTHS)
-    assert plan.targets.tolist() == [[6, 7, 0, 0], [0, 0, 0, 0], [2, 3, 4, 0]]
+    assert plan.targets.tolist() == [[6, 7, 0], [0, 0, 0], [2, 3, 4]]
     assert plan.targeted.tolist() == (plan.targets != 0).tolist()
     assert not plan.replaced.any()
 
 
 def test_only_the_last_item_is_predicted_where_asked() -> None:
     plan = CausalMasking(targets="last").train(IDS, LENGTHS)
-    assert plan.targets.tolist() == [[0, 7, 0, 0], [0, 0, 0, 0], [0, 0, 4, 0]]
+    assert plan.targets.tolist() == [[0, 7, 0], [0, 0, 0], [0, 0, 4]]
     assert plan.targets.tolist() == CausalMasking().evaluate(IDS, LENGTHS).targets.tolist()
 
 
@@ -29,8 +29,8 @@ def test_prediction_is_made_at_the_last_item() -> None:
 def test_a_position_sees_itself_and_what_is_before_it() -> None:
     visible = CausalMasking().evaluate(IDS, LENGTHS).visible()
     for row in range(3):
-        for at in range(4):
-            seen = [step for step in range(4) if step <= at and step < LENGTHS[row]]
+        for at in range(3):
+            seen = [step for step in range(3) if step <= at and step < LENGTHS[row]]
             assert visible[row, at].nonzero().flatten().tolist() == seen
 
 
@@ -39,12 +39,25 @@ def test_no_target_is_visible_to_the_position_that_predicts_it() -> None:
     for plan in (masking.train(IDS, LENGTHS), masking.evaluate(IDS, LENGTHS)):
         for row, at in plan.targeted.nonzero().tolist():
             visible = plan.visible()[row, at]
-            assert plan.targets[row, at] not in IDS[row][visible]
+            assert plan.targets[row, at] not in IDS[row, :3][visible]
+
+
+def test_an_item_that_is_only_a_target_is_no_input() -> None:
+    masking = CausalMasking()
+    assert masking.train(IDS, LENGTHS).extend == masking.evaluate(IDS, LENGTHS).extend == -1
+    assert masking.predict(IDS, LENGTHS).extend == 0
+    assert [masking.window(mode, 5) for mode in ("train", "evaluate", "predict")] == [6, 6, 5]
+
+
+def test_sessions_of_one_item_have_no_target_but_a_shape() -> None:
+    plan = CausalMasking().train(torch.tensor([[3], [4]]), torch.tensor([1, 1]))
+    assert plan.targeted.tolist() == [[False], [False]]
 
 
 def test_legacy_options_blank_the_last_column_and_replace_what_is_not_predicted() -> None:
     masking = CausalMasking(attention="full", replace_padding=True, blank_last=True, attend_to_padding=True)
     training = masking.train(IDS, LENGTHS)
+    assert training.extend == 0
     assert training.replaced.tolist() == (~training.targeted).tolist()
     assert training.blank is not None
     assert training.blank.all(0).tolist() == [False, False, False, True]

@@ -53,6 +53,18 @@ def test_evaluation_equals_prediction_without_the_last_item(masking: mm.Masking,
 
 
 @pytest.mark.parametrize("masking", MASKINGS)
+@pytest.mark.parametrize("limit", [1, 3])
+def test_evaluation_equals_prediction_also_where_sessions_are_cut(masking: mm.Masking, limit: int) -> None:
+    torch.manual_seed(0)
+    model = session_model(masking).eval()
+    model.inputs.max_sequence_length = limit
+    batch = session_batch()
+    planned = model.inputs.for_evaluation(batch)
+    evaluated = model.output(model.body(planned), planned)
+    torch.testing.assert_close(evaluated, model(without_last(batch)), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("masking", MASKINGS)
 @pytest.mark.parametrize("body", BODIES)
 def test_more_padding_changes_no_answer_and_no_loss(masking: mm.Masking, body: str) -> None:
     torch.manual_seed(0)
@@ -204,6 +216,19 @@ def test_a_model_without_inputs_or_output_is_refused() -> None:
         mm.Model(mm.MLPBlock([3]), mm.MLPBlock([3]))
     with pytest.raises(ValueError, match="needs a TabularInputBlock"):
         mm.Model(mm.MLPBlock([3]), mm.CategoricalOutput())
+
+
+def test_what_does_not_fit_together_is_refused_when_built() -> None:
+    inputs = mm.TabularInputBlock(session_schema(), masking=mm.CausalMasking(), max_sequence_length=20)
+    output = mm.CategoricalOutput(top_ks=(40,))
+    with pytest.raises(ValueError, match=r"max_length.*10"):
+        mm.Model(inputs, mm.TransformerBlock(194, heads=2, layers=1, max_length=10), mm.CategoricalOutput())
+    with pytest.raises(ValueError, match="top_ks has 40, but the catalogue holds 30 items"):
+        mm.Model(inputs, mm.MLPBlock([8]), output)
+    with pytest.raises(ValueError, match="needs a masking: give it to the TabularInputBlock"):
+        mm.Model(mm.TabularInputBlock(session_schema()), mm.MLPBlock([8]), mm.CategoricalOutput())
+    with pytest.raises(ValueError, match="embedding_dim names 'itemid', but the domains are"):
+        mm.TabularInputBlock(session_schema(), embedding_dim={"itemid": 3})
 
 
 def test_everything_has_its_size_at_once() -> None:

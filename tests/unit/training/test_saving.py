@@ -69,6 +69,14 @@ def test_an_existing_folder_is_replaced_only_when_asked(model: mm.Model, folder:
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
 
 
+def test_a_folder_that_is_no_saved_model_is_never_replaced(model: mm.Model, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="is not a saved model and is not replaced"):
+        model.save(tmp_path / "thesis", overwrite=True)
+    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "mine"
+
+
 def test_a_model_that_cannot_be_saved_leaves_nothing_behind(model: mm.Model, tmp_path: Path) -> None:
     class Own(torch.nn.Identity):
         pass
