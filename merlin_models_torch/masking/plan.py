@@ -24,8 +24,8 @@ class MaskPlan:
         targets: (B, T) int64, the item each targeted position predicts; 0 elsewhere.
         lengths: (B,) int64, positions in use; those after them are padding.
         attention: "causal" if a position may see only itself and earlier ones, "full" if all in use.
-        extend: positions appended to the item sequence for this plan (the place of the item to predict), or -1
-            if its last one is left out (an item that is only a target).
+        extend: positions appended to the item sequence (the place of the item to predict), or -1 if its last
+            one is left out (an item that is only a target).
         blank: (B, T) bool, positions whose input vector becomes zero. Only for legacy equality.
     """
 
