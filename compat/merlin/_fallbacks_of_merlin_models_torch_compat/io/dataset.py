@@ -16,7 +16,8 @@ def _files(source: Any) -> list[str] | None:
     """Paths that a source names, None if it is no path."""
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
-        return sorted(glob.glob(path)) if glob.has_magic(path) else [path]
+        pattern = os.path.join(glob.escape(path), "*.parquet") if os.path.isdir(path) else path
+        return sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [path]
     if isinstance(source, list | tuple) and source and all(isinstance(p, str | os.PathLike) for p in source):
         return [file for path in source for file in _files(path) or []]
     return None
@@ -24,8 +25,7 @@ def _files(source: Any) -> list[str] | None:
 
 def _schema_file(file: str) -> Path | None:
     """The schema in the folder of a file or in the one above it, where merlin-core looks for it."""
-    path = Path(file)
-    folder = path if path.is_dir() else path.parent
+    folder = Path(file).parent
     places = (
         folder / MERLIN_METADATA_DIR_NAME / "schema.json",
         folder.parent / MERLIN_METADATA_DIR_NAME / "schema.json",

@@ -182,7 +182,7 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
                 for inputs, targets in tqdm(batches) if verbose else batches:
                     with torch.autocast("cuda", enabled=amp):
                         output = self(inputs, targets=targets, training=True)
-                    losses.append(float(output["loss"]))
+                    losses.append(output["loss"].item())
                     if compute_metric:
                         self.calculate_metrics(output["predictions"], targets=output["labels"])
                     if train:

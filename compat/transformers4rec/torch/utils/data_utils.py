@@ -47,6 +47,11 @@ class T4RecDataLoader:
         return dataloader_registry.parse(class_or_str)
 
 
+def _only(batches: list[Any]) -> Any:
+    """The one batch that torch's loader is told to collect."""
+    return batches[0]
+
+
 class DLDataLoader(DataLoader):
     """A torch data loader over a dataset that gives whole batches.
 
@@ -58,7 +63,7 @@ class DLDataLoader(DataLoader):
 
     def __init__(self, dataset: Any, *, batch_size: int, **kwargs: Any) -> None:
         self._batch_size = batch_size
-        super().__init__(dataset, batch_size=None, **kwargs)
+        super().__init__(dataset, **{"collate_fn": _only, **kwargs})
 
     @property
     def device(self) -> torch.device:
@@ -112,6 +117,10 @@ class _Batches(IterableDataset):
             for transform in self.transforms:
                 pair = transform(*pair)
             yield pair
+
+    def set_epoch(self, epoch: int) -> None:
+        """Sets the number of the next epoch, which the order depends on."""
+        self.loader.set_epoch(epoch)
 
     def _pair(self, batch: Batch) -> tuple[dict[str, Tensor], Any]:
         targets = _columns(dict(batch.targets), self.length)
@@ -233,7 +242,7 @@ class MerlinDataLoader(T4RecDataLoader, DLDataLoader):
 
     def set_epoch(self, epoch: int) -> None:
         """Sets the number of the next epoch, which the order depends on."""
-        self.dataset.loader.set_epoch(epoch)
+        self.dataset.set_epoch(epoch)
 
     @classmethod
     @legacy

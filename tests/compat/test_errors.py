@@ -1,0 +1,142 @@
+"""Errors: of the classes that 23.12.0 raised, in words that say what to do."""
+
+import pytest
+import torch
+import transformers
+from merlin.schema import Tags
+from transformers4rec import torch as tr
+from transformers4rec.torch.masking import MaskSequence, masking_registry
+
+from tests.compat.small import LENGTH, batch, model, schema
+
+
+def inputs(**options):
+    return tr.TabularSequenceFeatures.from_schema(schema(), max_sequence_length=LENGTH, **options)
+
+
+def test_unknown_masking():
+    with pytest.raises(
+        KeyError, match=r"'mask' is not in registry 'torch.masking': write one of \['causal', 'clm'"
+    ):
+        inputs(masking="mask")
+
+
+@pytest.mark.parametrize("name", ["plm", "rtd", "permutation", "replacement"])
+def test_maskings_that_are_not_offered(name):
+    with pytest.raises(NotImplementedError, match=r"LanguageModeling is not in merlin-models-torch-compat"):
+        inputs(masking=name)
+    assert name in masking_registry
+
+
+def test_unknown_aggregation():
+    with pytest.raises(KeyError, match=r"'sum' is not in registry 'torch.tabular_aggregations'"):
+        inputs(aggregation="sum")
+
+
+def test_both_projections():
+    with pytest.raises(ValueError, match="d_output and projection are two ways to say the same"):
+        inputs(d_output=8, projection=tr.MLPBlock([8]))
+
+
+def test_masking_without_item_column():
+    columns = schema().excluding_by_tag(Tags.ITEM_ID)
+    with pytest.raises(
+        ValueError, match=r"no categorical column of .*has the tag ITEM_ID: add it to the schema"
+    ):
+        tr.TabularSequenceFeatures.from_schema(columns, max_sequence_length=LENGTH, masking="mlm")
+
+
+def test_a_task_without_masking():
+    with pytest.raises(ValueError, match=r"needs an input block with a masking: give .*the argument masking"):
+        tr.SequentialBlock(inputs(aggregation="concat", d_output=8)).to_model(tr.NextItemPredictionTask())
+
+
+def test_a_body_without_positions():
+    pooled = tr.Block(torch.nn.Flatten(), [-1, 8])
+    body = tr.SequentialBlock(inputs(masking="mlm", d_output=8), pooled)
+    with pytest.raises(ValueError, match="needs a body of rows, positions and width"):
+        tr.Head(body, tr.NextItemPredictionTask())
+
+
+def test_a_body_of_unknown_size():
+    with pytest.raises(ValueError, match=r"wrap a module of your own in tr\.Block"):
+        tr.Head(torch.nn.Linear(2, 2), tr.NextItemPredictionTask())
+
+
+def test_a_masking_that_the_architecture_cannot_do():
+    config = transformers.BertConfig(hidden_size=8, num_attention_heads=2, num_hidden_layers=1, vocab_size=1)
+    masking = inputs(masking="causal", d_output=8).masking
+    with pytest.raises(
+        ValueError, match=r"CausalLanguageModeling is not supported by the BertConfig architecture"
+    ):
+        tr.TransformerBlock(config, masking=masking)
+
+
+def test_a_masking_that_asks_for_arguments_that_the_transformer_does_not_take():
+    class Asking(MaskSequence):
+        def transformer_required_arguments(self):
+            return {"who_sees_whom": None}
+
+    config = tr.XLNetConfig.build(d_model=8, n_head=2, n_layer=1)
+    with pytest.raises(ValueError, match=r"Asking requires the parameters \['who_sees_whom'\]"):
+        tr.TransformerBlock(config, masking=Asking(hidden_size=8))
+
+
+def test_to_torch_model_of_other_things():
+    config = tr.XLNetConfig.build(d_model=8, n_head=2, n_layer=1)
+    with pytest.raises(ValueError, match="input_features is a Linear: give a TabularSequenceFeatures"):
+        config.to_torch_model(torch.nn.Linear(1, 1), tr.NextItemPredictionTask())
+    with pytest.raises(ValueError, match="a task is a Linear: give instances of PredictionTask"):
+        config.to_torch_model(inputs(masking="mlm", d_output=8), torch.nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize("name", ["GPT2Config", "AlbertConfig", "data"])
+def test_names_that_are_not_offered(name):
+    with pytest.raises(NotImplementedError, match="is not in merlin-models-torch-compat"):
+        getattr(tr, name)
+
+
+def test_names_that_there_never_were():
+    with pytest.raises(AttributeError, match=r"module 'transformers4rec.torch' has no attribute 'Modell'"):
+        tr.Modell  # noqa: B018
+
+
+def test_wrong_head_weights():
+    head = model().heads[0]
+    with pytest.raises(ValueError, match="give a list of 1, one for each head"):
+        tr.Model(head, head_weights=[1.0, 2.0])
+
+
+def test_ragged_columns_need_a_length():
+    from transformers4rec.torch.utils.padding import pad_batch
+
+    ragged = {"x__values": torch.ones(3), "x__offsets": torch.tensor([0, 1, 3])}
+    with pytest.raises(ValueError, match="ragged column 'x' has no padding length"):
+        pad_batch(ragged, {})
+
+
+def test_sequences_of_different_lengths():
+    other = batch()
+    other["price"] = other["price"][:, :-1]
+    with pytest.raises(ValueError, match="sequential columns differ in rows or positions"):
+        model()(other, training=True)
+
+
+@pytest.mark.parametrize("loading", [False, True])
+def test_pickles_are_neither_written_nor_read(tmp_path, loading):
+    (tmp_path / "t4rec_model_class.pkl").write_bytes(b"not even looked at")
+    with pytest.raises(NotImplementedError, match="weights"):
+        tr.Model.load(tmp_path) if loading else model().save(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_nothing_in_the_package_unpickles():
+    from pathlib import Path
+
+    import transformers4rec
+
+    for file in Path(transformers4rec.__file__).parent.rglob("*.py"):
+        text = file.read_text()
+        assert "import pickle" not in text, file
+        assert "cloudpickle" not in text, file
+        assert text.count("torch.load(") == text.count("weights_only=True"), file

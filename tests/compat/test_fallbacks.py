@@ -1,0 +1,125 @@
+"""merlin.schema and merlin.io where merlin-core is not installed, and where it is."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from merlin_models_torch import schema as core
+from tests.compat.small import schema, sessions, write_sessions
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.skipif(
+    find_spec("merlin.core") is not None, reason="the fallbacks step back before a real merlin-core"
+)
+
+
+def test_merlin_schema_is_the_cores():
+    from merlin import schema as merlin_schema
+    from merlin.schema.tags import Tags
+
+    for name in ("Schema", "ColumnSchema", "Tags", "TagSet"):
+        assert getattr(merlin_schema, name) is getattr(core, name)
+    assert Tags is core.Tags
+
+
+def run(code, *paths):
+    environment = {"PYTHONPATH": ":".join(map(str, [*paths, ROOT / "compat", ROOT])), "PATH": ""}
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_real_package_wins_wherever_it_is_on_the_path(tmp_path, before):
+    real = tmp_path / "merlin" / "schema"
+    real.mkdir(parents=True)
+    (real / "__init__.py").write_text("Schema = 'the real one'")
+    code = "import merlin.schema as s; import merlin.io; print(s.Schema, merlin.io.Dataset.__module__)"
+    if not before:
+        code = f"import sys; sys.path.append({str(tmp_path)!r}); {code}"
+    # merlin.io of ours imports ours as a schema of the core, not the other package's.
+    ran = run(code, *([tmp_path] if before else []))
+    assert ran.stderr == ""
+    assert ran.stdout.split("\n")[0] == "the real one merlin.io.dataset"
+
+
+def test_a_dataset_finds_its_schema_beside_the_files(tmp_path):
+    from merlin.io import Dataset
+
+    folder = tmp_path / "1"
+    folder.mkdir()
+    path = write_sessions(folder / "train.parquet", 3)
+    assert Dataset(path).schema["item_id"].is_list  # inferred
+    schema().save(tmp_path / "schema.pbtxt")
+    assert Dataset(path).schema["item_id"].int_domain.max == 30
+    schema().select_by_name(["price"]).save(folder / ".merlin" / "schema.json")
+    assert Dataset(path).schema.column_names == ["price"]
+    assert Dataset(path, schema=schema()).schema == schema()
+
+
+def test_a_dataset_gives_its_rows(tmp_path):
+    from merlin.io import Dataset
+
+    table = sessions(4)
+    path = write_sessions(tmp_path / "a.parquet", 4)
+    for source in (path, [path], str(tmp_path / "*.parquet"), table, table.to_pandas()):
+        data = Dataset(source)
+        assert data.num_rows == 4
+        assert (
+            data.to_ddf(columns=["item_id"]).compute()["item_id"].map(list).tolist()
+            == table["item_id"].to_pylist()
+        )
+        assert len(data.head(2)) == 2
+    Dataset(table, schema=schema()).to_parquet(str(tmp_path / "out"))
+    again = Dataset(str(tmp_path / "out"))
+    assert again.to_arrow().equals(table)
+    assert again.schema["item_id"].int_domain.max == 30
+
+
+def test_a_dataset_is_trained_on(tmp_path):
+    from merlin.io import Dataset
+
+    from tests.compat.small import trainer
+
+    trained = trainer(tmp_path)
+    trained.eval_dataset_or_path = Dataset(sessions(5), schema=schema())
+    assert trained.evaluate()["eval_/loss"] > 0
+
+
+def test_other_engines_and_missing_files_are_refused(tmp_path):
+    from merlin.io import Dataset
+
+    with pytest.raises(ValueError, match="only 'parquet' is read here"):
+        Dataset("a.csv", engine="csv")
+    with pytest.raises(ValueError, match="no file is named by"):
+        Dataset(str(tmp_path / "*.parquet"))
+
+
+def installed(folder, name, version="23.12.0"):
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    return folder
+
+
+def test_an_installed_original_stops_the_import(tmp_path):
+    ran = run("import transformers4rec", installed(tmp_path, "transformers4rec"))
+    assert (
+        "ImportError: transformers4rec 23.12.0 and merlin-models-torch-compat are both installed"
+        in ran.stderr
+    )
+    assert "pip uninstall transformers4rec merlin-models" in ran.stderr
+
+
+def test_an_installed_merlin_models_is_named_at_the_importing_line(tmp_path):
+    ran = run("import transformers4rec", installed(tmp_path, "merlin-models"))
+    assert 'File "<string>", line 1' in ran.stderr
+    assert "UserWarning: merlin-models 23.12.0 is installed beside merlin-models-torch-compat" in ran.stderr
+
+
+def test_importing_the_names_does_not_load_transformers():
+    ran = run("import sys; from transformers4rec import torch as tr; print('transformers' in sys.modules)")
+    assert (ran.stdout, ran.stderr) == ("False\n", "")
