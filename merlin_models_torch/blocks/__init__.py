@@ -3,12 +3,14 @@
 from merlin_models_torch.blocks.base import Block, ParallelBlock
 from merlin_models_torch.blocks.batch_block import BatchBlock
 from merlin_models_torch.blocks.cross import CrossBlock
+from merlin_models_torch.blocks.cross_attention import CrossAttentionBlock
 from merlin_models_torch.blocks.dlrm import DLRMBlock
 from merlin_models_torch.blocks.experts import ExpertGate, MMOEBlock
 from merlin_models_torch.blocks.fm import FMBlock
 from merlin_models_torch.blocks.interactions import DotInteraction, DotProduct, FMInteraction
 from merlin_models_torch.blocks.mlp import MLPBlock
 from merlin_models_torch.blocks.ple import CGCBlock, PLEBlock
+from merlin_models_torch.blocks.recurrent import GRUBlock, LSTMBlock
 from merlin_models_torch.blocks.repeat import repeat, repeat_parallel, repeat_parallel_like
 from merlin_models_torch.blocks.residual import ResidualBlock, ShortcutBlock
 from merlin_models_torch.blocks.router import RouterBlock
@@ -21,6 +23,7 @@ __all__ = [
     "BatchBlock",
     "Block",
     "CGCBlock",
+    "CrossAttentionBlock",
     "CrossBlock",
     "DLRMBlock",
     "DotInteraction",
@@ -28,6 +31,8 @@ __all__ = [
     "ExpertGate",
     "FMBlock",
     "FMInteraction",
+    "GRUBlock",
+    "LSTMBlock",
     "MLPBlock",
     "MMOEBlock",
     "PLEBlock",

@@ -8,6 +8,7 @@ from torch import nn
 
 from merlin_models_torch.blocks.base import Block, ParallelBlock
 from merlin_models_torch.blocks.cross import CrossBlock
+from merlin_models_torch.blocks.cross_attention import CrossAttentionBlock
 from merlin_models_torch.blocks.dlrm import DLRMBlock
 from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.blocks.experts import MMOEBlock
@@ -15,6 +16,7 @@ from merlin_models_torch.blocks.fm import FMBlock
 from merlin_models_torch.blocks.interactions import DotInteraction, DotProduct, FMInteraction
 from merlin_models_torch.blocks.mlp import MLPBlock, PositionBatchNorm
 from merlin_models_torch.blocks.ple import CGCBlock, PLEBlock
+from merlin_models_torch.blocks.recurrent import GRUBlock, LSTMBlock
 from merlin_models_torch.blocks.residual import ResidualBlock, ShortcutBlock
 from merlin_models_torch.blocks.transformer import FeedForward, TransformerBlock
 from merlin_models_torch.blocks.xlnet import XLNetBlock
@@ -22,6 +24,16 @@ from merlin_models_torch.serialize import from_config, to_config
 
 TASKS = ["click", "buy"]
 BLOCKS = {
+    "gru": lambda: GRUBlock(6, layers=2, dropout=0.3),
+    "lstm": lambda: LSTMBlock(6, in_features=8, bidirectional=True),
+    "cross attention": lambda: Block(
+        ParallelBlock({"who": nn.Linear(8, 3), "items": nn.ReLU()}),
+        CrossAttentionBlock(
+            nn.Linear(8, 8), nn.ReLU(), dim=8, heads=2, dropout=0.5, key="who", residual=True
+        ),
+    ),
+    "rotary": lambda: TransformerBlock(8, heads=2, layers=1, positions="rotary"),
+    "relative": lambda: TransformerBlock(8, heads=2, layers=1, positions="relative", max_length=3),
     "block": lambda: Block(nn.Linear(8, 8), nn.ReLU()),
     "residual": lambda: ResidualBlock(nn.Linear(8, 8), nn.Linear(8, 8), shortcut="first"),
     "shortcut": lambda: ShortcutBlock(nn.Linear(8, 3), shortcut_name="raw", output_name="deep"),

@@ -1,0 +1,174 @@
+"""Recurrent bodies: GRU and LSTM over sequences, padded positions left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from merlin_models_torch.batch import Batch
+from merlin_models_torch.blocks.attention import plan_of
+from merlin_models_torch.blocks.dropout import Dropout
+from merlin_models_torch.blocks.lazy_recurrent import LazyGRU, LazyLSTM
+from merlin_models_torch.masking.plan import MaskPlan
+from merlin_models_torch.serialize import serializable
+
+
+class _RecurrentBlock(nn.Module):
+    """What GRU and LSTM blocks have in common; the arguments are theirs."""
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        layers: int,
+        dropout: float,
+        bidirectional: bool,
+        any_masking: bool,
+        recurrent: Callable[..., nn.RNNBase],
+    ) -> None:
+        super().__init__()
+        if dim < 1 or layers < 1:
+            raise ValueError(f"dim is {dim} and layers is {layers}, expected at least 1 of each")
+        if bidirectional and dim % 2:
+            raise ValueError(f"dim is {dim}, expected an even width, half of it for each direction")
+        self.recurrent = recurrent(
+            hidden_size=dim // 2 if bidirectional else dim,
+            num_layers=layers,
+            batch_first=True,
+            dropout=dropout if layers > 1 else 0.0,
+            bidirectional=bidirectional,
+        )
+        self.dropout = Dropout(dropout)
+        self.dim = dim
+        self.bidirectional = bidirectional
+        self.any_masking = any_masking
+
+    def forward(self, inputs: Tensor, batch: Batch | None = None) -> Tensor:
+        """Runs over the positions in use.
+
+        Args:
+            inputs: (B, T, S) float, padded on the right.
+            batch: with the plan that says how many positions of each row are in use; all without it.
+
+        Returns:
+            (B, T, D), the hidden state at each position; 0 where not in use.
+
+        Raises:
+            ValueError: if the plan does not fit the block's directions, or has another number of positions.
+        """
+        plan = plan_of(inputs, batch)
+        self._check(plan)
+        steps = inputs.shape[1]
+        if plan is None:
+            return self.dropout(self.recurrent(inputs)[0])  # type: ignore[no-any-return]
+        if self.bidirectional:
+            # From right to left padding would come first, so it has to be cut off; from left to right it is
+            # only met after the last position in use.
+            lengths = plan.lengths.clamp(min=1).cpu()
+            packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
+            states = pad_packed_sequence(self.recurrent(packed)[0], batch_first=True, total_length=steps)[0]
+        else:
+            states = self.recurrent(inputs)[0]
+        outside = torch.arange(steps, device=inputs.device) >= plan.lengths[:, None]
+        return self.dropout(states.masked_fill(outside[..., None], 0))  # type: ignore[no-any-return]
+
+    def _check(self, plan: MaskPlan | None) -> None:
+        if plan is None or self.any_masking:
+            return
+        name = type(self).__name__
+        if plan.attention == "full" and not self.bidirectional:
+            raise ValueError(
+                f"{name} sees only what is before a position, and the masking hides items that are to be "
+                "predicted from both sides: use CausalMasking, or bidirectional=True"
+            )
+        if plan.attention == "causal" and self.bidirectional:
+            raise ValueError(
+                f"{name} with bidirectional=True sees what comes after a position, which causal masking "
+                "predicts from what is before: use RandomMasking, or bidirectional=False"
+            )
+
+
+@serializable
+class GRUBlock(_RecurrentBlock):
+    """Gated recurrent units over the sequence (Cho et al. 2014; for sessions Hidasi et al. 2016, GRU4Rec).
+
+    Causal by nature: the state at a position depends on this position and earlier ones only. So it fits
+    causal masking; masking that hides items between others needs ``bidirectional``.
+
+    Args:
+        dim: width D of the outputs.
+        in_features: width S of the inputs; taken from the first batch if not given.
+        layers: one upon the other.
+        dropout: between layers and of the outputs, in training.
+        bidirectional: half of the width runs from right to left.
+        any_masking: (legacy) work under any masking: one direction under one that hides items between others
+            (they are predicted from the left only), or both under a causal one (the target leaks).
+
+    Raises:
+        ValueError: if a size is not positive, or odd for two directions.
+
+    Example:
+        >>> GRUBlock(8)(torch.zeros(3, 5, 4)).shape
+        torch.Size([3, 5, 8])
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        in_features: int | None = None,
+        layers: int = 1,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        any_masking: bool = False,
+    ) -> None:
+        super().__init__(
+            dim,
+            layers=layers,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            any_masking=any_masking,
+            recurrent=LazyGRU if in_features is None else partial(nn.GRU, in_features),
+        )
+
+
+@serializable
+class LSTMBlock(_RecurrentBlock):
+    """Long short-term memory over the sequence (Hochreiter and Schmidhuber 1997).
+
+    Causal by nature, as :class:`GRUBlock`, whose arguments it has.
+
+    Args:
+        dim: width D of the outputs.
+        in_features: width S of the inputs; taken from the first batch if not given.
+        layers: one upon the other.
+        dropout: between layers and of the outputs, in training.
+        bidirectional: half of the width runs from right to left.
+        any_masking: (legacy) as for :class:`GRUBlock`.
+
+    Raises:
+        ValueError: if a size is not positive, or odd for two directions.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        in_features: int | None = None,
+        layers: int = 1,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        any_masking: bool = False,
+    ) -> None:
+        super().__init__(
+            dim,
+            layers=layers,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            any_masking=any_masking,
+            recurrent=LazyLSTM if in_features is None else partial(nn.LSTM, in_features),
+        )
