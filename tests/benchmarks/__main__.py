@@ -32,7 +32,15 @@ ROWS = (
         tolerance=1e-4,
     ),
     Row(
-        "the same with products in bfloat16",
+        "the same, both ways in torch alone, in turns in one process",
+        "loss",
+        {"targets": 512, "items": 100_000},
+        speed=2.5,
+        tolerance=1e-4,
+        together=True,
+    ),
+    Row(
+        "the same with products in bfloat16, each in its own process",
         "loss",
         {"targets": 512, "items": 100_000, "bf16": True},
         memory=8,
@@ -46,6 +54,15 @@ ROWS = (
         speed=1.8,
         memory=0,
         tolerance=1e-4,
+    ),
+    Row(
+        "the same, both ways in torch alone, in turns in one process",
+        "loss",
+        {"targets": 512, "items": 10_000},
+        rounds=40,
+        speed=1.8,
+        tolerance=1e-4,
+        together=True,
     ),
     Row(
         "recall, NDCG, MAP at 10 and 20 of 256 x 100k scores",

@@ -30,6 +30,7 @@ class Row:
         speed: how many times faster than Transformers4Rec it should be, if that was promised.
         memory: how many times smaller; 0 if it is measured but nothing was promised, None if not measured.
         tolerance: relative to the largest number, within which the results must agree.
+        together: both arms in one process of our environment, the legacy way written out in torch.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Row:
     speed: float | None = None
     memory: float | None = None
     tolerance: float = 0.0
+    together: bool = False
 
 
 @dataclass
@@ -65,22 +67,28 @@ def measure(row: Row, pythons: Mapping[str, str]) -> Result:
         Disagreement: if the arms give different results.
     """
     result = Result(row)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         with worker(row, "prepare", folder, pythons["ours"]):
             pass
         if row.memory is not None:
             for arm in ARMS:
                 with worker(row, arm, folder, pythons[arm]) as process:
-                    result.bytes[arm] = ask(process, "memory")
+                    result.bytes[arm] = ask(process, f"memory {arm}")
         with ExitStack() as stack:
-            both = {arm: stack.enter_context(worker(row, arm, folder, pythons[arm])) for arm in ARMS}
+            if row.together:
+                shared = stack.enter_context(worker(row, "plain,ours", folder, pythons["ours"]))
+                both = {"legacy": (shared, "plain"), "ours": (shared, "ours")}
+            else:
+                both = {
+                    arm: (stack.enter_context(worker(row, arm, folder, pythons[arm])), arm) for arm in ARMS
+                }
             for _ in range(row.rounds):
-                for arm, process in both.items():
-                    seconds = ask(process, "time")
+                for arm, (process, name) in both.items():
+                    seconds = ask(process, f"time {name}")
                     result.seconds[arm] = min(seconds, result.seconds.get(arm, seconds))
-            for arm, process in both.items():
-                ask(process, f"save {folder / arm}.npz")
+            for arm, (process, name) in both.items():
+                ask(process, f"save {name} {folder / arm}.npz")
         _compare(row, folder)
     return result
 
@@ -92,14 +100,14 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def worker(row: Row, arm: str, folder: Path, python: str) -> Iterator[subprocess.Popen[str]]:
-    """The process of one arm; it ends with the context."""
+def worker(row: Row, arms: str, folder: Path, python: str) -> Iterator[subprocess.Popen[str]]:
+    """The process of some arms; it ends with the context."""
     command = [
         python,
         "-m",
         "tests.benchmarks.worker",
         f"tests.benchmarks.rows.{row.module}",
-        arm,
+        arms,
         str(folder),
     ]
     with tempfile.TemporaryFile("w+") as errors:
@@ -120,7 +128,7 @@ def worker(row: Row, arm: str, folder: Path, python: str) -> Iterator[subprocess
             if process.returncode:
                 errors.seek(0)
                 sys.stderr.write(errors.read()[-4000:])
-                raise RuntimeError(f"{row.title}: the arm {arm!r} failed under {python}, see above")
+                raise RuntimeError(f"{row.title}: the arm {arms!r} failed under {python}, see above")
 
 
 def ask(process: subprocess.Popen[str], command: str) -> float:

@@ -1,8 +1,8 @@
-"""One arm of one row in a process of its own, told line by line what to do.
+"""One arm of one row, or several, in a process that is told line by line what to do.
 
-``python -m tests.benchmarks.worker MODULE ARM FOLDER SIZE-AS-JSON``; answers each line of standard input by a
-line of JSON: "time" runs once and gives seconds, "memory" runs once and gives the extra bytes at the peak,
-"save PATH" writes the arrays of the last result.
+``python -m tests.benchmarks.worker MODULE ARMS FOLDER SIZE-AS-JSON``, the arms separated by commas; answers
+each line of standard input by a line of JSON: "time ARM" runs once and gives seconds, "memory ARM" runs once
+and gives the extra bytes at the peak, "save ARM PATH" runs once and writes the result.
 """
 
 from __future__ import annotations
@@ -18,36 +18,35 @@ from pathlib import Path
 
 
 def main() -> None:
-    module_name, arm, folder, size = sys.argv[1:]
+    module_name, arms, folder, size = sys.argv[1:]
     # Libraries print what they like: only the answers go where the parent reads.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
     module = importlib.import_module(module_name)
-    if arm == "prepare":
+    if arms == "prepare":
         module.prepare(Path(folder), **json.loads(size))
         return
     import numpy as np
     import torch
 
     torch.set_num_threads(1)
-    run = getattr(module, arm)(Path(folder), **json.loads(size))
-    result = None
+    runs = {arm: getattr(module, arm)(Path(folder), **json.loads(size)) for arm in arms.split(",")}
     for line in sys.stdin:
-        command, _, path = line.strip().partition(" ")
+        command, arm, *path = line.strip().split(" ", 2)
         if command == "time":
-            result = None
             start = time.process_time()
-            result = run()
+            result = runs[arm]()
             answer = time.process_time() - start
+            del result
         elif command == "memory":
             _warm(torch)
             before = _resident()
             _forget_peak()
-            result = run()
+            runs[arm]()
             answer = _peak() - before
         else:
-            np.savez(path, **module.arrays(result))
+            np.savez(path[0], **module.arrays(runs[arm]()))
             answer = 0.0
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

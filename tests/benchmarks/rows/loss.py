@@ -65,6 +65,22 @@ def legacy(folder: Path, *, targets: int, items: int, bf16: bool = False) -> Cal
     return run
 
 
+def plain(folder: Path, *, targets: int, items: int, bf16: bool = False) -> Callable[[], Any]:
+    """What the legacy arm comes down to, in torch alone: runs in the same process as ours."""
+    import torch
+
+    hidden, weight, labels = _tensors(folder)
+    cross_entropy = torch.nn.CrossEntropyLoss()
+
+    def run() -> Any:
+        hidden.grad = weight.grad = None
+        loss = cross_entropy(torch.div(hidden @ weight.t(), 1.0), labels)
+        loss.backward()
+        return loss.detach(), hidden.grad, weight.grad
+
+    return run
+
+
 def arrays(result: Any) -> dict[str, np.ndarray]:
     loss, of_hidden, of_weight = result
     return {"loss": loss.numpy(), "of_hidden": of_hidden.numpy(), "of_weight": of_weight.numpy()}
