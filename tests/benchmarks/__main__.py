@@ -20,7 +20,7 @@ ROWS = (
         "loader: 100k rows, 4 list columns, batch 512, padded to 40, shuffled",
         "loader",
         {"rows": 100_000, "batch_size": 512},
-        rounds=3,
+        rounds=2,
         speed=15,
     ),
     Row(
