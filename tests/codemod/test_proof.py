@@ -135,6 +135,9 @@ class _SamePlan:
         self.masking = masking
         self.targets = targets
 
+    def window(self, mode: Any, length: int) -> int:
+        return self.masking.window(mode, length)
+
     def train(self, ids: Tensor, lengths: Tensor, *, generator: torch.Generator | None = None) -> Any:
         plan = self.masking.train(ids, lengths, generator=generator)
         if isinstance(self.masking, mm.CausalMasking):

@@ -28,7 +28,7 @@ MERLIN: tuple[Entry, ...] = (
         "adapter",
         "mm.ParquetLoader",
         _SCHEMA,
-        "Dataset(path).schema is mm.Schema.load(folder); rows are read by the loader",
+        "Dataset(path).schema is mm.Schema.load(path); rows are read by the loader",
         also=("merlin.io.dataset.Dataset",),
     ),
     Entry(

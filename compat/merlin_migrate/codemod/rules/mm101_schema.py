@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import libcst as cst
 
-from merlin_migrate.codemod.layout import with_args
-from merlin_migrate.codemod.rule import Rule
+from merlin_migrate.codemod.layout import bind, code, renamed, with_args
+from merlin_migrate.codemod.rule import Calls, Program, Rule
 
 SCHEMAS = ("merlin.schema.Schema", "merlin_standard_lib.Schema", "transformers4rec.torch.Schema")
 NAMES = {
@@ -26,17 +26,58 @@ class SchemaRule(Rule):
     number: ClassVar[str] = "MM101"
     title: ClassVar[str] = "schemas"
 
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
+        self._renamed: set[cst.CSTNode | None] = set()
+
     def leave_Attribute(
         self, original_node: cst.Attribute, updated_node: cst.Attribute
     ) -> cst.BaseExpression:
         """``Dataset(path).schema``, and ``merlin.schema.Schema`` written out."""
         dataset = original_node.value
-        if original_node.attr.value == "schema" and self.is_call_of(dataset, "merlin.io.Dataset"):
-            call = updated_node.value
-            if isinstance(call, cst.Call) and len(call.args) == 1 and not call.args[0].star:
-                self.done()
-                return call.with_changes(func=cst.Attribute(self.api("Schema"), cst.Name("load")))
+        if original_node.attr.value == "schema" and self._is_file(dataset):
+            self.done()
+            return self._load(updated_node.value)
+        if original_node.attr.value == "schema" and self.assignment(dataset) in self._renamed:
+            return updated_node.value
         return self._class(original_node) or updated_node
+
+    def visit_Module(self, node: cst.Module) -> None:
+        """Finds data sets in variables that are used for nothing but their schema."""
+        calls = Calls()
+        node.visit(calls)
+        for call in filter(self._is_file, calls.calls):
+            assign = self.parent(call)
+            name = assign.targets[0].target if isinstance(assign, cst.Assign) else None
+            if not isinstance(name, cst.Name) or self.assignment(name) is not assign:
+                continue
+            above = [self.parent(use) for use in self.uses(name)]
+            if all(isinstance(x, cst.Attribute) and x.attr.value == "schema" for x in above):
+                self._renamed.add(assign)
+
+    def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.Assign:
+        """Such a variable holds the schema itself."""
+        if original_node not in self._renamed:
+            return updated_node
+        self.done()
+        return updated_node.with_changes(value=self._load(updated_node.value))
+
+    def _is_file(self, node: cst.CSTNode) -> bool:
+        """Whether the node is a data set made from one path."""
+        if not isinstance(node, cst.Call) or not self.is_call_of(node, "merlin.io.Dataset"):
+            return False
+        bound = bind(node, ("path_or_source", "engine"))
+        if bound is None or not {"path_or_source"} <= set(bound) <= {"path_or_source", "engine"}:
+            return False
+        return not isinstance(bound["path_or_source"].value, (cst.List, cst.Tuple))
+
+    def _load(self, call: cst.BaseExpression) -> cst.Call:
+        """``mm.Schema.load`` of the path that a data set was made from."""
+        if not isinstance(call, cst.Call):
+            raise TypeError(f"{code(call)} is not the call of a data set")
+        bound = bind(call, ("path_or_source", "engine")) or {}
+        load = call.with_changes(func=cst.Attribute(self.api("Schema"), cst.Name("load")))
+        return with_args(load, [renamed(bound["path_or_source"], None)])
 
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.BaseExpression:
         """``Schema``, imported."""
