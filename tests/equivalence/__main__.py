@@ -23,6 +23,8 @@ SHORT = 1
 def start(python: str, module: str, *arguments: object) -> subprocess.Popen[str]:
     """A module of this package under an interpreter, on one thread, its output kept for when it fails."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    if python != sys.executable:
+        environment.pop("PYTHONPATH", None)  # the drop-in's name is the original's
     command = [python, "-W", "ignore", "-m", f"tests.equivalence.{module}", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
@@ -50,9 +52,7 @@ def record(folder: Path, reference: str) -> None:
             (reference, f"original-{masking}.json"),
             (sys.executable, f"dropin-{masking}.json"),
         ]
-        finish(
-            [start(python, "programs", data, statistical / out, masking, *more) for python, out, more in runs]
-        )
+        finish([start(python, "programs", data, statistical / out, masking) for python, out in runs])
     finish(
         [
             start(reference, "programs", data, statistical / f"short-{m}.json", m, "--epochs", SHORT)

@@ -35,6 +35,7 @@ class Sessions:
         """List columns ``item_id``, ``category`` (int64), ``age_days`` (float32) and ``price`` (float64)."""
         rng = np.random.default_rng(seed)
         lengths = rng.integers(self.shortest, self.longest + 1, rows)
+        lengths[:2] = self.shortest, self.longest  # both in the first batch, whatever is drawn
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         total = offsets[-1]
         items = rng.integers(1, self.items + 1, total)

@@ -27,6 +27,8 @@ MODES = {
 LENGTH = 20
 BATCH = 32
 OBSERVED = 3
+PASSES = 300
+DROPOUT = 0.3
 WINDOWS = (
     (8, True),
     (8, True),
@@ -189,6 +191,27 @@ def observe_metrics(model: Any, batches: list[dict[str, Tensor]]) -> dict[str, T
     return seen
 
 
+def observe_dropout(model: Any, batch: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
+    """Mean and standard deviation of the body's output over many passes in training.
+
+    Where dropout is and how much shows in both, though neither side can draw what the other draws. Masks, which
+    are drawn first, are the same in every pass.
+    """
+    model.train()
+    few = {n: values[:8].float() if values.is_floating_point() else values[:8] for n, values in batch.items()}
+    passes = []
+    with torch.no_grad():
+        for number in range(PASSES):
+            torch.manual_seed(SEED)
+            hidden = model.heads[0].body[0](copied(few), **MODES["training"])
+            torch.manual_seed(seed * PASSES + number)
+            for block in list(model.heads[0].body)[1:]:
+                hidden = block(hidden)
+            passes.append(hidden)
+    stacked = torch.stack(passes).double()
+    return {"mean": stacked.mean(0), "std": stacked.std(0)}
+
+
 def observe_training(trainer: SeededTrainer, batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Loss and learning rate at every step of some windows, trained one after the other."""
     rates = LearningRates()
@@ -280,6 +303,12 @@ def observe(
             seen = observe_batch(model, inputs, batch, mode, SEED + number)
             tensors |= _prefixed(f"{mode}/{number}", seen)
     tensors |= _prefixed("metrics", observe_metrics(model, batches[:OBSERVED]))
+
+    dropping, _ = build_model(schema, masking, dropout=DROPOUT)
+    dropping.load_state_dict(model.state_dict())
+    # Each side has its own draws: with the same, two copies of one implementation would show no spread.
+    seed = SEED if recorded is None else SEED + 1
+    tensors |= _prefixed("dropout", observe_dropout(dropping, batches[0], seed))
 
     tensors |= _prefixed("curve", observe_training(trainer, batches))
     tensors |= _prefixed("final", _state(model))
