@@ -55,6 +55,11 @@ class RestRule(Rule):
         # The longest dotted name is the one to judge; in a chain the inner nodes are parts of it.
         if isinstance(parent, cst.Attribute) and (parent.attr is node or self.qualified(parent)):
             return None
+        root: cst.BaseExpression = node
+        while isinstance(root, cst.Attribute):
+            root = root.value
+        if not isinstance(root, cst.Name):
+            return None
         name = self.qualified(node)
         if name is None or name.partition(".")[0] not in LEGACY_ROOTS:
             return None
