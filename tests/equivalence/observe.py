@@ -194,8 +194,8 @@ def observe_metrics(model: Any, batches: list[dict[str, Tensor]]) -> dict[str, T
 def observe_dropout(model: Any, batch: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
     """Mean and standard deviation of the body's output over many passes in training.
 
-    Where dropout is and how much shows in both, though neither side can draw what the other draws. Masks, which
-    are drawn first, are the same in every pass.
+    Where dropout is and how much shows in both, though neither side can draw what the other draws. Masks are
+    the same in every pass.
     """
     model.train()
     few = {n: values[:8].float() if values.is_floating_point() else values[:8] for n, values in batch.items()}

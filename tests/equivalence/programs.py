@@ -19,13 +19,13 @@ from tests.equivalence.make_data import Sessions, write_windows
 
 PROGRAM = Path(__file__).parents[1] / "compat" / "programs" / "getting_started.py"
 SEEDS = (11, 12, 13, 14, 15)
-EPOCHS = 3
+EPOCHS = 4
 
 
 def write_data(folder: Path) -> Path:
     """Data on which training comes to rest within the few steps that a test has time for."""
-    sessions = Sessions(items=40, categories=4, shortest=10, structure=1.0)
-    return write_windows(folder, sessions, train=1000, valid=1000, seed=100)
+    sessions = Sessions(items=40, categories=4, shortest=18, structure=1.0)
+    return write_windows(folder, sessions, train=1000, valid=600, seed=100)
 
 
 def run(data: Path, masking: str, *, seed: int, epochs: int = EPOCHS) -> dict[str, float]:

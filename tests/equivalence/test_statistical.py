@@ -3,7 +3,7 @@
 Two one-sided t tests at the level of 5 %: the means are taken for equivalent if the 90 % interval of their
 difference lies within the margin. The margin of a metric is a fifth of what the original's training gained
 over an untrained model, which ranks evenly. That this can fail is shown by the original trained for one
-epoch, not three.
+epoch, not four.
 """
 
 from __future__ import annotations
