@@ -4,6 +4,7 @@ import base64
 import csv
 import hashlib
 import itertools
+import os
 import subprocess
 import sys
 import zipfile
@@ -21,7 +22,10 @@ pytestmark = pytest.mark.slow
 
 
 def run(*command):
-    ran = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    clean["PYTHONDONTWRITEBYTECODE"] = "1"  # no distribution would remove what is compiled later
+    command = [str(part) for part in command]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=clean)
     assert ran.returncode == 0, f"{command}\n{ran.stdout}\n{ran.stderr}"
     return ran.stdout
 
@@ -86,7 +90,7 @@ class Environment:
         """Files of a distribution that are missing or changed."""
         info = next(self.site.glob(f"{name.replace('-', '_')}-*.dist-info"))
         bad = []
-        for path, digest, _ in csv.reader((info / "RECORD").open()):
+        for path, digest, _ in csv.reader((info / "RECORD").read_text().splitlines()):
             if not digest:
                 continue
             kind, _, expected = digest.partition("=")
@@ -106,10 +110,9 @@ def environment(tmp_path):
 
 
 def left_over(environment):
-    """Files and folders that no distribution left behind may leave."""
-    return sorted(
-        path.name for path in environment.site.iterdir() if "merlin" in path.name or "t4" in path.name
-    )
+    """Files below the packages' names; pip leaves empty folders of packages without a file of their own."""
+    tops = ("merlin", "merlin_models_torch", "merlin_standard_lib", "merlin_migrate", "transformers4rec")
+    return [path for top in tops for path in (environment.site / top).rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(
