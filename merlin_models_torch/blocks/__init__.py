@@ -7,6 +7,7 @@ from merlin_models_torch.blocks.cross_attention import CrossAttentionBlock
 from merlin_models_torch.blocks.dlrm import DLRMBlock
 from merlin_models_torch.blocks.experts import ExpertGate, MMOEBlock
 from merlin_models_torch.blocks.fm import FMBlock
+from merlin_models_torch.blocks.huggingface import HuggingFaceBlock
 from merlin_models_torch.blocks.interactions import DotInteraction, DotProduct, FMInteraction
 from merlin_models_torch.blocks.mlp import MLPBlock
 from merlin_models_torch.blocks.ple import CGCBlock, PLEBlock
@@ -32,6 +33,7 @@ __all__ = [
     "FMBlock",
     "FMInteraction",
     "GRUBlock",
+    "HuggingFaceBlock",
     "LSTMBlock",
     "MLPBlock",
     "MMOEBlock",

@@ -27,7 +27,7 @@ BLOCKS = {
     "gru": lambda: GRUBlock(6, layers=2, dropout=0.3),
     "lstm": lambda: LSTMBlock(6, in_features=8, bidirectional=True),
     "cross attention": lambda: Block(
-        ParallelBlock({"who": nn.Linear(8, 3), "items": nn.ReLU()}),
+        ParallelBlock({"who": nn.Linear(8, 3), "what": nn.ReLU()}),
         CrossAttentionBlock(
             nn.Linear(8, 8), nn.ReLU(), dim=8, heads=2, dropout=0.5, key="who", residual=True
         ),

@@ -36,10 +36,11 @@ def test_rotation_by_hand():
 
 
 def test_rotation_equals_hugging_faces():
-    from transformers import LlamaConfig
+    config = pytest.importorskip("transformers").LlamaConfig(
+        hidden_size=16, num_attention_heads=2, max_position_embeddings=50
+    )
     from transformers.models.llama import modeling_llama as llama
 
-    config = LlamaConfig(hidden_size=16, num_attention_heads=2, max_position_embeddings=50)
     torch.manual_seed(0)
     query, key = torch.randn(2, 3, 2, 11, 8)
     cos, sin = llama.LlamaRotaryEmbedding(config)(query, torch.arange(11)[None])
