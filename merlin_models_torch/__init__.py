@@ -7,6 +7,7 @@ from merlin_models_torch.data import ParquetLoader, SessionDataModule, Vocabular
 from merlin_models_torch.inputs import MaskVector, TabularInputBlock
 from merlin_models_torch.masking import CausalMasking, Masking, MaskPlan, RandomMasking
 from merlin_models_torch.metrics import RankingMetrics
+from merlin_models_torch.models import SessionModel
 from merlin_models_torch.outputs import CategoricalOutput, softmax_cross_entropy
 from merlin_models_torch.retrieval import topk_blockwise
 from merlin_models_torch.schema import ColumnSchema, Schema, Tags
@@ -34,6 +35,7 @@ __all__ = [
     "RankingMetrics",
     "Schema",
     "SessionDataModule",
+    "SessionModel",
     "TabularInputBlock",
     "Tags",
     "TransformerBlock",

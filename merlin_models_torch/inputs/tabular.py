@@ -171,6 +171,8 @@ class TabularInputBlock(nn.Module):
         limit = self.max_sequence_length
         if self.masking is not None and limit is not None:
             limit = self.masking.window(mode, limit)
+        if limit is not None and self.pad_to is not None:
+            limit = min(limit, self.pad_to)
         batch, lengths = self.prepare(batch, limit=limit)
         if self.masking is None or lengths is None or self.item_id is None:
             return batch

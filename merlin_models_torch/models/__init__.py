@@ -1,0 +1,5 @@
+"""Builders: whole models by name, made of the blocks of this library."""
+
+from merlin_models_torch.models.session import SessionModel
+
+__all__ = ["SessionModel"]

@@ -11,12 +11,16 @@ from merlin_models_torch.schema.codec import features_to_schema, schema_to_featu
 from merlin_models_torch.schema.errors import SchemaError
 from merlin_models_torch.schema.schema import Schema
 
+DATA_SUFFIXES = (".parquet", ".parq", ".pq")
+_NAMES = ("schema.pbtxt", "schema.json", ".merlin/schema.json")
 _STRUCT = "type.googleapis.com/google.protobuf.Struct"
 
 
 def load(path: str | PathLike[str]) -> Schema:
     """Read a schema file; see :meth:`Schema.load`."""
     file = _file_to_read(Path(path))
+    if file.suffix in DATA_SUFFIXES:
+        return Schema.from_parquet(file)
     try:
         text = file.read_text(encoding="utf-8")
         return from_json(text) if file.suffix == ".json" else from_pbtxt(text)
@@ -111,10 +115,11 @@ def to_pbtxt(schema: Schema) -> str:
 
 
 def _file_to_read(path: Path) -> Path:
+    if path.suffix in DATA_SUFFIXES:
+        return _beside(path.parent) or path
     if path.is_dir():
-        for name in ("schema.pbtxt", "schema.json"):
-            if (path / name).is_file():
-                return path / name
+        if file := _beside(path, above=any(p.suffix in DATA_SUFFIXES for p in path.iterdir())):
+            return file
         raise SchemaError(
             f"the folder {path} has neither schema.pbtxt nor schema.json: infer a schema by "
             "Schema.from_parquet(...) and save it there"
@@ -124,3 +129,10 @@ def _file_to_read(path: Path) -> Path:
             f"there is no schema file {path}: check the path, or infer a schema by Schema.from_parquet(...)"
         )
     return path
+
+
+def _beside(folder: Path, *, above: bool = True) -> Path | None:
+    """The schema file in a folder or, of data, in the one above it: where merlin-core's Dataset looks."""
+    folders = (folder, folder.parent) if above else (folder,)
+    places = (inside / name for inside in folders for name in _NAMES)
+    return next((place for place in places if place.is_file()), None)

@@ -160,7 +160,8 @@ class Schema:
         """Read ``schema.pbtxt`` (tensorflow-metadata) or ``schema.json`` (Transformers4Rec).
 
         Args:
-            path: the file, or its folder.
+            path: the file, or its folder; or parquet data, whose schema file stands beside it or one folder
+                above. The schema of a parquet file without one is inferred.
 
         Raises:
             SchemaError: if there is none, or it is damaged.

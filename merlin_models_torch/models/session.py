@@ -1,0 +1,103 @@
+"""The session model: a sequence of items in, the next item out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from torch import nn
+
+from merlin_models_torch.blocks.mlp import MLPBlock
+from merlin_models_torch.blocks.transformer import TransformerBlock
+from merlin_models_torch.blocks.xlnet import XLNetBlock
+from merlin_models_torch.data import SessionFiles, Vocabulary
+from merlin_models_torch.inputs import TabularInputBlock
+from merlin_models_torch.masking import CausalMasking, Masking, RandomMasking
+from merlin_models_torch.outputs import CategoricalOutput
+from merlin_models_torch.schema import Schema, Tags
+from merlin_models_torch.training.model import Model
+from merlin_models_torch.training.optim import OptimizerConfig
+
+
+def SessionModel(
+    data: Schema | SessionFiles,
+    *,
+    dim: int = 64,
+    body: Literal["transformer", "xlnet"] | nn.Module = "transformer",
+    layers: int = 2,
+    heads: int = 2,
+    dropout: float = 0.2,
+    masking: Literal["causal", "random"] | Masking = "causal",
+    max_sequence_length: int = 50,
+    metrics: Sequence[str] = ("recall", "ndcg"),
+    top_ks: Sequence[int] = (10, 20),
+    exclude_seen: bool = False,
+    optimizer: OptimizerConfig | None = None,
+    vocabularies: Mapping[str, Vocabulary] | None = None,
+    seed: int = 0,
+) -> Model:
+    """A model that predicts the next item of a session from its items and their other columns.
+
+    With the defaults and a schema of items only it is SASRec (Kang and McAuley 2018) with a softmax over
+    the whole catalogue; with ``masking="random"`` it is BERT4Rec (Sun et al. 2019).
+
+    Args:
+        data: what ``sessions_from_events`` returned, or a schema. The former brings its vocabularies.
+        dim: width of item vectors and body. Further columns are joined to the item's and projected to it.
+        body: one by name, or a module from (B, T, dim) to (B, T, D).
+        layers: of a body by name.
+        heads: of a body by name.
+        dropout: of a body by name.
+        masking: one by name, or with options of its own.
+        max_sequence_length: latest items of a session that are visible.
+        metrics: of :class:`CategoricalOutput`.
+        top_ks: of :class:`CategoricalOutput`.
+        exclude_seen: of :class:`CategoricalOutput`.
+        optimizer: of :class:`Model`.
+        vocabularies: of :class:`Model`.
+        seed: of :class:`Model`.
+
+    Returns:
+        A model whose output shares the item embeddings.
+
+    Raises:
+        ValueError: if a name is not known, or the schema has no list of item ids.
+
+    Example:
+        >>> files = sessions_from_events("events.parquet", "sessions")  # doctest: +SKIP
+        >>> model = SessionModel(files, dim=64, max_sequence_length=50)  # doctest: +SKIP
+    """
+    schema = data.schema if isinstance(data, SessionFiles) else data
+    if vocabularies is None and isinstance(data, SessionFiles):
+        vocabularies = data.vocabularies
+    if isinstance(masking, str):
+        masking = _masking(masking)
+    columns = schema.excluding_by_tag(Tags.TARGET).select([Tags.CATEGORICAL, Tags.CONTINUOUS])
+    inputs = TabularInputBlock(
+        schema,
+        embedding_dim=dim,
+        continuous_projection=dim,
+        projection=MLPBlock([dim], activation="none") if len(columns) > 1 else None,
+        masking=masking,
+        max_sequence_length=max_sequence_length,
+    )
+    if isinstance(body, str):
+        body = _body(body, dim, heads=heads, layers=layers, dropout=dropout, length=max_sequence_length + 1)
+    output = CategoricalOutput(weight_tying=True, metrics=metrics, top_ks=top_ks, exclude_seen=exclude_seen)
+    return Model(inputs, body, output, optimizer=optimizer, vocabularies=vocabularies, seed=seed)
+
+
+def _masking(name: str) -> Masking:
+    if name == "causal":
+        return CausalMasking()
+    if name == "random":
+        return RandomMasking(probability=0.2)
+    raise ValueError(f"masking is {name!r}, expected 'causal', 'random' or a masking with options of its own")
+
+
+def _body(name: str, dim: int, *, heads: int, layers: int, dropout: float, length: int) -> nn.Module:
+    if name == "transformer":
+        return TransformerBlock(dim, heads=heads, layers=layers, dropout=dropout, max_length=length)
+    if name == "xlnet":
+        return XLNetBlock(dim, heads=heads, layers=layers, dropout=dropout)
+    raise ValueError(f"body is {name!r}, expected 'transformer', 'xlnet' or a module")
