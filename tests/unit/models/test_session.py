@@ -26,8 +26,17 @@ def test_the_builder_makes_the_model_written_out() -> None:
     assert torch.equal(built.eval()(batch), written.eval()(batch))
 
 
-@pytest.mark.parametrize("masking", ["causal", "random", mm.RandomMasking(probability=0.5)])
-@pytest.mark.parametrize("body", ["transformer", "xlnet", nn.GELU()])
+@pytest.mark.parametrize(
+    ("body", "masking"),
+    [
+        ("transformer", "causal"),
+        ("transformer", "random"),
+        ("xlnet", "causal"),
+        ("xlnet", mm.RandomMasking(probability=0.5)),
+        # Without a body that mixes positions only the item before the next one tells anything.
+        (nn.GELU(), "causal"),
+    ],
+)
 def test_every_part_gets_a_gradient_and_saved_answers_are_equal(
     body: str | nn.Module, masking: str | mm.Masking, tmp_path: Path
 ) -> None:
