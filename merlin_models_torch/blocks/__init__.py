@@ -17,6 +17,7 @@ from merlin_models_torch.blocks.residual import ResidualBlock, ShortcutBlock
 from merlin_models_torch.blocks.router import RouterBlock
 from merlin_models_torch.blocks.select import SelectKeys
 from merlin_models_torch.blocks.transformer import TransformerBlock
+from merlin_models_torch.blocks.transformer_xl import TransformerXLBlock
 from merlin_models_torch.blocks.tree import find, leaf, map, walk
 from merlin_models_torch.blocks.xlnet import XLNetBlock
 
@@ -44,6 +45,7 @@ __all__ = [
     "SelectKeys",
     "ShortcutBlock",
     "TransformerBlock",
+    "TransformerXLBlock",
     "XLNetBlock",
     "find",
     "leaf",

@@ -19,11 +19,15 @@ from merlin_models_torch.blocks.ple import CGCBlock, PLEBlock
 from merlin_models_torch.blocks.recurrent import GRUBlock, LSTMBlock
 from merlin_models_torch.blocks.residual import ResidualBlock, ShortcutBlock
 from merlin_models_torch.blocks.transformer import FeedForward, TransformerBlock
+from merlin_models_torch.blocks.transformer_xl import TransformerXLBlock
 from merlin_models_torch.blocks.xlnet import XLNetBlock
 from merlin_models_torch.serialize import from_config, to_config
 
 TASKS = ["click", "buy"]
 BLOCKS = {
+    "transformer xl": lambda: TransformerXLBlock(
+        8, heads=2, layers=1, norm="pre", segment_length=2, memory_length=3, activation="gelu"
+    ),
     "gru": lambda: GRUBlock(6, layers=2, dropout=0.3),
     "lstm": lambda: LSTMBlock(6, in_features=8, bidirectional=True),
     "cross attention": lambda: Block(
