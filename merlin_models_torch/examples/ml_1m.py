@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=36, help="training stops after this long")
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--batch-size", type=int, default=64)
     options = parser.parse_args(arguments)
     if not options.data.is_file():
         parser.error(f"{options.data} is not a file: give the path of ml-1m.txt.gz with DATA=... or --data")
