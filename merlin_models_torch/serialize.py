@@ -53,7 +53,8 @@ def _torch_arguments(module: nn.Module) -> dict[str, Any]:
     # Recurrent layers take *args and pass them on with a mode of their own.
     cls = nn.RNNBase if isinstance(module, nn.RNNBase) else type(module)
     for name, parameter in inspect.signature(cls).parameters.items():
-        if name in ("device", "dtype", "mode"):
+        starred = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        if starred or name in ("device", "dtype", "mode"):
             continue
         if not hasattr(module, name):
             raise ConfigError(

@@ -56,6 +56,7 @@ def test_blocks_come_back_with_the_modules_they_have_now() -> None:
         nn.GRU(3, 5, num_layers=2, batch_first=True),
         nn.Dropout(0.3),
         nn.GELU("tanh"),
+        nn.Tanh(),
     ],
 )
 def test_torch_layers_come_back_with_their_arguments(module: nn.Module) -> None:
