@@ -1,5 +1,7 @@
 """Errors: of the classes that 23.12.0 raised, in words that say what to do."""
 
+from importlib import import_module
+
 import pytest
 import torch
 import transformers
@@ -90,10 +92,32 @@ def test_to_torch_model_of_other_things():
         config.to_torch_model(inputs(masking="mlm", d_output=8), torch.nn.Linear(1, 1))
 
 
-@pytest.mark.parametrize("name", ["GPT2Config", "AlbertConfig", "data"])
+@pytest.mark.parametrize("name", ["GPT2Config", "AlbertConfig"])
 def test_names_that_are_not_offered(name):
     with pytest.raises(NotImplementedError, match="is not in merlin-models-torch-compat"):
         getattr(tr, name)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("transformers4rec.data", "tabular_sequence_testing_data"),
+        ("transformers4rec.data.synthetic", "generate_session_interactions"),
+        ("transformers4rec.data.dataset", "ParquetDataset"),
+        ("transformers4rec.utils.data_utils", "save_time_based_splits"),
+        ("transformers4rec.torch.utils.data_utils", "ShuffleDataset"),
+        ("transformers4rec.torch.utils.examples_utils", "fit_and_evaluate"),
+        ("transformers4rec.torch.block.transformer", "GPT2Prepare"),
+        ("transformers4rec.torch.model.prediction_task", "LogUniformSampler"),
+        ("transformers4rec.config.trainer", "T4RecTrainingArgumentsTF"),
+        ("transformers4rec.config.transformer", "BertConfig"),
+    ],
+)
+def test_names_of_other_modules_that_are_not_offered(module, name):
+    with pytest.raises(
+        NotImplementedError, match=f"{name} is not in merlin-models-torch-compat .*See migration_"
+    ):
+        getattr(import_module(module), name)
 
 
 def test_names_that_there_never_were():

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,26 @@ def test_a_dataset_is_trained_on(tmp_path):
     trained = trainer(tmp_path)
     trained.eval_dataset_or_path = Dataset(sessions(5), schema=schema())
     assert trained.evaluate()["eval_/loss"] > 0
+
+
+def test_the_loader_of_merlin_dataloader_gives_ragged_columns(tmp_path):
+    import torch
+    from merlin.dataloader.torch import Loader
+    from merlin.io import Dataset
+
+    table = sessions(5)
+    seen = []
+    made = Loader(Dataset(table, schema=schema()), batch_size=3).map(lambda x, y: seen.append(y) or (x, y))
+    assert len(made) == 2
+    first, second = (inputs for inputs, _ in made)
+    rows = table["item_id"].to_pylist()
+    assert first["item_id__values"].tolist() == list(chain(*rows[:3]))
+    assert first["item_id__offsets"].tolist() == [
+        0,
+        *torch.tensor([len(r) for r in rows[:3]]).cumsum(0).tolist(),
+    ]
+    assert second["item_id__values"].tolist() == list(chain(*rows[3:]))
+    assert seen == [None, None]
 
 
 def test_other_engines_and_missing_files_are_refused(tmp_path):

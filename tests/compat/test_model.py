@@ -1,8 +1,10 @@
 """The model: names of its weights, scores and loss in the three modes."""
 
+import numpy as np
 import pytest
 import torch
 import transformers
+from merlin.schema import ColumnSchema, Schema, Tags
 from transformers4rec import torch as tr
 
 from tests.compat.small import LENGTH, batch, model, schema
@@ -206,3 +208,67 @@ def test_aggregations_and_tabular_composition_by_name():
     torch.testing.assert_close(sums(batch()), parts["item_id"] + parts["category"])
     multiplied = columns(batch(), aggregation=tr.ElementwiseSumItemMulti(schema()))
     torch.testing.assert_close(multiplied, parts["item_id"] * parts["category"])
+
+
+def test_soft_and_pretrained_columns_have_the_weights_of_23_12_0():
+    columns = schema().select_by_name(["item_id", "price"])
+    vectors = ColumnSchema("vector", tags=[Tags.EMBEDDING], dtype=np.float32, dims=(None, (0, 20), 6))
+    given = torch.rand(31, 64)
+    inputs = tr.TabularSequenceFeatures.from_schema(
+        columns + Schema([vectors]),
+        max_sequence_length=LENGTH,
+        masking="mlm",
+        d_output=8,
+        continuous_soft_embeddings=True,
+        pretrained_output_dims=4,
+        normalizer="layer-norm",
+        embeddings_initializers={"item_id": tr.PretrainedEmbeddingsInitializer(given)},
+    )
+    soft, pretrained = "to_merge.continuous_module.", "to_merge.pretrained_embedding_module."
+    assert list(inputs.state_dict()) == [
+        f"{soft}post.feature_layer_norm.price.weight",
+        f"{soft}post.feature_layer_norm.price.bias",
+        f"{soft}embedding_tables.price.embedding_table.weight",
+        f"{soft}embedding_tables.price.projection_layer.weight",
+        f"{soft}embedding_tables.price.projection_layer.bias",
+        "to_merge.categorical_module.embedding_tables.item_id.weight",
+        f"{pretrained}post.feature_layer_norm.vector.weight",
+        f"{pretrained}post.feature_layer_norm.vector.bias",
+        f"{pretrained}projection.vector.weight",
+        f"{pretrained}projection.vector.bias",
+        "projection_module.0.0.weight",
+        "projection_module.0.0.bias",
+        "_masking.masked_item_embedding",
+    ]
+    torch.testing.assert_close(inputs.item_embedding_table.weight.data, given)
+    assert not inputs.item_embedding_table.weight.requires_grad
+    columns = {**batch(), "vector": torch.rand(4, LENGTH, 6)}
+    assert inputs(columns, training=True).shape == (4, LENGTH, 8)
+
+
+def test_several_tasks_on_one_body():
+    torch.manual_seed(0)
+    inputs = tr.TabularSequenceFeatures.from_schema(
+        schema(), max_sequence_length=LENGTH, d_output=8, aggregation="concat"
+    )
+    config = tr.XLNetConfig.build(d_model=8, n_head=2, n_layer=1, dropout=0.0)
+    body = tr.SequentialBlock(inputs, tr.TransformerBlock(config))
+    click, watched = tr.BinaryClassificationTask("click"), tr.RegressionTask("seconds", summary_type="mean")
+    built = tr.Model(tr.Head(body, [click, watched], task_weights=[1.0, 3.0], inputs=inputs))
+    targets = {"click": torch.tensor([0, 1, 1, 0]), "seconds": torch.tensor([1.0, 2.0, 3.0, 4.0])}
+    output = built(batch(), targets=targets, training=True)
+    hidden = body(batch())
+    chance = torch.sigmoid(hidden[:, 0] @ click.pre[0].weight.t()).squeeze(-1)
+    seconds = watched.pre[0](hidden.mean(1)).squeeze(-1)
+    names = ["click/binary_classification_task", "seconds/regression_task"]
+    assert list(output["predictions"]) == names
+    torch.testing.assert_close(output["predictions"][names[0]], chance)
+    torch.testing.assert_close(output["predictions"][names[1]], seconds)
+    first = torch.nn.functional.binary_cross_entropy(chance, targets["click"].float())
+    second = torch.nn.functional.mse_loss(seconds, targets["seconds"])
+    torch.testing.assert_close(output["loss"], (first + 3 * second) / 2)
+    values = built.calculate_metrics(output["predictions"], output["labels"])
+    assert set(values) == {
+        *(f"{names[0]}/binary_{metric}" for metric in ("precision", "recall", "accuracy")),
+        f"{names[1]}/mean_squared_error",
+    }

@@ -51,7 +51,6 @@ _NOT_OFFERED = {
     "LongformerConfig": "transformers4rec.torch.LongformerConfig",
     "ReformerConfig": "transformers4rec.torch.ReformerConfig",
     "TransfoXLConfig": "transformers4rec.torch.TransfoXLConfig",
-    "data": "transformers4rec.data.tabular_sequence_testing_data",
 }
 
 __all__ = [*_HOME_OF, "ranking_metric"]
@@ -60,6 +59,8 @@ __all__ = [*_HOME_OF, "ranking_metric"]
 def __getattr__(name: str) -> Any:
     if name in _HOME_OF:
         value = getattr(import_module(_HOME_OF[name]), name)
+    elif name == "data":
+        value = import_module("transformers4rec.data")
     elif name in _SUBMODULES:
         value = import_module(f"{__name__}.{name}")
     elif name in _NOT_OFFERED:

@@ -256,7 +256,7 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
             "Model.save pickled the model with its code in Transformers4Rec 23.12.0; this version does not. "
             "Write the weights with safetensors.torch.save_model(model, 'model.safetensors') or "
             "torch.save(model.state_dict(), 'pytorch_model.bin'), or use merlin_models_torch.Model, whose "
-            "save(folder) keeps everything. See migration_guides/from-transformers4rec.md#saving"
+            "save(folder) keeps everything. See migration_guides/from-transformers4rec.md#checkpoints"
         )
 
     @classmethod
@@ -269,7 +269,7 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
         raise NotImplementedError(
             f"{os.fspath(path)}/{model_name}.pkl is a pickle, which runs code when it is read; it is never "
             "loaded here. Build the model and load its weights: "
-            "model.load_state_dict(torch.load('pytorch_model.bin', weights_only=True)). `merlin-migrate "
-            "checkpoint` tells how to turn an old pickle into weights. See "
-            "migration_guides/from-transformers4rec.md#saving"
+            "model.load_state_dict(torch.load('pytorch_model.bin', weights_only=True)). An old pickle "
+            "becomes weights by torch.save(model.state_dict(), 'pytorch_model.bin') where Transformers4Rec "
+            "23.12.0 is installed. See migration_guides/from-transformers4rec.md#checkpoints"
         )
