@@ -128,7 +128,7 @@ class CategoricalOutput(nn.Module):
         """
         if batch.plan is None:
             raise ValueError("the batch has no masking plan: give the input block a masking")
-        chosen = hidden[batch.plan.targeted]
+        chosen = batch.plan.queries(hidden)
         return chosen if self.projection is None else self.projection(chosen)
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
@@ -142,7 +142,7 @@ class CategoricalOutput(nn.Module):
         """(N,) int64 the item that each predicting position should name."""
         if batch.plan is None:
             raise ValueError("the batch has no masking plan: give the input block a masking")
-        return batch.plan.targets[batch.plan.targeted]
+        return batch.plan.items()
 
     def loss(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Mean cross entropy over the targets, without the full matrix of logits: a scalar."""
