@@ -13,6 +13,7 @@ from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.dropout import dropout
 from merlin_models_torch.blocks.positions import Positions
 from merlin_models_torch.masking.plan import MaskPlan
+from merlin_models_torch.masking.sight import Sight
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class View:
     causal: bool = False
 
     @classmethod
-    def of(cls, inputs: Tensor, batch: Batch | None) -> View:
+    def of(cls, inputs: Tensor, batch: Batch | None, *, sight: Sight | None = None) -> View:
         """What the batch's plan lets attention see: everything if there is no batch or no plan.
 
         Padding is on the right, so a causal view hides it from every real position without a mask, and
@@ -37,11 +38,12 @@ class View:
         Args:
             inputs: (B, T, D) what attention will work on.
             batch: may have a plan.
+            sight: what the asking block can be told to see.
 
         Raises:
-            ValueError: if the plan was made for another number of positions.
+            ValueError: if the plan was made for another number of positions, or does not fit the block.
         """
-        plan = plan_of(inputs, batch)
+        plan = plan_of(inputs, batch, sight=sight)
         if plan is None:
             return cls()
         if plan.attention == "causal":
@@ -49,14 +51,22 @@ class View:
         return cls(mask=plan.visible())
 
 
-def plan_of(inputs: Tensor, batch: Batch | None) -> MaskPlan | None:
+def plan_of(inputs: Tensor, batch: Batch | None, *, sight: Sight | None = None) -> MaskPlan | None:
     """The batch's plan, if it has one.
 
+    Args:
+        inputs: (B, T, D) what the plan is for.
+        batch: may have a plan.
+        sight: what the asking block can be told to see.
+
     Raises:
-        ValueError: if the plan was made for another number of positions than the (B, T, D) inputs have.
+        ValueError: if the plan was made for another number of positions than the inputs have, or asks for
+            what the block cannot see.
     """
     if batch is None or batch.plan is None:
         return None
+    if sight is not None:
+        sight.check(batch.plan)
     if batch.plan.replaced.shape[1] != inputs.shape[1]:
         raise ValueError(
             f"the masking plan has {batch.plan.replaced.shape[1]} positions and the inputs of the block have "

@@ -129,10 +129,9 @@ class HuggingFaceBlock(nn.Module):
                 f"the sequence has {inputs.shape[1]} positions and the {self.name} model {self._longest}: "
                 "shorten the sequences or raise max_position_embeddings (n_positions) of its config"
             )
-        plan = plan_of(inputs, batch)
+        plan = plan_of(inputs, batch, sight=self._way.sight(f"the {self.name} model"))
         if plan is None:
             return {}
-        self._way.check(plan, f"the {self.name} model")
         return self._way.arguments(plan.visible(), inputs)
 
     def init_arguments(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from merlin_models_torch.masking.plan import MaskPlan
+from merlin_models_torch.masking.sight import Sight
 
 Way = Literal["pairs", "pairs and positions", "permutation", "padding"]
 
@@ -50,18 +50,14 @@ class MaskWay:
         positions = torch.arange(steps, device=inputs.device).expand(inputs.shape[0], -1)
         return {"attention_mask": mask, "position_ids": positions}
 
-    def check(self, plan: MaskPlan, name: str) -> None:
-        """Raises ValueError if the model cannot do what the plan asks for."""
-        if plan.attention == "full" and not self.sees_later:
-            raise ValueError(
-                f"{name} sees only what is before a position, and the masking hides items that are to be "
-                "predicted from both sides: use CausalMasking, or a bidirectional architecture"
-            )
-        if plan.attention == "causal" and self.way == "padding" and self.sees_later:
-            raise ValueError(
-                f"{name} sees both sides of a position and takes no mask of pairs, so causal masking would "
-                "leak the target: use RandomMasking, or another architecture"
-            )
+    def sight(self, name: str) -> Sight:
+        """What the model can be told to see; ``name`` is the model's in errors."""
+        later = "an architecture that sees both sides"
+        if not self.sees_later:
+            return Sight(name, frozenset({"causal"}), remedies={"full": later})
+        if self.way == "padding":
+            return Sight(name, frozenset({"full"}), remedies={"causal": "one that takes a mask of pairs"})
+        return Sight(name, frozenset({"causal", "full"}))
 
 
 def find_way(model: nn.Module, width: int) -> MaskWay | None:

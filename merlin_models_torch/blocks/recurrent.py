@@ -13,7 +13,7 @@ from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.attention import plan_of
 from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.blocks.lazy_recurrent import LazyGRU, LazyLSTM
-from merlin_models_torch.masking.plan import MaskPlan
+from merlin_models_torch.masking.sight import Sight
 from merlin_models_torch.serialize import serializable
 
 
@@ -60,8 +60,7 @@ class _RecurrentBlock(nn.Module):
         Raises:
             ValueError: if the plan does not fit the block's directions, or has another number of positions.
         """
-        plan = plan_of(inputs, batch)
-        self._check(plan)
+        plan = plan_of(inputs, batch, sight=self._sight())
         steps = inputs.shape[1]
         if plan is None:
             return self.dropout(self.recurrent(inputs)[0])  # type: ignore[no-any-return]
@@ -76,20 +75,17 @@ class _RecurrentBlock(nn.Module):
         outside = torch.arange(steps, device=inputs.device) >= plan.lengths[:, None]
         return self.dropout(states.masked_fill(outside[..., None], 0))  # type: ignore[no-any-return]
 
-    def _check(self, plan: MaskPlan | None) -> None:
-        if plan is None or self.any_masking:
-            return
+    def _sight(self) -> Sight:
         name = type(self).__name__
-        if plan.attention == "full" and not self.bidirectional:
-            raise ValueError(
-                f"{name} sees only what is before a position, and the masking hides items that are to be "
-                "predicted from both sides: use CausalMasking, or bidirectional=True"
+        if self.any_masking:
+            return Sight(name, frozenset({"causal", "full"}))
+        if self.bidirectional:
+            return Sight(
+                f"{name} with bidirectional=True",
+                frozenset({"full"}),
+                remedies={"causal": "bidirectional=False"},
             )
-        if plan.attention == "causal" and self.bidirectional:
-            raise ValueError(
-                f"{name} with bidirectional=True sees what comes after a position, which causal masking "
-                "predicts from what is before: use RandomMasking, or bidirectional=False"
-            )
+        return Sight(name, frozenset({"causal"}), remedies={"full": "bidirectional=True"})
 
 
 @serializable

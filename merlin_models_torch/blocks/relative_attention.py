@@ -42,6 +42,21 @@ def attention_bias(visible: Tensor) -> Tensor:
     return torch.zeros_like(allowed, dtype=torch.float32).masked_fill_(~allowed, -math.inf)
 
 
+def query_bias(visible: Tensor) -> tuple[Tensor, Tensor]:
+    """The same for queries, which do not see themselves, so that there may be some that see nothing.
+
+    Args:
+        visible: (B, T, T) bool.
+
+    Returns:
+        (B, 1, T, T) float32, 0 where visible and minus infinity elsewhere, but 0 in rows of those that see
+        nothing; and (B, 1, T, 1) bool, which queries see anything.
+    """
+    some = visible.any(-1, keepdim=True)
+    bias = torch.zeros_like(visible, dtype=torch.float32).masked_fill_(some & ~visible, -math.inf)
+    return bias[:, None], some[:, None]
+
+
 class RelativeAttention(nn.Module):
     """Attention by content and by distance (Dai et al. 2019, section 3.3; Yang et al. 2019, section 2.2).
 
@@ -96,6 +111,34 @@ class RelativeAttention(nn.Module):
         probabilities = self.dropout(scores.softmax(-1)).to(value.dtype)
         mixed = torch.matmul(probabilities, value.transpose(1, 2)).transpose(1, 2).flatten(2)
         result: Tensor = self.layer_norm(self.dropout(mixed @ self.o.flatten(1).T) + hidden)
+        return result
+
+    def queries(
+        self, queries: Tensor, hidden: Tensor, positions: Tensor, visible: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """The second stream: each position's query attends to the items, not to other queries.
+
+        Args:
+            queries: (B, T, D), which know positions and not their items.
+            hidden: (B, T, D), the items, before this layer.
+            positions: (2T, D) of :func:`relative_positions`.
+            visible: of :func:`query_bias`.
+
+        Returns:
+            (B, T, D); a query that sees nothing takes nothing from the items.
+        """
+        batch, steps, _ = hidden.shape
+        heads, width = self.r_w_bias.shape
+        scale = 1 / math.sqrt(width)
+        query = (queries @ (self.q.flatten(1) * scale)).view(batch, steps, heads, width)
+        weights = torch.cat([self.k.flatten(1), self.v.flatten(1)], 1)
+        key, value = (hidden @ weights).view(batch, steps, 2, heads, width).unbind(2)
+        distance = (positions.to(hidden.dtype) @ self.r.flatten(1)).view(2 * steps, heads, width)
+        scores = _content_scores(query + self.r_w_bias * scale, key)
+        scores = scores + _distance_scores(query + self.r_r_bias * scale, distance) + visible[0]
+        probabilities = self.dropout(scores.softmax(-1) * visible[1]).to(value.dtype)
+        mixed = torch.matmul(probabilities, value.transpose(1, 2)).transpose(1, 2).flatten(2)
+        result: Tensor = self.layer_norm(self.dropout(mixed @ self.o.flatten(1).T) + queries)
         return result
 
 

@@ -11,7 +11,10 @@ from merlin_models_torch.blocks.activation import Activation, activation_functio
 from merlin_models_torch.blocks.attention import SelfAttention, View, check_heads
 from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.blocks.positions import Positions, RelativeBias, rotation
+from merlin_models_torch.masking.sight import Sight
 from merlin_models_torch.serialize import serializable
+
+_SIGHT = Sight("TransformerBlock", frozenset({"causal", "full"}))
 
 
 @serializable
@@ -197,7 +200,7 @@ class TransformerBlock(nn.Module):
                 f"the transformer block has width {self.dim} and got inputs of width {inputs.shape[-1]}: put "
                 f"MLPBlock([{self.dim}]) before it"
             )
-        view = View.of(inputs, batch)
+        view = View.of(inputs, batch, sight=_SIGHT)
         if self.positions is not None:
             inputs = inputs + self._position_vectors(inputs.shape[1])
         positions = None

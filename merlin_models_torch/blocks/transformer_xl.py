@@ -14,6 +14,7 @@ from merlin_models_torch.blocks.attention import check_heads, plan_of
 from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.blocks.relative_attention import attention_bias, relative_positions
 from merlin_models_torch.blocks.transformer import FeedForward
+from merlin_models_torch.masking.sight import Sight
 from merlin_models_torch.serialize import serializable
 
 
@@ -188,6 +189,15 @@ class TransformerXLBlock(nn.Module):
         self.dim = dim
         self.segment_length = segment_length
         self.memory_length = segment_length if memory_length is None else memory_length
+        self.sight = (
+            Sight("TransformerXLBlock", frozenset({"causal", "full"}))
+            if segment_length is None
+            else Sight(
+                "TransformerXLBlock with segments",
+                frozenset({"causal"}),
+                remedies={"full": "segment_length=None"},
+            )
+        )
         self.initializer_range = initializer_range
         self.layer = nn.ModuleList(
             TransformerXLLayer(
@@ -236,17 +246,12 @@ class TransformerXLBlock(nn.Module):
                 f"the Transformer-XL block has width {self.dim} and got inputs of width {inputs.shape[-1]}: "
                 f"put MLPBlock([{self.dim}]) before it"
             )
-        plan = plan_of(inputs, batch)
+        plan = plan_of(inputs, batch, sight=self.sight)
         hidden = self.dropout(inputs)
         if self.segment_length is None:
             bias = None if plan is None else attention_bias(plan.visible()).to(inputs.dtype)
             for layer in self.layer:
                 hidden = layer(hidden, None, bias)
-        elif plan is not None and plan.attention == "full":
-            raise ValueError(
-                "segments see only what is before a position, and the masking hides items that are to be "
-                "predicted from both sides: use CausalMasking, or no segment_length"
-            )
         else:
             hidden = self._by_segments(hidden)
         return self.dropout(self.last_norm(hidden))  # type: ignore[no-any-return]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from merlin_models_torch.batch import Batch
@@ -13,9 +14,11 @@ from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.blocks.relative_attention import (
     RelativeAttention,
     attention_bias,
+    query_bias,
     relative_positions,
 )
 from merlin_models_torch.blocks.xlnet_weights import check_config, layer_weights
+from merlin_models_torch.masking.sight import Sight
 from merlin_models_torch.serialize import serializable
 
 
@@ -88,14 +91,25 @@ class XLNetLayer(nn.Module):
         """
         return self.ff(self.rel_attn(hidden, positions, bias))  # type: ignore[no-any-return]
 
+    def queries(
+        self, queries: Tensor, hidden: Tensor, positions: Tensor, visible: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """Runs both parts on the second stream, see :meth:`RelativeAttention.queries`: (B, T, D)."""
+        mixed = self.rel_attn.queries(queries, hidden, positions, visible)
+        return self.ff(mixed)  # type: ignore[no-any-return]
+
 
 @serializable
 class XLNetBlock(nn.Module):
-    """A stack of XLNet layers with one stream (Yang et al. 2019), equal to Hugging Face's ``XLNetModel``.
+    """A stack of XLNet layers (Yang et al. 2019), equal to Hugging Face's ``XLNetModel``.
 
     What attention sees comes from the batch's masking plan; every position also sees itself, as in the
     original. Without a batch or a plan every position sees every other. The parameters have Hugging Face's
     names, so that a state dict of theirs fits (:meth:`load_huggingface`).
+
+    Where the plan is that of :class:`PermutedMasking` there are two streams (section 2.3): the first holds
+    the items, the second, which starts from a learned vector, holds for each position what it would be
+    predicted from, and is what comes out: Hugging Face's ``target_mapping`` with every position a target.
 
     One thing differs from theirs in training: dropout of the position vectors is drawn once for the batch,
     not for each of its rows, so that they are projected once.
@@ -109,6 +123,8 @@ class XLNetBlock(nn.Module):
         activation: of the feed-forward parts.
         layer_norm_eps: added to the variance.
         initializer_range: standard deviation of the weights at the start; biases of linear layers start at 0.
+        two_streams: with the vector that the second stream starts from, for :class:`PermutedMasking`. Under
+            other maskings it is not used and gets no gradient.
 
     Raises:
         ValueError: if ``dim`` is odd or ``heads`` does not divide it.
@@ -129,6 +145,7 @@ class XLNetBlock(nn.Module):
         activation: Activation = "gelu",
         layer_norm_eps: float = 0.03,
         initializer_range: float = 0.01,
+        two_streams: bool = False,
     ) -> None:
         super().__init__()
         if dim % 2:
@@ -151,6 +168,12 @@ class XLNetBlock(nn.Module):
             for _ in range(layers)
         )
         self.dropout = Dropout(dropout)
+        self.mask_emb = nn.Parameter(torch.empty(1, 1, dim)) if two_streams else None
+        self.sight = Sight(
+            "XLNetBlock",
+            frozenset({"causal", "full", "permuted"} if two_streams else {"causal", "full"}),
+            remedies={"permuted": "two_streams=True"},
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -164,6 +187,8 @@ class XLNetBlock(nn.Module):
             elif isinstance(module, RelativeAttention):
                 for parameter in module.parameters(recurse=False):
                     nn.init.normal_(parameter, std=self.initializer_range)
+        if self.mask_emb is not None:
+            nn.init.normal_(self.mask_emb, std=self.initializer_range)
 
     def forward(self, inputs: Tensor, batch: Batch | None = None) -> Tensor:
         """Runs all layers.
@@ -173,29 +198,42 @@ class XLNetBlock(nn.Module):
             batch: with the plan that says what attention may see.
 
         Returns:
-            (B, T, D).
+            (B, T, D), of the second stream where there are two.
 
         Raises:
-            ValueError: if the width is not ``dim``, or the plan is for another number of positions.
+            ValueError: if the width is not ``dim``, or the plan is for another number of positions or asks
+                for two streams where there is one.
         """
         if inputs.shape[-1] != self.dim:
             raise ValueError(
                 f"the XLNet block has width {self.dim} and got inputs of width {inputs.shape[-1]}: put "
                 f"MLPBlock([{self.dim}]) before it"
             )
-        plan = plan_of(inputs, batch)
+        plan = plan_of(inputs, batch, sight=self.sight)
         bias = None if plan is None else attention_bias(plan.visible())
         positions = relative_positions(inputs.shape[1], self.dim, device=inputs.device).to(inputs.dtype)
         positions = self.dropout(positions)
         hidden = self.dropout(inputs)
+        if plan is not None and plan.pairs is not None:
+            return self.dropout(self._second_stream(hidden, positions, bias, plan.pairs))  # type: ignore[no-any-return]
         for layer in self.layer:
             hidden = layer(hidden, positions, bias)
         return self.dropout(hidden)  # type: ignore[no-any-return]
 
+    def _second_stream(self, hidden: Tensor, positions: Tensor, bias: Tensor | None, pairs: Tensor) -> Tensor:
+        visible = query_bias(pairs)
+        queries: Tensor = self.dropout(self.mask_emb.to(hidden.dtype).expand_as(hidden))  # type: ignore[union-attr]
+        for number, layer in enumerate(self.layer, 1):
+            queries = layer.queries(queries, hidden, positions, visible)  # type: ignore[operator]
+            if number < len(self.layer):  # nothing comes of the items of the last layer
+                hidden = layer(hidden, positions, bias)
+        return queries
+
     def load_huggingface(self, source: nn.Module | Mapping[str, Tensor]) -> None:
         """Takes the weights of a Hugging Face ``XLNetModel``, or of a model with one as ``transformer``.
 
-        Word and mask embeddings are left out: a block gets vectors, not ids. Of a model the config is checked
+        Word embeddings are left out, because a block gets vectors, not ids, and so is the mask embedding by a
+        block of one stream. Of a model the config is checked
         too, except for what the block gets from elsewhere: dropout, and what attention may see.
 
         Args:

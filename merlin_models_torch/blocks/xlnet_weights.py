@@ -23,7 +23,7 @@ _ACTIVATIONS: dict[str, Activation] = {
 
 
 def layer_weights(source: Mapping[str, Tensor], *, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of the layers in a state dict, under the names of a block.
+    """The weights of the layers in a state dict, and of the mask embedding if the block has one.
 
     Args:
         source: state dict of an ``XLNetModel``, or of a model with one as ``transformer``.
@@ -33,9 +33,8 @@ def layer_weights(source: Mapping[str, Tensor], *, like: Mapping[str, Tensor]) -
         ValueError: if one is missing, unknown or of another shape than the block's.
     """
     prefix = "transformer." if any(name.startswith("transformer.layer.") for name in source) else ""
-    found = {
-        name[len(prefix) :]: value for name, value in source.items() if name.startswith(f"{prefix}layer.")
-    }
+    wanted = (f"{prefix}layer.", f"{prefix}mask_emb") if "mask_emb" in like else (f"{prefix}layer.",)
+    found = {name[len(prefix) :]: value for name, value in source.items() if name.startswith(wanted)}
     for name in sorted({*like, *found}):
         if name not in found:
             raise ValueError(f"the source has no weight {prefix + name!r}: is it an XLNet of as many layers?")

@@ -15,9 +15,12 @@ from merlin_models_torch.masking.plan import MaskPlan, Mode, positions
 class CausalMasking:
     """Next-item prediction from the left (Radford et al. 2018; Kang and McAuley 2018 for sessions).
 
-    The last four arguments repeat Transformers4Rec 23.12's behaviour and exist for equality with it. With
-    ``attention="full"`` over a body that is not causal by itself, the target of each position is among its
-    inputs: training and evaluation then say nothing about prediction.
+    With ``next_k`` each position predicts the set of the items after it in training: the same output vector
+    answers for all of them, each a target of its own. Evaluation and prediction ask for the next item only.
+
+    ``attention`` and the three arguments after it repeat Transformers4Rec 23.12's behaviour and exist for
+    equality with it. With ``attention="full"`` over a body that is not causal by itself, the target of each
+    position is among its inputs: training and evaluation then say nothing about prediction.
 
     Args:
         targets: in training, "all" positions predict the next item, or only the one before the "last" item.
@@ -28,6 +31,11 @@ class CausalMasking:
             positions are targets.
         blank_last: (legacy) in training and evaluation the last column of the matrix becomes zero.
         attend_to_padding: (legacy) padded positions are visible.
+        next_k: items that each position predicts in training, fewer near the end of a session. With "last"
+            targets that is the position with this many items after it, or the first.
+
+    Raises:
+        ValueError: if ``next_k`` is less than 1, or more with a legacy option that shows the targets.
     """
 
     targets: Literal["all", "last"] = "all"
@@ -36,6 +44,16 @@ class CausalMasking:
     replace_padding: bool = False
     blank_last: bool = False
     attend_to_padding: bool = False
+    next_k: int = 1
+
+    def __post_init__(self) -> None:
+        if self.next_k < 1:
+            raise ValueError(f"next_k is {self.next_k}, expected at least 1 item to predict")
+        if self.next_k > 1 and not self._leaves_out_last:
+            raise ValueError(
+                f"next_k is {self.next_k} and the masking is a legacy one (attention={self.attention!r}, "
+                f"blank_last={self.blank_last}): use attention='causal' and blank_last=False"
+            )
 
     def window(self, mode: Mode, length: int) -> int:
         """One item more than is visible where the last one is only a target."""
@@ -47,18 +65,26 @@ class CausalMasking:
         return self.attention == "causal" and not self.blank_last
 
     def train(self, ids: Tensor, lengths: Tensor, *, generator: torch.Generator | None = None) -> MaskPlan:
-        """Each position but the last of a session, or only the last but one, predicts the next item.
+        """Each position but the last of a session, or only the last but one, predicts the next items.
 
         Args:
             ids: (B, T) int64, padded on the right.
             lengths: (B,) int64.
             generator: not used, nothing is random here.
         """
-        return self._next_item(ids, lengths, self.targets)
+        plan = self._next_item(ids, lengths, self.targets, self.next_k)
+        if self.next_k == 1:
+            return plan
+        steps = positions(plan.targets)
+        offsets = torch.arange(2, self.next_k + 1, device=ids.device)
+        at = steps[:, None] + offsets
+        padded = torch.nn.functional.pad(ids, (0, self.next_k))
+        inside = plan.targeted[..., None] & (at < lengths[:, None, None])
+        return replace(plan, further=torch.where(inside, padded[:, at], 0))
 
     def evaluate(self, ids: Tensor, lengths: Tensor) -> MaskPlan:
         """As in training, with the choice of ``evaluate_on``. A session of one item has no target."""
-        return self._next_item(ids, lengths, self.evaluate_on)
+        return self._next_item(ids, lengths, self.evaluate_on, 1)
 
     def predict(self, ids: Tensor, lengths: Tensor) -> MaskPlan:
         """The last item's position answers what comes next."""
@@ -67,13 +93,14 @@ class CausalMasking:
         padding = steps >= lengths[:, None]
         return self._plan(ids, lengths, targeted, torch.zeros_like(ids), padding)
 
-    def _next_item(self, ids: Tensor, lengths: Tensor, which: Literal["all", "last"]) -> MaskPlan:
+    def _next_item(self, ids: Tensor, lengths: Tensor, which: Literal["all", "last"], count: int) -> MaskPlan:
         steps = positions(ids)
         if which == "all":
             targeted = steps < lengths[:, None] - 1
             hidden = ~targeted
         else:
-            targeted = steps == lengths[:, None] - 2
+            # The first position where the session has fewer items after it; none where it has no other.
+            targeted = (steps == (lengths[:, None] - 1 - count).clamp(min=0)) & (lengths[:, None] > 1)
             hidden = steps >= lengths[:, None]
         following = torch.nn.functional.pad(ids[:, 1:], (0, 1))
         targets = torch.where(targeted, following, 0)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 Mode = Literal["train", "evaluate", "predict"]
+Attention = Literal["causal", "full", "permuted"]
 
 
 @dataclass(frozen=True)
@@ -23,19 +24,33 @@ class MaskPlan:
         targeted: (B, T) bool, positions whose output predicts an item.
         targets: (B, T) int64, the item each targeted position predicts; 0 elsewhere.
         lengths: (B,) int64, positions in use; those after them are padding.
-        attention: "causal" if a position may see only itself and earlier ones, "full" if all in use.
+        attention: "causal" if a position may see only itself and earlier ones, "full" if all in use,
+            "permuted" if each sees what ``pairs`` says. The last asks for two streams: what a position is
+            predicted from (its query) sees ``pairs`` and not its own item, which others may see.
         extend: positions appended to the item sequence (the place of the item to predict), or -1 if its last
             one is left out (an item that is only a target).
         blank: (B, T) bool, positions whose input vector becomes zero. Only for legacy equality.
+        pairs: (B, T, T) bool for "permuted": which position (last) each position's query (middle) may see.
+        further: (B, T, K - 1) int64, more items that a targeted position predicts, 0 where there is none; for
+            maskings by which each position predicts K.
     """
 
     replaced: Tensor
     targeted: Tensor
     targets: Tensor
     lengths: Tensor
-    attention: Literal["causal", "full"]
+    attention: Attention
     extend: int = 0
     blank: Tensor | None = None
+    pairs: Tensor | None = None
+    further: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if (self.attention == "permuted") != (self.pairs is not None):
+            given = "no pairs" if self.pairs is None else "pairs"
+            raise ValueError(
+                f"attention is {self.attention!r} and the plan has {given}: pairs belong to 'permuted' only"
+            )
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> MaskPlan:
         """The same plan on another device."""
@@ -47,12 +62,41 @@ class MaskPlan:
         return replace(self, **moved)
 
     def visible(self) -> Tensor:
-        """(B, 1, T) or (B, T, T) bool: which position (last) each position (middle) may see."""
+        """(B, 1, T) or (B, T, T) bool: which position (last) each position (middle) may see.
+
+        In a "permuted" plan that is what a query sees; others see the item at a position from there too.
+        """
+        if self.pairs is not None:
+            return self.pairs
         steps = torch.arange(self.replaced.shape[1], device=self.replaced.device)
         inside = steps < self.lengths[:, None]
         if self.attention == "full":
             return inside[:, None, :]
         return inside[:, None, :] & (steps <= steps[:, None])
+
+    def queries(self, hidden: Tensor) -> Tensor:
+        """What predicts: hidden states of the targeted positions, each once for every item it predicts.
+
+        Args:
+            hidden: (B, T, D) from a body.
+
+        Returns:
+            (N, D), row by row, in the order of :meth:`items`.
+        """
+        if self.further is None:
+            return hidden[self.targeted]
+        rows, steps, _ = self._every_target().nonzero(as_tuple=True)
+        return hidden[rows, steps]
+
+    def items(self) -> Tensor:
+        """(N,) int64, what each of :meth:`queries` predicts."""
+        if self.further is None:
+            return self.targets[self.targeted]
+        return torch.cat([self.targets[..., None], self.further], -1)[self._every_target()]
+
+    def _every_target(self) -> Tensor:
+        further = torch.zeros_like(self.targeted)[..., None] if self.further is None else self.further != 0
+        return torch.cat([self.targeted[..., None], further & self.targeted[..., None]], -1)
 
 
 def positions(ids: Tensor) -> Tensor:

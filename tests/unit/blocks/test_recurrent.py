@@ -91,7 +91,9 @@ def test_a_masking_that_does_not_fit_is_told():
     inputs = torch.zeros(3, 6, 4)
     with pytest.raises(ValueError, match=r"GRUBlock sees only what is before .*: use CausalMasking"):
         GRUBlock(8)(inputs, batch_of("full"))
-    with pytest.raises(ValueError, match="LSTMBlock with bidirectional=True sees what comes after"):
+    with pytest.raises(
+        ValueError, match=r"LSTMBlock with bidirectional=True sees both sides .* use RandomMasking, or bidir"
+    ):
         LSTMBlock(8, bidirectional=True)(inputs, batch_of("causal"))
     assert GRUBlock(8, any_masking=True)(inputs, batch_of("full")).shape == (3, 6, 8)
 

@@ -128,7 +128,9 @@ def test_errors():
         block_of(segment_length=0)
     with pytest.raises(ValueError, match="memory_length is 3 and segment_length is None: a memory"):
         block_of(memory_length=3)
-    with pytest.raises(ValueError, match="segments see only what is before a position"):
+    with pytest.raises(
+        ValueError, match=r"segments sees only what is before a position.*segment_length=None"
+    ):
         block_of(segment_length=2)(torch.zeros(1, 7, 8), batch_of([7], "full"))
     with pytest.raises(ValueError, match=r"width 8 and got inputs of width 4: put MLPBlock\(\[8\]\)"):
         block_of()(torch.zeros(1, 7, 4))
