@@ -41,7 +41,12 @@ from merlin_models_torch.inputs import MaskVector, TabularInputBlock
 from merlin_models_torch.masking import CausalMasking, Masking, MaskPlan, RandomMasking
 from merlin_models_torch.metrics import RankingMetrics
 from merlin_models_torch.models import SessionModel
-from merlin_models_torch.outputs import CategoricalOutput, softmax_cross_entropy
+from merlin_models_torch.outputs import (
+    BinaryOutput,
+    CategoricalOutput,
+    RegressionOutput,
+    softmax_cross_entropy,
+)
 from merlin_models_torch.retrieval import topk_blockwise
 from merlin_models_torch.schema import ColumnSchema, Schema, Tags
 from merlin_models_torch.serialize import serializable
@@ -52,6 +57,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Batch",
     "BatchBlock",
+    "BinaryOutput",
     "Block",
     "CGCBlock",
     "CategoricalOutput",
@@ -81,6 +87,7 @@ __all__ = [
     "Ragged",
     "RandomMasking",
     "RankingMetrics",
+    "RegressionOutput",
     "ResidualBlock",
     "RouterBlock",
     "Schema",

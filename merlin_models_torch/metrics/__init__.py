@@ -1,5 +1,6 @@
 """How good a ranking is."""
 
+from merlin_models_torch.metrics.binary import LogLoss
 from merlin_models_torch.metrics.ranking import (
     MEASURES,
     hit_rate_at,
@@ -14,6 +15,7 @@ from merlin_models_torch.metrics.streaming import RankingMetrics
 
 __all__ = [
     "MEASURES",
+    "LogLoss",
     "RankingMetrics",
     "hit_rate_at",
     "map_at",

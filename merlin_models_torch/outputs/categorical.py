@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.metrics import RankingMetrics
+from merlin_models_torch.outputs.base import Widths
 from merlin_models_torch.outputs.losses import softmax_cross_entropy
 from merlin_models_torch.retrieval.topk import topk_blockwise
 from merlin_models_torch.serialize import serializable
@@ -36,6 +37,8 @@ class CategoricalOutput(nn.Module):
     Raises:
         ValueError: if the temperature is not positive.
     """
+
+    needs_plan = True
 
     def __init__(
         self,
@@ -67,7 +70,7 @@ class CategoricalOutput(nn.Module):
         # A reference, not a child: the table belongs to the input block, and appears once in the state dict.
         self._tied: tuple[nn.Embedding, ...] = ()
 
-    def build(self, inputs: TabularInputBlock, width: int) -> None:
+    def build(self, inputs: TabularInputBlock, width: Widths) -> None:
         """Makes the weights, once the input block and the body are known.
 
         Args:
@@ -75,8 +78,14 @@ class CategoricalOutput(nn.Module):
             width: of the body's output.
 
         Raises:
-            ValueError: if the input block has no item id, or a cut-off is beyond its catalogue.
+            ValueError: if the input block has no item id, or a cut-off is beyond its catalogue, or the body
+                gives several outputs.
         """
+        if not isinstance(width, int):
+            raise ValueError(
+                f"the body gives several outputs ({', '.join(width)}) and CategoricalOutput needs one: join "
+                "them, by Concat or an MLPBlock"
+            )
         table = inputs.item_table
         possible = table.num_embeddings - len(self.exclude)
         if max(self.top_ks) > possible:
@@ -143,6 +152,23 @@ class CategoricalOutput(nn.Module):
         if batch.plan is None:
             raise ValueError("the batch has no masking plan: give the input block a masking")
         return batch.plan.items()
+
+    def count(self, batch: Batch) -> int:
+        """Targets in the batch."""
+        return len(self.targets(batch))
+
+    def update_metrics(
+        self,
+        metrics: RankingMetrics,
+        hidden: Tensor,
+        batch: Batch,
+        *,
+        seen: Tensor | None = None,
+        never: Sequence[int] = (),
+    ) -> None:
+        """Adds the answers to a batch; ``seen`` and ``never`` as for :meth:`topk`."""
+        answers = self.topk(hidden, batch, k=max(self.top_ks), seen=seen, never=never)[1]
+        metrics.update(answers, self.targets(batch))
 
     def loss(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Mean cross entropy over the targets, without the full matrix of logits: a scalar."""

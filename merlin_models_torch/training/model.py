@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import lightning
 import torch
 from torch import Tensor, nn
 
-from merlin_models_torch.batch import Batch
+from merlin_models_torch.batch import Batch, Column
 from merlin_models_torch.blocks.base import Block
 from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
-from merlin_models_torch.metrics import RankingMetrics
-from merlin_models_torch.outputs import CategoricalOutput
+from merlin_models_torch.masking import Mode
+from merlin_models_torch.outputs import ItemOutput, Output, ScoreOutput
+from merlin_models_torch.outputs.base import Metrics
 from merlin_models_torch.outputs.seen import seen_items
 from merlin_models_torch.schema import Schema
 from merlin_models_torch.serialize import serializable
 from merlin_models_torch.training.optim import OptimizerConfig
+from merlin_models_torch.training.planning import input_blocks, planned, width_of
 from merlin_models_torch.training.sample import sample_batch
 
 if TYPE_CHECKING:
@@ -36,10 +38,11 @@ class Model(lightning.LightningModule):
     once. Random choices of training (masks) depend on the seed, the step and the rank only, so that a run
     that is resumed makes the same ones.
 
-    Logged: ``train_loss``; ``val_loss``, ``val_<metric>_at_<k>`` and the same with ``test``.
+    Logged: ``train_loss``; ``val_loss``, the output's metrics as ``val_<metric>_at_<k>`` or
+    ``val_<target>_<metric>``, and the same with ``test``.
 
     Args:
-        *blocks: the first holds the :class:`TabularInputBlock`, the last is the output.
+        *blocks: among the first is the :class:`TabularInputBlock` (or several), the last is the output.
         optimizer: optimiser and schedule.
         vocabularies: original ids by domain name, so that answers carry them.
         seed: of the random choices of training.
@@ -63,21 +66,16 @@ class Model(lightning.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if len(blocks) < 2 or not isinstance(blocks[-1], CategoricalOutput):
+        if len(blocks) < 2 or not isinstance(blocks[-1], Output):
             raise ValueError(
                 "a model takes an input block, further blocks, and an output as the last of them"
             )
         self.body = blocks[0] if len(blocks) == 2 and isinstance(blocks[0], Block) else Block(*blocks[:-1])
-        self.output = blocks[-1]
-        inputs = next((m for m in self.body.modules() if isinstance(m, TabularInputBlock)), None)
-        if inputs is None:
-            raise ValueError(
-                "a model needs a TabularInputBlock among its blocks, to turn columns into vectors"
-            )
-        if inputs.masking is None:
-            raise ValueError("next-item prediction needs a masking: give it to the TabularInputBlock")
+        self.output: Any = blocks[-1]
         # References for access by name; the modules themselves are registered once, under the body.
-        self._inputs = (inputs,)
+        self._inputs = input_blocks(self.body)
+        if self.output.needs_plan and self.inputs.masking is None:
+            raise ValueError("next-item prediction needs a masking: give it to the TabularInputBlock")
         self.optimizer = optimizer or OptimizerConfig()
         self._carried: tuple[torch.optim.Optimizer, ...] = ()
         self.vocabularies = dict(vocabularies or {})
@@ -90,20 +88,33 @@ class Model(lightning.LightningModule):
         rows = sample_batch(self.schema, length=(self.inputs.max_sequence_length or 2) + 1)
         self.body.eval()
         with torch.no_grad():
-            for batch in (self.inputs.for_evaluation(rows), self.inputs.for_prediction(rows)):
-                width = self.body(batch).shape[-1]
+            for mode in ("evaluate", "predict"):
+                width = width_of(self.body(self._planned(rows, mode)))
         self.body.train()
         self.output.build(self.inputs, width)
 
+    def _planned(self, batch: Batch, mode: Mode, generator: torch.Generator | None = None) -> Batch:
+        if not self.output.needs_plan:
+            mode = "predict"
+        return planned(self._inputs, batch, mode, generator=generator)
+
     @property
     def inputs(self) -> TabularInputBlock:
-        """The input block."""
+        """The input block; of several the one with a masking, or the first."""
         return self._inputs[0]
+
+    @property
+    def input_blocks(self) -> tuple[TabularInputBlock, ...]:
+        """All input blocks."""
+        return self._inputs
 
     @property
     def schema(self) -> Schema:
         """The columns that the model reads."""
-        return self.inputs.schema
+        schema = self.inputs.schema
+        for other in self._inputs[1:]:
+            schema = schema + other.schema
+        return schema
 
     @property
     def item_vocabulary(self) -> Vocabulary | None:
@@ -117,11 +128,15 @@ class Model(lightning.LightningModule):
         vocabulary = self.item_vocabulary
         return () if vocabulary is None else tuple(range(vocabulary.first))
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits of what comes next, one row a session: (B, V)."""
-        batch = self.inputs.for_prediction(batch)
-        logits: Tensor = self.output(self.body(batch), batch)
-        return logits
+    def forward(self, batch: Batch) -> Any:
+        """What the output's ``forward`` gives for prediction.
+
+        Returns:
+            Logits of what comes next, one row a session, (B, V), from a :class:`CategoricalOutput`; (B,) from
+            a :class:`BinaryOutput` or :class:`RegressionOutput`.
+        """
+        batch = self._planned(batch, "predict")
+        return self.output(self.body(batch), batch)
 
     def configure_optimizers(self) -> Any:
         """The optimiser and its schedule, stepped after each optimiser step."""
@@ -141,7 +156,7 @@ class Model(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch under the training plan: a scalar."""
-        planned = self.inputs.for_training(batch, generator=self._generator(batch_idx))
+        planned = self._planned(batch, "train", self._generator(batch_idx))
         loss: Tensor = self.output.loss(self.body(planned), planned)
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(batch))
         return loss
@@ -164,25 +179,18 @@ class Model(lightning.LightningModule):
         self._evaluation_step(batch, "test")
 
     def _evaluation_step(self, batch: Batch, stage: Literal["val", "test"]) -> None:
-        planned = self.inputs.for_evaluation(batch)
-        targets = self.output.targets(planned)
-        if not len(targets):
+        planned = self._planned(batch, "evaluate")
+        count = self.output.count(planned)
+        if not count:
             return
         hidden = self.body(planned)
         loss = self.output.loss(hidden, planned)
-        k = max(self.output.top_ks)
-        seen = self._seen(batch, planned, self.output.exclude_seen)
-        answers = self.output.topk(hidden, planned, k=k, seen=seen, never=self.never_answered)[1]
-        self._metrics(stage).update(answers, targets)
-        self.log(f"{stage}_loss", loss, on_epoch=True, batch_size=len(targets), sync_dist=True, prog_bar=True)
+        seen = self._seen(batch, planned, getattr(self.output, "exclude_seen", False))
+        self.output.update_metrics(self.metrics[stage], hidden, planned, seen=seen, never=self.never_answered)
+        self.log(f"{stage}_loss", loss, on_epoch=True, batch_size=count, sync_dist=True, prog_bar=True)
 
-    def _metrics(self, stage: str) -> RankingMetrics:
-        metrics = self.metrics[stage]
-        if not isinstance(metrics, RankingMetrics):
-            raise TypeError(
-                f"the metrics of {stage!r} are a {type(metrics).__name__}, expected RankingMetrics"
-            )
-        return metrics
+    def _metrics(self, stage: str) -> Metrics:
+        return cast(Metrics, self.metrics[stage])
 
     def on_validation_epoch_start(self) -> None:
         """Forgets what the metrics saw before."""
@@ -204,9 +212,33 @@ class Model(lightning.LightningModule):
         values = self._metrics(stage).compute()
         self.log_dict({f"{stage}_{name}": value for name, value in values.items()}, prog_bar=False)
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Scores (B, K) and item rows (B, K) of what comes next, K the output's largest cut-off."""
-        return self.topk(batch, k=max(self.output.top_ks))
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor] | dict[str, Column]:
+        """Answers for a batch.
+
+        Returns:
+            Scores (B, K) and item rows (B, K) of what comes next, K the output's largest cut-off; or the
+            scores of an output that does not name items, by name.
+        """
+        if isinstance(self.output, ItemOutput):
+            return self.topk(batch, k=max(self.output.top_ks))
+        return self.scores(batch)
+
+    def scores(self, batch: Batch) -> dict[str, Column]:
+        """The scores of each row under an output that does not name items.
+
+        Args:
+            batch: as a loader gives it; labels are not needed.
+
+        Returns:
+            (B,) by name, such as ``click_score``; a list for each row where each position has one.
+
+        Raises:
+            TypeError: if the output answers with items.
+        """
+        if not isinstance(self.output, ScoreOutput):
+            raise TypeError(f"{type(self.output).__name__} answers with items: use topk()")
+        planned = self._planned(batch, "predict")
+        return self.output.predictions(self.body(planned), planned)
 
     def topk(self, batch: Batch, *, k: int, exclude_seen: bool | None = None) -> tuple[Tensor, Tensor]:
         """The k best next items of each session.
@@ -221,8 +253,11 @@ class Model(lightning.LightningModule):
 
         Raises:
             ValueError: if k is larger than the catalogue.
+            TypeError: if the output does not answer with items.
         """
-        planned = self.inputs.for_prediction(batch)
+        if not isinstance(self.output, ItemOutput):
+            raise TypeError(f"{type(self.output).__name__} does not answer with items: use scores()")
+        planned = self._planned(batch, "predict")
         seen = self._seen(batch, planned, self.output.exclude_seen if exclude_seen is None else exclude_seen)
         return self.output.topk(self.body(planned), planned, k=k, seen=seen, never=self.never_answered)
 
@@ -234,16 +269,16 @@ class Model(lightning.LightningModule):
         self,
         data: ParquetLoader | pa.Table | str | Path,
         *,
-        k: int,
+        k: int | None = None,
         exclude_seen: bool | None = None,
         keys: Sequence[str] | None = None,
         batch_size: int = 512,
     ) -> pa.Table:
-        """Answers for every session of some data, with the items' original ids.
+        """Answers for every row of some data: items with their original ids, or scores.
 
         Args:
             data: loader, Arrow table, or parquet path. Item ids are rows of the catalogue, as in training.
-            k: answers for each session.
+            k: answers for each session, where the output answers with items.
             exclude_seen: leave out items of the session; the output's choice if not given.
             keys: columns of the data that tell its rows apart; those tagged as user or session id if not
                 given.
@@ -252,15 +287,25 @@ class Model(lightning.LightningModule):
         Returns:
             One row a session, in the order of the data: the keys (or ``row``, the row's number, where there
             are none), a list column with the item id's name and the k ids in falling order of score, and a
-            list column ``score``.
+            list column ``score``. For other outputs, the keys and a column ``<target>_score`` for each; the
+            labels need not be in the data.
 
         Raises:
-            ValueError: if k is larger than the number of items that can be answers, before anything is
-                computed.
+            ValueError: if k is not given for items, or larger than the number of items that can be answers,
+                before anything is computed; if it is given where there are no items.
         """
         from merlin_models_torch.retrieval.predict import predict_table
+        from merlin_models_torch.training.predict import predict_scores
 
-        return predict_table(self, data, k=k, exclude_seen=exclude_seen, keys=keys, batch_size=batch_size)
+        if isinstance(self.output, ItemOutput):
+            if k is None:
+                raise ValueError("k is not given: say how many items to answer with, such as k=10")
+            return predict_table(self, data, k=k, exclude_seen=exclude_seen, keys=keys, batch_size=batch_size)
+        if k is not None:
+            raise ValueError(
+                f"k is {k}, but {type(self.output).__name__} gives scores and no items: leave it out"
+            )
+        return predict_scores(self, data, keys=keys, batch_size=batch_size)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Writes the model to a folder: see :func:`merlin_models_torch.training.saving.save`."""
@@ -270,4 +315,6 @@ class Model(lightning.LightningModule):
 
     def init_arguments(self) -> dict[str, Any]:
         """What builds this model again; the vocabularies are saved beside it."""
-        return {"blocks": [*self.body, self.output], "optimizer": self.optimizer, "seed": self.seed}
+        # A chain is written block by block, any other block (or class of chain) as itself.
+        body = [*self.body] if type(self.body) is Block else [self.body]
+        return {"blocks": [*body, self.output], "optimizer": self.optimizer, "seed": self.seed}

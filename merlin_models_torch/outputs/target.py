@@ -1,0 +1,193 @@
+"""One number for each row or position, trained on a column of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric, MetricCollection
+
+from merlin_models_torch.batch import Batch, Column, Ragged
+from merlin_models_torch.outputs.base import Widths
+from merlin_models_torch.outputs.labels import by_position, column_of, items_visible, per_row, single_column
+from merlin_models_torch.schema import ColumnSchema, Schema
+
+Summary = Literal["last", "first", "mean", "none"]
+
+
+class TargetOutput(nn.Module):
+    """What :class:`BinaryOutput` and :class:`RegressionOutput` share: a linear layer, labels and weights.
+
+    Args:
+        target: name of the label's column, or its schema.
+        weight: name of a column with a weight for each row (or position); it may be among the batch's
+            targets or features. The loss is the weighted mean.
+        metrics: names of metrics.
+        summary: how a sequence becomes one answer: its "last" or "first" position or the "mean"; "none" gives
+            an answer and needs a label for every position. If not given, "none" for a list column, else
+            "last". Without sequences it changes nothing.
+        project: whether a linear layer makes one number of the body's vector; without, the body gives one.
+
+    Raises:
+        ValueError: if the target is not one column, or a choice is unknown.
+    """
+
+    needs_plan = False
+
+    def __init__(
+        self,
+        target: str | ColumnSchema | Schema,
+        *,
+        weight: str | None,
+        metrics: Sequence[str],
+        summary: Summary | None,
+        project: bool,
+    ) -> None:
+        super().__init__()
+        column = single_column(target)
+        if summary not in (None, "last", "first", "mean", "none"):
+            raise ValueError(f"summary is {summary!r}, expected 'last', 'first', 'mean' or 'none'")
+        self.target = column.name
+        self.weight = weight
+        self.metrics = tuple(metrics)
+        self.summary: Summary = summary or ("none" if column.is_list else "last")
+        self.project = project
+        self.linear: nn.Linear | None = None
+
+    def build(self, inputs: Any, width: Widths) -> None:
+        """Makes the linear layer.
+
+        Args:
+            inputs: not used.
+            width: of the body's output.
+
+        Raises:
+            ValueError: if the body gives several outputs, or more than one number without ``project``.
+        """
+        if not isinstance(width, int):
+            raise ValueError(
+                f"the body gives several outputs ({', '.join(width)}) and {self.target!r} needs one: join "
+                "them, or use TabularOutputBlock, which gives each target the one of its name"
+            )
+        if self.project:
+            self.linear = nn.Linear(width, 1)
+        elif width != 1:
+            raise ValueError(
+                f"the body gives {width} numbers for {self.target!r}, but project=False needs one: "
+                "end it with a width of 1, or leave out project=False"
+            )
+
+    def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """The number before any link function.
+
+        Args:
+            hidden: (B, D), or (B, T, D) from a body of sequences.
+            batch: with the plan of the sequences, if there are some.
+
+        Returns:
+            (B,); (B, T) for sequences with summary "none".
+        """
+        if hidden.dim() == 3 and self.summary != "none":
+            hidden = self._summarized(hidden, batch)
+        if self.project:
+            if self.linear is None:
+                raise RuntimeError("this output has no weights yet: put it into a Model, or call build()")
+            hidden = self.linear(hidden)
+        return hidden.squeeze(-1)
+
+    def _summarized(self, hidden: Tensor, batch: Batch) -> Tensor:
+        lengths = items_visible(batch, hidden.shape[1])
+        if self.summary == "first":
+            return hidden[:, 0]
+        if lengths is None:
+            return hidden[:, -1] if self.summary == "last" else hidden.mean(1)
+        if self.summary == "last":
+            rows = torch.arange(len(hidden), device=hidden.device)
+            return hidden[rows, (lengths - 1).clamp(min=0)]
+        inside = torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]
+        return (hidden * inside[..., None]).sum(1) / lengths.clamp(min=1)[:, None]
+
+    def targets(self, batch: Batch) -> Tensor:
+        """(N,) float labels, row by row; of sequences as many as are visible."""
+        column = column_of(batch, self.target)
+        if isinstance(column, Ragged) or column.dim() == 2:
+            steps = int(column.lengths.max()) if isinstance(column, Ragged) else column.shape[1]
+            values, inside = by_position(batch, column, steps)
+            return values[inside].float()
+        return column.float()
+
+    def count(self, batch: Batch) -> int:
+        """Labels in the batch."""
+        return len(self.targets(batch))
+
+    def answers(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Numbers, labels, and weights if there are some, each (N,)."""
+        numbers = self(hidden, batch)
+        label = column_of(batch, self.target)
+        weight = None if self.weight is None else column_of(batch, self.weight, role="weight")
+        if numbers.dim() == 1:
+            weight = None if weight is None else per_row(weight, str(self.weight))
+            return numbers, per_row(label, self.target), weight
+        values, inside = by_position(batch, label, numbers.shape[1])
+        if weight is not None:
+            weight = by_position(batch, weight, numbers.shape[1])[0][inside].float()
+        return numbers[inside], values[inside].float(), weight
+
+    def loss(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Weighted mean of the losses of all labels: a scalar, 0 if there are none."""
+        numbers, labels, weights = self.answers(hidden, batch)
+        each = self.losses(numbers, labels)
+        if weights is None:
+            return each.sum() / max(len(each), 1)
+        return (each * weights).sum() / weights.sum().clamp(min=torch.finfo(each.dtype).tiny)
+
+    def losses(self, numbers: Tensor, labels: Tensor) -> Tensor:
+        """(N,) loss of each of (N,) numbers and labels."""
+        raise NotImplementedError
+
+    def link(self, numbers: Tensor) -> Tensor:
+        """Predictions of the same shape as the numbers."""
+        return numbers
+
+    def judged(self, labels: Tensor) -> Tensor:
+        """Labels as the metrics take them."""
+        return labels
+
+    def predictions(self, hidden: Tensor, batch: Batch) -> dict[str, Column]:
+        """``<target>_score``: (B,), or a list for the positions of each row; the labels need not be there."""
+        scores = self.link(self(hidden, batch))
+        if scores.dim() == 1 or batch.plan is None:
+            return {f"{self.target}_score": scores}
+        lengths = (batch.plan.lengths - max(batch.plan.extend, 0)).clamp(max=scores.shape[1])
+        return {f"{self.target}_score": Ragged.from_padded(scores, lengths)}
+
+    def make_metrics(self) -> MetricCollection:
+        """Fresh metrics named ``<target>_<metric>``."""
+        return MetricCollection(
+            {f"{self.target}_{name}": self.metric(name) for name in self.metrics}, compute_groups=False
+        )
+
+    def metric(self, name: str) -> Metric:
+        """A fresh metric by name."""
+        raise NotImplementedError
+
+    def update_metrics(
+        self,
+        metrics: MetricCollection,
+        hidden: Tensor,
+        batch: Batch,
+        *,
+        seen: Tensor | None = None,
+        never: Sequence[int] = (),
+    ) -> None:
+        """Adds the predictions of a batch; weights are not used."""
+        numbers, labels, _ = self.answers(hidden, batch)
+        if len(labels):
+            metrics.update(self.link(numbers.detach().float()), self.judged(labels))
+
+    def init_arguments(self) -> dict[str, Any]:
+        """What builds this output again."""
+        names = ("target", "weight", "metrics", "summary", "project")
+        return {name: getattr(self, name) for name in names}
