@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from merlin_models_torch.schema import Schema, Tags
+from merlin_models_torch.schema import Schema, Tags, as_schema
 
 TRUSTED = ("merlin_models_torch",)
 _TORCH_MODULES = "torch.nn.modules."
@@ -29,7 +29,8 @@ class ConfigError(ValueError):
 def serializable(cls: C) -> C:
     """Class decorator: remembers the constructor's arguments, so that a config can build the object again.
 
-    The arguments are kept by reference. A class whose construction differs from them later (a list of blocks
+    The arguments are kept by reference; a schema of merlin-core among them becomes ours, so that every
+    decorated class takes both. A class whose construction differs from them later (a list of blocks
     that grows, say) says so with a method ``init_arguments() -> dict``.
     """
     original = cls.__init__  # type: ignore[misc]
@@ -37,6 +38,8 @@ def serializable(cls: C) -> C:
 
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        args = tuple(_ours(value) for value in args)
+        kwargs = {name: _ours(value) for name, value in kwargs.items()}
         original(self, *args, **kwargs)
         if type(self) is cls:
             bound = signature.bind(self, *args, **kwargs)
@@ -45,6 +48,10 @@ def serializable(cls: C) -> C:
 
     cls.__init__ = __init__  # type: ignore[misc]
     return cls
+
+
+def _ours(value: Any) -> Any:
+    return as_schema(value) if hasattr(value, "column_schemas") else value
 
 
 def _torch_arguments(module: nn.Module) -> dict[str, Any]:

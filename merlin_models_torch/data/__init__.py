@@ -3,6 +3,7 @@
 from merlin_models_torch.data.errors import DataError
 from merlin_models_torch.data.generate import generate_sessions
 from merlin_models_torch.data.loader import ParquetLoader
+from merlin_models_torch.data.merlin import from_merlin
 from merlin_models_torch.data.module import SessionDataModule
 from merlin_models_torch.data.session_files import SessionFiles
 from merlin_models_torch.data.sessions import sessions_from_events
@@ -14,6 +15,7 @@ __all__ = [
     "SessionDataModule",
     "SessionFiles",
     "Vocabulary",
+    "from_merlin",
     "generate_sessions",
     "sessions_from_events",
 ]

@@ -14,7 +14,7 @@ from merlin_models_torch.data import SessionFiles, Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.masking import CausalMasking, Masking, RandomMasking
 from merlin_models_torch.outputs import CategoricalOutput
-from merlin_models_torch.schema import Schema, Tags
+from merlin_models_torch.schema import Schema, Tags, as_schema
 from merlin_models_torch.training.model import Model
 from merlin_models_torch.training.optim import OptimizerConfig
 
@@ -67,7 +67,7 @@ def SessionModel(
         >>> files = sessions_from_events("events.parquet", "sessions")  # doctest: +SKIP
         >>> model = SessionModel(files, dim=64, max_sequence_length=50)  # doctest: +SKIP
     """
-    schema = data.schema if isinstance(data, SessionFiles) else data
+    schema = as_schema(data.schema if isinstance(data, SessionFiles) else data)
     if vocabularies is None and isinstance(data, SessionFiles):
         vocabularies = data.vocabularies
     if isinstance(masking, str):

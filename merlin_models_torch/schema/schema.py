@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from os import PathLike
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from merlin_models_torch.schema.column import ColumnSchema
 from merlin_models_torch.schema.errors import SchemaError
@@ -242,6 +242,44 @@ class Schema:
         from merlin_models_torch.schema.infer import Roles, from_arrow
 
         return from_arrow(source, Roles.of(item_id, user_id, session_id, row_key, targets, tags))
+
+    @classmethod
+    def infer(
+        cls,
+        source: Any,
+        *,
+        item_id: str | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        row_key: Names = (),
+        targets: Names = (),
+        tags: Mapping[str, Tag | Iterable[Tag]] | None = None,
+    ) -> Schema:
+        """Infer the schema of anything that holds rows.
+
+        Args:
+            source: a pandas or polars data frame (also a lazy one), an Arrow table, record batch or schema, a
+                ``merlin.io.Dataset``, or parquet files as for :meth:`from_parquet`.
+            item_id: as for :meth:`from_parquet`.
+            user_id: as for :meth:`from_parquet`.
+            session_id: as for :meth:`from_parquet`.
+            row_key: as for :meth:`from_parquet`.
+            targets: as for :meth:`from_parquet`.
+            tags: as for :meth:`from_parquet`.
+
+        Raises:
+            SchemaError: if there are no rows, or a column cannot be used as it is.
+            TypeError: if the source is none of these.
+
+        Example:
+            >>> frame = pandas.DataFrame({"item_id": [[3, 4], [5]], "age": [0.5, 0.1]})  # doctest: +SKIP
+            >>> Schema.infer(frame).cardinality("item_id")  # doctest: +SKIP
+            6
+        """
+        from merlin_models_torch.schema.frames import infer_any
+        from merlin_models_torch.schema.infer import Roles
+
+        return infer_any(source, Roles.of(item_id, user_id, session_id, row_key, targets, tags))
 
     @overload
     def __getitem__(self, name: str) -> ColumnSchema: ...
