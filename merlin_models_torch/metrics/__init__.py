@@ -1,6 +1,7 @@
 """How good a ranking is."""
 
 from merlin_models_torch.metrics.binary import LogLoss
+from merlin_models_torch.metrics.joint import JointMetrics
 from merlin_models_torch.metrics.ranking import (
     MEASURES,
     hit_rate_at,
@@ -15,6 +16,7 @@ from merlin_models_torch.metrics.streaming import RankingMetrics
 
 __all__ = [
     "MEASURES",
+    "JointMetrics",
     "LogLoss",
     "RankingMetrics",
     "hit_rate_at",

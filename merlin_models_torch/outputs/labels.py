@@ -96,7 +96,7 @@ def batch_device(column: Column) -> torch.device:
 
 
 def per_row(column: Column, name: str) -> Tensor:
-    """(B,) float values of a column of one value a row.
+    """(B,) values of a column of one value a row.
 
     Raises:
         ValueError: if it has lists.
@@ -106,4 +106,4 @@ def per_row(column: Column, name: str) -> Tensor:
             f"column {name!r} has a list in each row, but there is one answer for a row: "
             "give the output summary='none', or a column of one value a row"
         )
-    return column.float()
+    return column

@@ -1,4 +1,4 @@
-"""One number for each row or position, trained on a column of labels."""
+"""One answer for each row or position, trained on a column of labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Summary = Literal["last", "first", "mean", "none"]
 
 
 class TargetOutput(nn.Module):
-    """What :class:`BinaryOutput` and :class:`RegressionOutput` share: a linear layer, labels and weights.
+    """What outputs for a column of labels share: a linear layer, labels and sample weights.
 
     Args:
         target: name of the label's column, or its schema.
@@ -28,7 +28,9 @@ class TargetOutput(nn.Module):
         summary: how a sequence becomes one answer: its "last" or "first" position or the "mean"; "none" gives
             an answer and needs a label for every position. If not given, "none" for a list column, else
             "last". Without sequences it changes nothing.
-        project: whether a linear layer makes one number of the body's vector; without, the body gives one.
+        project: whether a linear layer makes the numbers (one, or one for each class) of the body's vector;
+            without it, the body gives them.
+        numbers: how many make an answer; None for a single one without a dimension of its own.
 
     Raises:
         ValueError: if the target is not one column, or a choice is unknown.
@@ -44,6 +46,7 @@ class TargetOutput(nn.Module):
         metrics: Sequence[str],
         summary: Summary | None,
         project: bool,
+        numbers: int | None = None,
     ) -> None:
         super().__init__()
         column = single_column(target)
@@ -54,6 +57,7 @@ class TargetOutput(nn.Module):
         self.metrics = tuple(metrics)
         self.summary: Summary = summary or ("none" if column.is_list else "last")
         self.project = project
+        self.numbers = numbers
         self.linear: nn.Linear | None = None
 
     def build(self, inputs: Any, width: Widths) -> None:
@@ -72,22 +76,22 @@ class TargetOutput(nn.Module):
                 "them, or use TabularOutputBlock, which gives each target the one of its name"
             )
         if self.project:
-            self.linear = nn.Linear(width, 1)
-        elif width != 1:
+            self.linear = nn.Linear(width, self.numbers or 1)
+        elif width != (self.numbers or 1):
             raise ValueError(
-                f"the body gives {width} numbers for {self.target!r}, but project=False needs one: "
-                "end it with a width of 1, or leave out project=False"
+                f"the body gives {width} numbers for {self.target!r}, but project=False needs "
+                f"{self.numbers or 1}: end it with that width, or leave out project=False"
             )
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """The number before any link function.
+        """The number (or numbers of the classes) before any link function.
 
         Args:
             hidden: (B, D), or (B, T, D) from a body of sequences.
             batch: with the plan of the sequences, if there are some.
 
         Returns:
-            (B,); (B, T) for sequences with summary "none".
+            (B,); (B, T) for sequences with summary "none"; of several classes (B, C) or (B, T, C).
         """
         if hidden.dim() == 3 and self.summary != "none":
             hidden = self._summarized(hidden, batch)
@@ -95,7 +99,7 @@ class TargetOutput(nn.Module):
             if self.linear is None:
                 raise RuntimeError("this output has no weights yet: put it into a Model, or call build()")
             hidden = self.linear(hidden)
-        return hidden.squeeze(-1)
+        return hidden.squeeze(-1) if self.numbers is None else hidden
 
     def _summarized(self, hidden: Tensor, batch: Batch) -> Tensor:
         lengths = items_visible(batch, hidden.shape[1])
@@ -110,30 +114,30 @@ class TargetOutput(nn.Module):
         return (hidden * inside[..., None]).sum(1) / lengths.clamp(min=1)[:, None]
 
     def targets(self, batch: Batch) -> Tensor:
-        """(N,) float labels, row by row; of sequences as many as are visible."""
+        """(N,) labels, row by row; of sequences as many as are visible."""
         column = column_of(batch, self.target)
         if isinstance(column, Ragged) or column.dim() == 2:
             steps = int(column.lengths.max()) if isinstance(column, Ragged) else column.shape[1]
             values, inside = by_position(batch, column, steps)
-            return values[inside].float()
-        return column.float()
+            return values[inside]
+        return column
 
     def count(self, batch: Batch) -> int:
         """Labels in the batch."""
         return len(self.targets(batch))
 
     def answers(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Numbers, labels, and weights if there are some, each (N,)."""
+        """Numbers (N,) or (N, C), labels (N,), and weights (N,) if there are some."""
         numbers = self(hidden, batch)
         label = column_of(batch, self.target)
         weight = None if self.weight is None else column_of(batch, self.weight, role="weight")
-        if numbers.dim() == 1:
-            weight = None if weight is None else per_row(weight, str(self.weight))
+        if numbers.dim() == (1 if self.numbers is None else 2):
+            weight = None if weight is None else per_row(weight, str(self.weight)).float()
             return numbers, per_row(label, self.target), weight
         values, inside = by_position(batch, label, numbers.shape[1])
         if weight is not None:
             weight = by_position(batch, weight, numbers.shape[1])[0][inside].float()
-        return numbers[inside], values[inside].float(), weight
+        return numbers[inside], values[inside], weight
 
     def loss(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Weighted mean of the losses of all labels: a scalar, 0 if there are none."""
@@ -151,17 +155,27 @@ class TargetOutput(nn.Module):
         """Predictions of the same shape as the numbers."""
         return numbers
 
-    def judged(self, labels: Tensor) -> Tensor:
-        """Labels as the metrics take them."""
-        return labels
+    def columns(self, numbers: Tensor) -> dict[str, Tensor]:
+        """Answers by the name of their column, each without the dimension of classes."""
+        return {f"{self.target}_score": self.link(numbers)}
 
     def predictions(self, hidden: Tensor, batch: Batch) -> dict[str, Column]:
         """``<target>_score``: (B,), or a list for the positions of each row; the labels need not be there."""
-        scores = self.link(self(hidden, batch))
-        if scores.dim() == 1 or batch.plan is None:
-            return {f"{self.target}_score": scores}
-        lengths = (batch.plan.lengths - max(batch.plan.extend, 0)).clamp(max=scores.shape[1])
-        return {f"{self.target}_score": Ragged.from_padded(scores, lengths)}
+        columns = self.columns(self(hidden, batch))
+        plan = batch.plan
+        if plan is None:
+            return dict(columns)
+        lengths = plan.lengths - max(plan.extend, 0)
+        return {
+            name: column
+            if column.dim() == 1
+            else Ragged.from_padded(column, lengths.clamp(max=column.shape[1]))
+            for name, column in columns.items()
+        }
+
+    def judged(self, labels: Tensor) -> Tensor:
+        """Labels as the metrics take them."""
+        return labels.float()
 
     def make_metrics(self) -> MetricCollection:
         """Fresh metrics named ``<target>_<metric>``."""

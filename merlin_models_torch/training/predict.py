@@ -13,7 +13,9 @@ from merlin_models_torch.batch import Column, Ragged
 from merlin_models_torch.data import ParquetLoader
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from merlin_models_torch.training.model import Model
 
@@ -51,12 +53,18 @@ def _arrow(parts: Sequence[Column]) -> pa.Array:
 
     tensors = [part for part in parts if isinstance(part, Tensor)]
     if tensors:
-        return pa.array(torch.cat(tensors).float().numpy())
+        return pa.array(_plain(torch.cat(tensors)))
     ragged = [part for part in parts if isinstance(part, Ragged)]
     lengths = torch.cat([part.lengths for part in ragged])
     offsets = torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
-    values = torch.cat([part.values for part in ragged]).float()
-    return pa.LargeListArray.from_arrays(pa.array(offsets.numpy()), pa.array(values.numpy()))
+    values = _plain(torch.cat([part.values for part in ragged]))
+    return pa.LargeListArray.from_arrays(pa.array(offsets.numpy()), pa.array(values))
+
+
+def _plain(values: Tensor) -> NDArray[np.generic]:
+    # numpy has no bfloat16.
+    numbers: NDArray[np.generic] = (values.float() if values.is_floating_point() else values).numpy()
+    return numbers
 
 
 def _scores(model: Model, loader: ParquetLoader) -> tuple[dict[str, list[Column]], Tensor]:

@@ -1,0 +1,194 @@
+"""Several targets in one model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, MetricCollection
+
+from merlin_models_torch.batch import Batch, Column
+from merlin_models_torch.metrics import JointMetrics
+from merlin_models_torch.outputs.base import Widths
+from merlin_models_torch.outputs.binary import BinaryOutput
+from merlin_models_torch.outputs.classification import ClassificationOutput
+from merlin_models_torch.outputs.regression import RegressionOutput
+from merlin_models_torch.outputs.target import TargetOutput
+from merlin_models_torch.schema import ColumnSchema, Schema, Tags
+from merlin_models_torch.serialize import serializable
+
+_BINARY = (Tags.BINARY, Tags.BINARY_CLASSIFICATION)
+_CLASSES = (Tags.MULTI_CLASS, Tags.MULTI_CLASS_CLASSIFICATION)
+
+
+@serializable
+class TabularOutputBlock(nn.Module):
+    """An output for each of several targets; the loss is the weighted sum of theirs.
+
+    A body that gives one tensor serves all of them; of one that gives several by name (``MMOEBlock``, or a
+    ``ParallelBlock`` of towers) each output takes the one named as its target.
+
+    Metrics keep their names (``val_click_auc``), and each output's loss is logged as well
+    (``val_click_loss``). ``Model.predict`` gives a column for each target.
+
+    Args:
+        outputs: a schema, of which columns tagged BINARY or BINARY_CLASSIFICATION get a
+            :class:`BinaryOutput`, MULTI_CLASS or MULTI_CLASS_CLASSIFICATION a :class:`ClassificationOutput`,
+            REGRESSION a :class:`RegressionOutput` (and other columns none); or outputs of your own.
+        loss_weights: by target; 1 where a name is missing.
+        weight: column of sample weights of all outputs made from a schema.
+
+    Raises:
+        ValueError: if there is no target, two outputs have the same one, or a loss weight is of none or
+            negative.
+        TypeError: if an output is not one for a target.
+
+    Example:
+        >>> block = TabularOutputBlock([BinaryOutput("click"), RegressionOutput("rating")])
+        >>> list(block.outputs)
+        ['click', 'rating']
+    """
+
+    needs_plan = False
+
+    def __init__(
+        self,
+        outputs: Schema | Iterable[TargetOutput],
+        *,
+        loss_weights: Mapping[str, float] | None = None,
+        weight: str | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(outputs, Schema):
+            made = _from_schema(outputs, weight)
+        elif weight is not None:
+            raise ValueError(
+                f"weight {weight!r} is for outputs made from a schema: give it to each output of your own"
+            )
+        else:
+            made = list(outputs)
+        if not made:
+            raise ValueError("there is no output: give at least one")
+        self.outputs = nn.ModuleDict()
+        for output in made:
+            if not isinstance(output, TargetOutput):
+                raise TypeError(
+                    f"{type(output).__name__} has no column of labels: give BinaryOutput, "
+                    "ClassificationOutput or RegressionOutput"
+                )
+            if output.target in self.outputs:
+                raise ValueError(f"two outputs have the target {output.target!r}: give one for each")
+            self.outputs[output.target] = output
+        self.loss_weights = dict.fromkeys(self.outputs, 1.0) | dict(loss_weights or {})
+        for name, value in self.loss_weights.items():
+            if name not in self.outputs:
+                raise ValueError(f"loss_weights has {name!r}, but the targets are {list(self.outputs)}")
+            if value < 0:
+                raise ValueError(f"the loss weight of {name!r} is {value}, expected 0 or more")
+
+    def build(self, inputs: Any, width: Widths) -> None:
+        """Makes the weights of each output.
+
+        Args:
+            inputs: not used.
+            width: of the body's output, or widths by target.
+
+        Raises:
+            ValueError: if the body gives several outputs and none for one of the targets.
+        """
+        for name, output in self._each():
+            if not isinstance(width, int) and name not in width:
+                raise ValueError(
+                    f"the body gives {', '.join(width)}, but none for target {name!r}: "
+                    "name them as the targets"
+                )
+            output.build(inputs, width if isinstance(width, int) else width[name])
+
+    def _each(self) -> Iterable[tuple[str, TargetOutput]]:
+        return self.outputs.items()  # type: ignore[return-value]
+
+    def forward(self, hidden: Tensor | Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """What each output's ``forward`` gives, by target.
+
+        Args:
+            hidden: (B, D) or (B, T, D) for all, or by target.
+            batch: with the plan of the sequences, if there are some.
+        """
+        return {name: output(_own(hidden, name), batch) for name, output in self._each()}
+
+    def losses(self, hidden: Tensor | Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """The loss of each output, a scalar, without its weight."""
+        return {name: output.loss(_own(hidden, name), batch) for name, output in self._each()}
+
+    def loss(self, hidden: Tensor | Mapping[str, Tensor], batch: Batch) -> Tensor:
+        """Weighted sum of the losses: a scalar."""
+        losses = self.losses(hidden, batch)
+        return torch.stack([self.loss_weights[name] * loss for name, loss in losses.items()]).sum()
+
+    def count(self, batch: Batch) -> int:
+        """Labels of the target that has most of them."""
+        return max(output.count(batch) for _, output in self._each())
+
+    def predictions(self, hidden: Tensor | Mapping[str, Tensor], batch: Batch) -> dict[str, Column]:
+        """The columns of all outputs."""
+        columns: dict[str, Column] = {}
+        for name, output in self._each():
+            columns.update(output.predictions(_own(hidden, name), batch))
+        return columns
+
+    def make_metrics(self) -> JointMetrics:
+        """Fresh metrics of all outputs, and the mean of each one's loss."""
+        losses = MetricCollection(
+            {f"{name}_loss": MeanMetric() for name in self.outputs}, compute_groups=False
+        )
+        return JointMetrics({**{n: o.make_metrics() for n, o in self._each()}, "losses of all": losses})
+
+    def update_metrics(
+        self,
+        metrics: JointMetrics,
+        hidden: Tensor | Mapping[str, Tensor],
+        batch: Batch,
+        *,
+        seen: Tensor | None = None,
+        never: Sequence[int] = (),
+    ) -> None:
+        """Adds the predictions of a batch to the metrics of each output."""
+        losses: Any = metrics.parts["losses of all"]
+        for name, output in self._each():
+            own = _own(hidden, name)
+            output.update_metrics(metrics.parts[name], own, batch)  # type: ignore[arg-type]
+            losses[f"{name}_loss"].update(output.loss(own, batch).detach(), output.count(batch))
+
+    def init_arguments(self) -> dict[str, Any]:
+        """What builds this block again."""
+        return {"outputs": list(self.outputs.values()), "loss_weights": self.loss_weights}
+
+
+def _own(hidden: Tensor | Mapping[str, Tensor], name: str) -> Tensor:
+    return hidden if isinstance(hidden, Tensor) else hidden[name]
+
+
+def _from_schema(schema: Schema, weight: str | None) -> list[TargetOutput]:
+    made: list[TargetOutput] = []
+    for column in schema:
+        output = _of_column(column, weight)
+        if output is not None:
+            made.append(output)
+    if not made:
+        raise ValueError(
+            f"no column of {schema.column_names} is a target: tag them with Tags.BINARY_CLASSIFICATION, "
+            "Tags.MULTI_CLASS_CLASSIFICATION or Tags.REGRESSION"
+        )
+    return made
+
+
+def _of_column(column: ColumnSchema, weight: str | None) -> TargetOutput | None:
+    if any(tag in column.tags for tag in _BINARY):
+        return BinaryOutput(column, weight=weight)
+    if any(tag in column.tags for tag in _CLASSES):
+        return ClassificationOutput(column, weight=weight)
+    if Tags.REGRESSION in column.tags:
+        return RegressionOutput(column, weight=weight)
+    return None
