@@ -38,9 +38,16 @@ from merlin_models_torch.blocks import (
 )
 from merlin_models_torch.data import ParquetLoader, SessionDataModule, Vocabulary
 from merlin_models_torch.inputs import MaskVector, TabularInputBlock
-from merlin_models_torch.masking import CausalMasking, Masking, MaskPlan, RandomMasking
+from merlin_models_torch.masking import (
+    CausalMasking,
+    Masking,
+    MaskPlan,
+    PermutedMasking,
+    RandomMasking,
+    ReplacedMasking,
+)
 from merlin_models_torch.metrics import RankingMetrics
-from merlin_models_torch.models import SessionModel
+from merlin_models_torch.models import ReplacedItemModel, SessionModel
 from merlin_models_torch.outputs import (
     BinaryOutput,
     CategoricalOutput,
@@ -84,10 +91,13 @@ __all__ = [
     "PLEBlock",
     "ParallelBlock",
     "ParquetLoader",
+    "PermutedMasking",
     "Ragged",
     "RandomMasking",
     "RankingMetrics",
     "RegressionOutput",
+    "ReplacedItemModel",
+    "ReplacedMasking",
     "ResidualBlock",
     "RouterBlock",
     "Schema",

@@ -4,6 +4,7 @@ from merlin_models_torch.masking.causal import CausalMasking
 from merlin_models_torch.masking.permuted import PermutedMasking
 from merlin_models_torch.masking.plan import Attention, Masking, MaskPlan, Mode
 from merlin_models_torch.masking.random import RandomMasking
+from merlin_models_torch.masking.replaced import ReplacedMasking, draw_items
 from merlin_models_torch.masking.sight import Sight
 
 __all__ = [
@@ -14,5 +15,7 @@ __all__ = [
     "Mode",
     "PermutedMasking",
     "RandomMasking",
+    "ReplacedMasking",
     "Sight",
+    "draw_items",
 ]

@@ -12,7 +12,7 @@ from merlin_models_torch.blocks.transformer import TransformerBlock
 from merlin_models_torch.blocks.xlnet import XLNetBlock
 from merlin_models_torch.data import SessionFiles, Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
-from merlin_models_torch.masking import CausalMasking, Masking, RandomMasking
+from merlin_models_torch.masking import CausalMasking, Masking, PermutedMasking, RandomMasking
 from merlin_models_torch.outputs import CategoricalOutput
 from merlin_models_torch.schema import Schema, Tags, as_schema
 from merlin_models_torch.training.model import Model
@@ -27,7 +27,7 @@ def SessionModel(
     layers: int = 2,
     heads: int = 2,
     dropout: float = 0.2,
-    masking: Literal["causal", "random"] | Masking = "causal",
+    masking: Literal["causal", "random", "permuted"] | Masking = "causal",
     max_sequence_length: int = 50,
     metrics: Sequence[str] = ("recall", "ndcg"),
     top_ks: Sequence[int] = (10, 20),
@@ -39,7 +39,8 @@ def SessionModel(
     """A model that predicts the next item of a session from its items and their other columns.
 
     With the defaults and a schema of items only it is SASRec (Kang and McAuley 2018) with a softmax over
-    the whole catalogue; with ``masking="random"`` it is BERT4Rec (Sun et al. 2019).
+    the whole catalogue; with ``masking="random"`` it is BERT4Rec (Sun et al. 2019). Masking
+    "permuted" needs the body "xlnet".
 
     Args:
         data: what ``sessions_from_events`` returned, or a schema. The former brings its vocabularies.
@@ -82,7 +83,15 @@ def SessionModel(
         max_sequence_length=max_sequence_length,
     )
     if isinstance(body, str):
-        body = _body(body, dim, heads=heads, layers=layers, dropout=dropout, length=max_sequence_length + 1)
+        body = _body(
+            body,
+            dim,
+            heads=heads,
+            layers=layers,
+            dropout=dropout,
+            length=max_sequence_length + 1,
+            two_streams=isinstance(masking, PermutedMasking),
+        )
     output = CategoricalOutput(weight_tying=True, metrics=metrics, top_ks=top_ks, exclude_seen=exclude_seen)
     return Model(inputs, body, output, optimizer=optimizer, vocabularies=vocabularies, seed=seed)
 
@@ -92,12 +101,18 @@ def _masking(name: str) -> Masking:
         return CausalMasking()
     if name == "random":
         return RandomMasking(probability=0.2)
-    raise ValueError(f"masking is {name!r}, expected 'causal', 'random' or a masking with options of its own")
+    if name == "permuted":
+        return PermutedMasking()
+    raise ValueError(
+        f"masking is {name!r}, expected 'causal', 'random', 'permuted' or a masking with options of its own"
+    )
 
 
-def _body(name: str, dim: int, *, heads: int, layers: int, dropout: float, length: int) -> nn.Module:
+def _body(
+    name: str, dim: int, *, heads: int, layers: int, dropout: float, length: int, two_streams: bool
+) -> nn.Module:
     if name == "transformer":
         return TransformerBlock(dim, heads=heads, layers=layers, dropout=dropout, max_length=length)
     if name == "xlnet":
-        return XLNetBlock(dim, heads=heads, layers=layers, dropout=dropout)
+        return XLNetBlock(dim, heads=heads, layers=layers, dropout=dropout, two_streams=two_streams)
     raise ValueError(f"body is {name!r}, expected 'transformer', 'xlnet' or a module")

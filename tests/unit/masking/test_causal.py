@@ -1,5 +1,6 @@
 """Causal masking, by hand."""
 
+import pytest
 import torch
 
 from merlin_models_torch.masking import CausalMasking
@@ -65,3 +66,51 @@ def test_legacy_options_blank_the_last_column_and_replace_what_is_not_predicted(
     evaluation = masking.evaluate(IDS, LENGTHS)
     assert evaluation.replaced.tolist() == (IDS == 0).tolist()
     assert masking.predict(IDS, LENGTHS).blank is None
+
+
+def test_each_position_predicts_the_next_k_items_in_training() -> None:
+    plan = CausalMasking(next_k=3).train(IDS, LENGTHS)
+    assert plan.targets.tolist() == [[6, 7, 0], [0, 0, 0], [2, 3, 4]]
+    assert plan.further is not None
+    assert plan.further.tolist() == [
+        [[7, 0], [0, 0], [0, 0]],
+        [[0, 0], [0, 0], [0, 0]],
+        [[3, 4], [4, 0], [0, 0]],
+    ]
+    assert plan.items().tolist() == [6, 7, 7, 2, 3, 4, 3, 4, 4]
+    hidden = torch.arange(9.0).view(3, 3, 1)
+    assert plan.queries(hidden).flatten().tolist() == [0, 0, 1, 6, 6, 6, 7, 7, 8]
+
+
+def test_next_k_of_the_last_is_the_position_with_k_items_after_it() -> None:
+    plan = CausalMasking(targets="last", next_k=2).train(IDS, LENGTHS)
+    assert plan.targeted.nonzero().tolist() == [[0, 0], [2, 1]]
+    assert plan.items().tolist() == [6, 7, 3, 4]
+    short = CausalMasking(targets="last", next_k=9).train(IDS, LENGTHS)
+    assert short.targeted.nonzero().tolist() == [[0, 0], [2, 0]]
+    assert short.items().tolist() == [6, 7, 2, 3, 4]
+
+
+def test_next_k_changes_neither_evaluation_nor_prediction() -> None:
+    many, one = CausalMasking(next_k=4), CausalMasking()
+    for have, want in (
+        (many.evaluate(IDS, LENGTHS), one.evaluate(IDS, LENGTHS)),
+        (many.predict(IDS, LENGTHS), one.predict(IDS, LENGTHS)),
+    ):
+        assert have.further is None
+        assert torch.equal(have.targets, want.targets)
+        assert torch.equal(have.targeted, want.targeted)
+
+
+def test_a_plan_of_one_item_each_gives_its_targets_in_order() -> None:
+    plan = CausalMasking().train(IDS, LENGTHS)
+    hidden = torch.arange(9.0).view(3, 3, 1)
+    assert plan.items().tolist() == [6, 7, 2, 3, 4]
+    assert plan.queries(hidden).flatten().tolist() == [0, 1, 6, 7, 8]
+
+
+def test_impossible_next_k_is_refused() -> None:
+    with pytest.raises(ValueError, match="next_k is 0, expected at least 1"):
+        CausalMasking(next_k=0)
+    with pytest.raises(ValueError, match=r"next_k is 2 and the masking is a legacy one \(attention='full'"):
+        CausalMasking(next_k=2, attention="full")
