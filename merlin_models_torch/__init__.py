@@ -51,11 +51,22 @@ from merlin_models_torch.models import ReplacedItemModel, SessionModel
 from merlin_models_torch.outputs import (
     BinaryOutput,
     CategoricalOutput,
+    ClassificationOutput,
     RegressionOutput,
+    TabularOutputBlock,
     softmax_cross_entropy,
 )
 from merlin_models_torch.retrieval import topk_blockwise
 from merlin_models_torch.schema import ColumnSchema, Schema, Tags
+from merlin_models_torch.selection import (
+    ModelPart,
+    extract,
+    feature_schema,
+    input_schema,
+    output_schema,
+    select,
+    target_schema,
+)
 from merlin_models_torch.serialize import serializable
 from merlin_models_torch.training import Model, OptimizerConfig, load
 
@@ -69,6 +80,7 @@ __all__ = [
     "CGCBlock",
     "CategoricalOutput",
     "CausalMasking",
+    "ClassificationOutput",
     "ColumnSchema",
     "CrossAttentionBlock",
     "CrossBlock",
@@ -87,6 +99,7 @@ __all__ = [
     "MaskVector",
     "Masking",
     "Model",
+    "ModelPart",
     "OptimizerConfig",
     "PLEBlock",
     "ParallelBlock",
@@ -106,23 +119,30 @@ __all__ = [
     "SessionModel",
     "ShortcutBlock",
     "TabularInputBlock",
+    "TabularOutputBlock",
     "Tags",
     "TransformerBlock",
     "TransformerXLBlock",
     "Vocabulary",
     "XLNetBlock",
     "data",
+    "extract",
+    "feature_schema",
     "find",
+    "input_schema",
     "leaf",
     "load",
     "map",
     "metrics",
+    "output_schema",
     "repeat",
     "repeat_parallel",
     "repeat_parallel_like",
     "retrieval",
+    "select",
     "serializable",
     "softmax_cross_entropy",
+    "target_schema",
     "topk_blockwise",
     "walk",
 ]

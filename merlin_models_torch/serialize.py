@@ -76,7 +76,12 @@ def _torch_arguments(module: nn.Module) -> dict[str, Any]:
     return arguments
 
 
-def _arguments_of(obj: Any) -> dict[str, Any]:
+def arguments_of(obj: Any) -> dict[str, Any]:
+    """The constructor's arguments that build an object again.
+
+    Raises:
+        ConfigError: if they are not known.
+    """
     own = getattr(obj, "init_arguments", None)
     if callable(own):
         return dict(own())
@@ -138,7 +143,7 @@ class _Encoder:
             )
         if id(obj) in self._numbers:
             return {"same": self._numbers[id(obj)]}
-        arguments = {name: self.encode(value) for name, value in _arguments_of(obj).items()}
+        arguments = {name: self.encode(value) for name, value in arguments_of(obj).items()}
         number = self._numbers[id(obj)] = len(self._numbers)
         return {"class": f"{type(obj).__module__}:{type(obj).__qualname__}", "id": number, "args": arguments}
 

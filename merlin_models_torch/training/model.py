@@ -18,7 +18,7 @@ from merlin_models_torch.masking import Mode
 from merlin_models_torch.outputs import ItemOutput, Output, ScoreOutput
 from merlin_models_torch.outputs.base import Metrics
 from merlin_models_torch.outputs.seen import seen_items
-from merlin_models_torch.schema import Schema
+from merlin_models_torch.schema import Schema, Selection
 from merlin_models_torch.serialize import serializable
 from merlin_models_torch.training.optim import OptimizerConfig
 from merlin_models_torch.training.planning import input_blocks, planned, width_of
@@ -88,8 +88,9 @@ class Model(lightning.LightningModule):
         rows = sample_batch(self.schema, length=(self.inputs.max_sequence_length or 2) + 1)
         self.body.eval()
         with torch.no_grad():
-            for mode in ("evaluate", "predict"):
-                width = width_of(self.body(self._planned(rows, mode)))
+            for mode in ("evaluate", "predict", "train"):
+                generator = torch.Generator().manual_seed(0)
+                width = width_of(self.body(self._planned(rows, mode, generator)))
         self.body.train()
         self.output.build(self.inputs, width)
 
@@ -306,6 +307,18 @@ class Model(lightning.LightningModule):
                 f"k is {k}, but {type(self.output).__name__} gives scores and no items: leave it out"
             )
         return predict_scores(self, data, keys=keys, batch_size=batch_size)
+
+    def select(self, selection: Selection, *, copy: bool = False) -> nn.Module:
+        """The part that depends on some columns alone: see :func:`merlin_models_torch.selection.select`."""
+        from merlin_models_torch.selection import select
+
+        return select(self, selection, copy=copy)
+
+    def extract(self, selection: Selection, *, copy: bool = False) -> nn.Module:
+        """A table or tower by itself: see :func:`merlin_models_torch.selection.extract`."""
+        from merlin_models_torch.selection import extract
+
+        return extract(self, selection, copy=copy)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Writes the model to a folder: see :func:`merlin_models_torch.training.saving.save`."""
