@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from merlin_models_torch.batch import Batch, Column, Ragged
+from merlin_models_torch.blocks.join import concatenated, stacked
 from merlin_models_torch.blocks.mlp import MLPBlock
+from merlin_models_torch.inputs.aggregation import Stack
+from merlin_models_torch.inputs.columns import Shared, column_combiners, is_nested, pooled
+from merlin_models_torch.inputs.combiner import Combiner
+from merlin_models_torch.inputs.hashed import HashedCross
+from merlin_models_torch.inputs.layout import Unknown
 from merlin_models_torch.inputs.mask_vector import MaskVector
+from merlin_models_torch.inputs.noise import StochasticSwapNoise
+from merlin_models_torch.inputs.per_feature import FeatureDropout, FeatureLayerNorm
+from merlin_models_torch.inputs.table import EmbeddingTable
+from merlin_models_torch.inputs.tables import EmbeddingDim, by_domain, check_dims, width_of
 from merlin_models_torch.masking import Masking, MaskPlan, Mode
-from merlin_models_torch.schema import Schema, Tags
+from merlin_models_torch.schema import ColumnSchema, Schema, Tags
 from merlin_models_torch.serialize import serializable
 
-Aggregation = Literal["concat", "sum", "mean"]
+Aggregation = Literal["concat", "sum", "mean", "stack"] | nn.Module
+Context = Literal["broadcast", "late", "stack"]
 
 
 @serializable
@@ -25,13 +36,16 @@ class TabularInputBlock(nn.Module):
     Categorical columns are looked up in embedding tables, one for each domain, so that columns of one domain
     share theirs. If the schema has list columns the block works on sequences: all lists of a row go together,
     position by position, and scalar columns are repeated at every position. Vectors are aggregated in the
-    order of column names.
+    order of column names. Lists inside lists are pooled for each position, by their mean if not said
+    otherwise.
 
     Args:
         schema: columns to use; those tagged as target are left out, and those neither categorical nor
             continuous.
-        embedding_dim: width of the tables, one for all or by domain name (64 where a name is missing).
-        aggregation: "concat", or the "sum" or "mean" of vectors of one width.
+        embedding_dim: width of the tables, one for all, by domain name (64 where a name is missing), or
+            "infer" from the number of ids.
+        aggregation: "concat"; the "sum" or "mean" of vectors of one width; "stack" for (B, F, D) of F
+            columns; or a module that makes one tensor of a dict.
         continuous_projection: widths of an MLP over all continuous columns together; without it each is one
             number.
         projection: module applied to the aggregated vectors, or the width of an :class:`MLPBlock`.
@@ -40,20 +54,42 @@ class TabularInputBlock(nn.Module):
         pad_to: positions to pad to instead of the longest of the batch. Only matters for legacy equality.
         dropout: share of the resulting numbers set to zero in training.
         init_std: standard deviation of the tables' normal initial values.
+        embeddings: modules by column name, instead of its table or its plain number: they get (B,), (B, T) or
+            (B, T, S) values and give one dimension D more. One module may serve several columns.
+        extra_embeddings: the same beside a column's table: pretrained vectors of items that also have learned
+            ones, say.
+        crosses: new categorical columns by name, each with a table of its own.
+        combiner: how a list becomes one vector of the row, see :class:`ListCombiner`: for all lists, or by
+            column name; lists without one stay sequences. With a masking combine only lists that belong to
+            the row as a whole, since those of positions would show what is hidden.
+        context: what becomes of the vectors of a row beside its sequences: "broadcast" repeats them at every
+            position; "late" leaves them out, for :class:`LateFusion`; "stack" gives a dict of "sequence" and
+            "context" (B, C, D), for :class:`CrossAttentionBlock`.
+        sparse: gradients of the tables only for the rows looked up.
+        unknown: where ids outside of a domain go, see :class:`EmbeddingTable`.
+        layer_norm: normalise each column's vector on its own.
+        feature_dropout: share of the numbers of each column's vector set to zero in training, before they
+            are aggregated.
+        swap_noise: chance of a value to be exchanged for another of its column in training, see
+            :class:`StochasticSwapNoise`.
 
     Raises:
-        ValueError: if the schema has no column to use, or masking finds no item-id list.
+        ValueError: if the schema has no column to use, masking finds no item-id list, or an option names a
+            column that there is not.
 
     Example:
         >>> schema = Schema.load("schema.pbtxt")  # doctest: +SKIP
         >>> inputs = TabularInputBlock(schema, masking=CausalMasking())  # doctest: +SKIP
     """
 
+    # What builds the block again; kept by the decorator.
+    _init_arguments: dict[str, Any]
+
     def __init__(
         self,
         schema: Schema,
         *,
-        embedding_dim: int | Mapping[str, int] = 64,
+        embedding_dim: EmbeddingDim = 64,
         aggregation: Aggregation = "concat",
         continuous_projection: int | Sequence[int] | None = None,
         projection: nn.Module | int | None = None,
@@ -62,10 +98,24 @@ class TabularInputBlock(nn.Module):
         pad_to: int | None = None,
         dropout: float = 0.0,
         init_std: float = 0.05,
+        embeddings: Mapping[str, nn.Module] | None = None,
+        extra_embeddings: Mapping[str, nn.Module] | None = None,
+        crosses: Mapping[str, HashedCross] | None = None,
+        combiner: Combiner | Mapping[str, Combiner] | None = None,
+        context: Context = "broadcast",
+        sparse: bool = False,
+        unknown: Unknown = None,
+        layer_norm: bool = False,
+        feature_dropout: float = 0.0,
+        swap_noise: float = 0.0,
     ) -> None:
         super().__init__()
-        if aggregation not in ("concat", "sum", "mean"):
-            raise ValueError(f"aggregation must be 'concat', 'sum' or 'mean', got {aggregation!r}")
+        if not isinstance(aggregation, nn.Module) and aggregation not in ("concat", "sum", "mean", "stack"):
+            raise ValueError(
+                f"aggregation must be 'concat', 'sum', 'mean', 'stack' or a module, got {aggregation!r}"
+            )
+        if context not in ("broadcast", "late", "stack"):
+            raise ValueError(f"context must be 'broadcast', 'late' or 'stack', got {context!r}")
         usable = schema.excluding_by_tag(Tags.TARGET)
         self.categorical = usable.select_by_tag(Tags.CATEGORICAL).column_names
         self.continuous = usable.select_by_tag(Tags.CONTINUOUS).column_names
@@ -75,7 +125,12 @@ class TabularInputBlock(nn.Module):
                 "tag its columns with Tags.CATEGORICAL or Tags.CONTINUOUS"
             )
         self.schema = schema.select_by_name([*self.categorical, *self.continuous])
-        self.sequences = [c.name for c in self.schema if c.is_list]
+        self.lists = [c.name for c in self.schema if c.is_list]
+        self.embeddings = Shared(embeddings, self.schema, "embeddings", also=crosses or ())
+        self.extra_embeddings = Shared(extra_embeddings, self.schema, "extra_embeddings")
+        hows = column_combiners(combiner, self.lists)
+        pooling = {name for name in self.lists if self.embeddings.pools(name) or name in hows}
+        self.sequences = [n for n in self.lists if n not in pooling or is_nested(self.schema[n])]
         self.item_id = self._find_item_id()
         self.keys = [c.name for c in schema.select(Tags.ID) if not c.is_list and c.name != self.item_id]
         if masking is not None and self.item_id not in self.sequences:
@@ -89,16 +144,26 @@ class TabularInputBlock(nn.Module):
         self.pad_to = pad_to
 
         self.domains = {name: schema.domain_name(name) for name in self.categorical}
-        sizes: dict[str, int] = {}
-        for name, domain in self.domains.items():
-            sizes[domain] = max(sizes.get(domain, 0), schema.cardinality(name))
-        unknown = [] if isinstance(embedding_dim, int) else [d for d in embedding_dim if d not in sizes]
-        if unknown:
-            raise ValueError(f"embedding_dim names {unknown[0]!r}, but the domains are {sorted(sizes)}")
+        # Every column of a domain needs its table as large as the domain, also those with a module of theirs.
+        groups = by_domain(schema.select_by_name(self.categorical))
+        check_dims(embedding_dim, list(groups))
         self.tables = nn.ModuleDict()
-        for domain, size in sizes.items():
-            width = embedding_dim if isinstance(embedding_dim, int) else embedding_dim.get(domain, 64)
-            self.tables[domain] = _table(size, width, init_std)
+        for domain, columns in groups.items():
+            if all(name in self.embeddings for name in columns.column_names):
+                continue
+            self.tables[domain] = EmbeddingTable(
+                columns,
+                width_of(embedding_dim, domain, columns),
+                sparse=sparse,
+                unknown=unknown,
+                init_std=init_std,
+            )
+        self.crosses = nn.ModuleDict(dict(crosses or {}))
+        for name, cross in (crosses or {}).items():
+            self._add_cross(name, cross, embedding_dim, init_std, sparse)
+        widths = {name: self._width(name) for name in hows}
+        self.combiners = Shared.of_combiners(hows, widths)
+        self.context = context
         self.continuous_projection: nn.Module | None = None
         if continuous_projection is not None and self.continuous:
             units = (
@@ -108,6 +173,42 @@ class TabularInputBlock(nn.Module):
         self.projection = MLPBlock([projection]) if isinstance(projection, int) else projection
         self.mask_vector = MaskVector() if masking is not None else None
         self.dropout = nn.Dropout(dropout)
+        self.feature_dropout = FeatureDropout(feature_dropout) if feature_dropout else None
+        self.layer_norm = FeatureLayerNorm(self._wide()) if layer_norm else None
+        self.swap_noise = StochasticSwapNoise(swap_noise) if swap_noise else None
+        if masking is not None and aggregation == "stack":
+            raise ValueError(
+                "aggregation 'stack' keeps columns apart, and masking needs one vector: join them"
+            )
+
+    def _add_cross(self, name: str, cross: HashedCross, dim: EmbeddingDim, std: float, sparse: bool) -> None:
+        missing = [column for column in cross.columns if column not in self.categorical]
+        if missing or name in self.schema.column_names or name in self.tables:
+            raise ValueError(
+                f"the cross {name!r} of {cross.columns} needs categorical columns of the schema and a name "
+                f"of its own; the columns are {self.schema.column_names}"
+            )
+        if name in self.embeddings:
+            return
+        column = ColumnSchema(name, dtype="int64", properties={"domain": {"min": 0, "max": cross.bins}})
+        table = EmbeddingTable(column, width_of(dim, name, Schema([column])), init_std=std, sparse=sparse)
+        self.tables[name] = table
+
+    def _width(self, name: str) -> int:
+        if name in self.embeddings:
+            return int(getattr(self.embeddings[name], "dim", 0))
+        return self._table(name).embedding_dim if name in self.domains else 1
+
+    def _wide(self) -> list[str]:
+        """Names of the vectors that are more than one plain number."""
+        names = [*self.categorical, *self.crosses, *(n for n in self.continuous if n in self.embeddings)]
+        names += [f"{name}_extra" for name in self.extra_embeddings]
+        return names if self.continuous_projection is None else [*names, "continuous_projection"]
+
+    def _table(self, name: str) -> EmbeddingTable:
+        table: Any = self.tables[self.domains.get(name, name)]
+        found: EmbeddingTable = table
+        return found
 
     def _find_item_id(self) -> str | None:
         names = self.schema.select_by_tag(Tags.ITEM_ID).column_names
@@ -123,13 +224,80 @@ class TabularInputBlock(nn.Module):
         """
         if self.item_id is None:
             raise ValueError(f"no column is tagged Tags.ITEM_ID among {self.schema.column_names}")
-        table = self.tables[self.domains[self.item_id]]
+        given = self.item_id in self.embeddings
+        table = self.embeddings[self.item_id] if given else self._table(self.item_id)
         if not isinstance(table, nn.Embedding):
-            raise TypeError(f"the item table is a {type(table).__name__}, expected nn.Embedding")
+            raise TypeError(
+                f"the items are embedded by a {type(table).__name__}, expected an EmbeddingTable: pass such "
+                "a module as extra_embeddings, beside the table"
+            )
+        if isinstance(table, EmbeddingTable) and len(table.domains) > 1:
+            raise TypeError(
+                f"the table of the items holds the domains {table.domains}: give the items one of their own"
+            )
         return table
 
+    @property
+    def item_cardinality(self) -> int:
+        """Rows of the items' catalogue, padding included, whatever embeds them.
+
+        Raises:
+            ValueError: if no column is tagged as item id.
+        """
+        if self.item_id is None:
+            raise ValueError(f"no column is tagged Tags.ITEM_ID among {self.schema.column_names}")
+        domain = self.domains[self.item_id]
+        sharing = [name for name, other in self.domains.items() if other == domain]
+        rows = max(self.schema.cardinality(name) for name in sharing)
+        module = self.embeddings.find(self.item_id) or self._table(self.item_id)
+        return max(rows, module.num_embeddings) if isinstance(module, EmbeddingTable) else rows
+
+    def grow(
+        self,
+        columns: ColumnSchema | Schema,
+        *,
+        start: Literal["random", "mean", "unknown"] = "random",
+        generator: torch.Generator | None = None,
+    ) -> TabularInputBlock:
+        """Adds rows to the tables of some columns, for new ids; old vectors stay as they are.
+
+        Optimisers have to be made again. Outputs that share the item table grow with it.
+
+        Args:
+            columns: of the schema, with their larger domains.
+            start: what new rows are, see :meth:`EmbeddingTable.grow`.
+            generator: makes the random rows.
+
+        Returns:
+            This block.
+
+        Raises:
+            ValueError: if a column is not among the categorical ones, or a domain would shrink.
+        """
+        new = {c.name: c for c in ([columns] if isinstance(columns, ColumnSchema) else columns)}
+        odd = [name for name in new if name not in self.categorical]
+        if odd:
+            raise ValueError(
+                f"{odd} are not among the categorical columns {self.categorical}: leave them out"
+            )
+        for table in [*self.tables.values(), *self.embeddings.distinct()]:
+            names = table.schema.column_names if isinstance(table, EmbeddingTable) else []
+            own = [new[name] for name in names if name in new]
+            if own and isinstance(table, EmbeddingTable):
+                table.grow(Schema(own), start=start, generator=generator)
+        self.schema = _replaced(self.schema, new)
+        recorded = self._init_arguments
+        self._init_arguments = {**recorded, "schema": _replaced(recorded["schema"], new)}
+        if recorded.get("embedding_dim") == "infer":
+            # Inferred from the new sizes the widths would be others.
+            widths = {domain: self._table(domain).embedding_dim for domain in self.tables}
+            self._init_arguments["embedding_dim"] = {
+                domain: width for domain, width in widths.items() if domain not in self.crosses
+            }
+        return self
+
     def prepare(self, batch: Batch, *, limit: int | None = None) -> tuple[Batch, Tensor | None]:
-        """Cuts and pads the sequences of a batch to one matrix width.
+        """Cuts and pads the sequences of a batch to one matrix width; lists to combine stay as they are.
 
         Args:
             batch: as a loader gives it.
@@ -144,7 +312,8 @@ class TabularInputBlock(nn.Module):
         batch = batch.select(self.schema.column_names)
         if not self.sequences:
             return batch, None
-        lengths = batch.lengths(self.item_id or self.sequences[0])
+        first = self.item_id if self.item_id in self.sequences else self.sequences[0]
+        lengths = batch.lengths(first or self.sequences[0])
         limit = limit or self.max_sequence_length
         columns = {name: _latest(batch[name], lengths, limit) for name in self.sequences}
         if limit is not None:
@@ -155,7 +324,11 @@ class TabularInputBlock(nn.Module):
 
     def for_training(self, batch: Batch, *, generator: torch.Generator | None = None) -> Batch:
         """The prepared batch with the plan of a training step; ``generator`` makes the random choices."""
-        return self._planned(batch, "train", lambda m, ids, n: m.train(ids, n, generator=generator))
+        ready = self._planned(batch, "train", lambda m, ids, n: m.train(ids, n, generator=generator))
+        if self.swap_noise is None:
+            return ready
+        columns = {name: ready[name] for name in self.schema.column_names}
+        return ready.with_features(self.swap_noise(columns, generator=generator))
 
     def for_evaluation(self, batch: Batch) -> Batch:
         """The prepared batch with the plan of evaluation: known last items are hidden and predicted."""
@@ -178,35 +351,105 @@ class TabularInputBlock(nn.Module):
             return batch
         return batch.with_plan(plan(self.masking, batch.padded(self.item_id), lengths))
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor | dict[str, Tensor]:
         """Vectors of the prepared batch.
 
         Args:
             batch: prepared, with a plan if sequences are masked.
 
         Returns:
-            (B, D) float, or (B, T, D) if the schema has list columns.
+            (B, D) float, or (B, T, D) if the schema has list columns that are not combined. With "stack" for
+            the context, a dict of it (B, C, D) and the sequence.
         """
-        vectors = {name: self.tables[domain](batch[name]) for name, domain in self.domains.items()}
-        numbers = {name: self._number(batch[name]) for name in self.continuous}
-        if self.continuous_projection is not None:
-            joined = torch.cat([numbers[name] for name in sorted(numbers)], -1)
-            numbers = {"continuous_projection": self.continuous_projection(joined)}
-        outputs = self._aggregate({**vectors, **numbers})
+        vectors = self.vectors(batch)
+        context: dict[str, Tensor] = {}
+        if self.sequences and self.context != "broadcast":
+            context = {name: v for name, v in vectors.items() if v.dim() == 2}
+            vectors = {name: v for name, v in vectors.items() if v.dim() != 2}
+        outputs = self._aggregate(vectors)
         if self.projection is not None:
             outputs = self.projection(outputs)
         if self.mask_vector is not None and batch.plan is not None:
             outputs = self.mask_vector(outputs, batch.plan)
         result: Tensor = self.dropout(outputs)
-        return result
+        if self.context != "stack" or not self.sequences:
+            return result
+        return {"sequence": result, "context": self.dropout(stacked(context))}
 
-    @staticmethod
-    def _number(column: Column) -> Tensor:
-        if isinstance(column, Ragged):
-            raise TypeError("a list column is still ragged: call prepare() on the batch before forward()")
-        return column.to(torch.get_default_dtype())[..., None]
+    def vectors(self, batch: Batch) -> dict[str, Tensor]:
+        """The vectors of each column of the prepared batch before they are aggregated.
+
+        Returns:
+            (B, D) or (B, T, D) by name of the column or cross, "continuous_projection", ``<column>_extra``.
+        """
+        vectors = {name: self._embedded(name, batch[name]) for name in self.categorical}
+        for name, cross in self.crosses.items():
+            vectors[name] = self._embedded(name, cross(batch))
+        for name in self.extra_embeddings:
+            vectors[f"{name}_extra"] = self._by(self.extra_embeddings[name], name, batch[name])
+        numbers: dict[str, Tensor] = {}
+        for name in self.continuous:
+            if name in self.embeddings:
+                vectors[name] = self._embedded(name, batch[name])
+            else:
+                numbers[name] = self._number(name, batch[name])
+        if self.continuous_projection is not None:
+            together = self.sequences and self.context != "broadcast"
+            joined = {name: v for name, v in numbers.items() if not together or v.dim() == 3}
+            rest = {name: v for name, v in numbers.items() if name not in joined}
+            if joined:
+                rest["continuous_projection"] = self.continuous_projection(concatenated(joined))
+            numbers = rest
+        vectors |= numbers
+        if self.layer_norm is not None:
+            vectors = self.layer_norm(vectors)
+        return vectors if self.feature_dropout is None else self.feature_dropout(vectors)
+
+    def _embedded(self, name: str, column: Column) -> Tensor:
+        return self._by(self.embeddings[name] if name in self.embeddings else self._table(name), name, column)
+
+    def _by(self, module: nn.Module, name: str, column: Column) -> Tensor:
+        """The vectors that a module gives for a column, with its lists combined."""
+
+        def embed(values: Column) -> Any:
+            return module.lookup(values, name) if isinstance(module, EmbeddingTable) else module(values)
+
+        if getattr(module, "pools", False) and name in self.lists:
+            result: Tensor = embed(column)
+            return result
+        ids, inside = self._matrix(name, column)
+        vectors: Tensor = embed(ids)
+        if name not in self.lists or (name in self.sequences and ids.dim() == 2):
+            return vectors
+        return pooled(vectors, inside, self.combiners.find(name))
+
+    def _matrix(self, name: str, column: Column) -> tuple[Tensor, Tensor]:
+        """Values and which of them are in use, where that matters."""
+        if not isinstance(column, Ragged):
+            return column, column != 0
+        if name in self.sequences or name not in self.lists:
+            raise TypeError(
+                f"list column {name!r} is still ragged: call prepare() on the batch before forward()"
+            )
+        values = column.padded()
+        if name in self.categorical:
+            return values, values != 0
+        steps = torch.arange(values.shape[1], device=values.device)
+        return values, steps < column.lengths[:, None]
+
+    def _number(self, name: str, column: Column) -> Tensor:
+        values, inside = self._matrix(name, column)
+        numbers = values.to(torch.get_default_dtype())[..., None]
+        if name not in self.lists or (name in self.sequences and values.dim() == 2):
+            return numbers
+        return pooled(numbers, inside, self.combiners.find(name))
 
     def _aggregate(self, vectors: Mapping[str, Tensor]) -> Tensor:
+        if not isinstance(self.aggregation, str):
+            result: Tensor = self.aggregation(vectors)
+            return result
+        if self.aggregation == "stack":
+            return Stack()(vectors)  # type: ignore[no-any-return]
         ordered = [vectors[name] for name in sorted(vectors)]
         steps = max((v.shape[1] for v in ordered if v.dim() == 3), default=0)
         if steps:
@@ -220,12 +463,8 @@ class TabularInputBlock(nn.Module):
         return total if self.aggregation == "sum" else total / len(ordered)
 
 
-def _table(cardinality: int, width: int, std: float) -> nn.Embedding:
-    table = nn.Embedding(cardinality, width, padding_idx=0)
-    with torch.no_grad():
-        table.weight[1:].normal_(std=std)
-        table.weight[0] = 0
-    return table
+def _replaced(schema: Schema, new: Mapping[str, ColumnSchema]) -> Schema:
+    return Schema([new.get(column.name, column) for column in schema])
 
 
 def _width(column: Column) -> int:

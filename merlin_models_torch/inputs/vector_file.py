@@ -1,0 +1,168 @@
+"""Vectors by id in a file that is not read as a whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from merlin_models_torch.data import Vocabulary
+
+_SAFETENSORS = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "BF16": np.uint16}
+
+
+@dataclass
+class VectorFile:
+    """A matrix (V, D) in a ``.npy`` or ``.safetensors`` file, mapped into memory.
+
+    A copy or a pickle of it holds the path only, never the vectors.
+
+    Args:
+        path: of the file.
+        tensor: name in a safetensors file; needed where it holds several.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it does not hold a matrix of floating-point numbers.
+    """
+
+    path: str
+    tensor: str | None = None
+
+    def __post_init__(self) -> None:
+        self._open()
+
+    def _open(self) -> None:
+        file = Path(self.path)
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"the vectors are read from {file}, which is no file: put it there, or give its new place"
+            )
+        self._bf16 = False
+        if file.suffix == ".npy":
+            self._matrix: NDArray[Any] = _npy(file)
+        elif file.suffix == ".safetensors":
+            self._matrix, self._bf16 = _safetensors(file, self.tensor)
+        else:
+            raise ValueError(f"{file} ends in {file.suffix!r}, expected .npy or .safetensors")
+        if self._matrix.ndim != 2 or not (self._bf16 or self._matrix.dtype.kind == "f"):
+            raise ValueError(
+                f"{file} holds {self._matrix.dtype} numbers of shape {self._matrix.shape}, expected a float "
+                "matrix with a row for each id"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and width."""
+        return self._matrix.shape[0], self._matrix.shape[1]
+
+    def rows(self, index: Tensor) -> Tensor:
+        """(N, D) float32 rows of (N,) int64 numbers; only these are read."""
+        chosen = np.ascontiguousarray(self._matrix[index.cpu().numpy()])
+        if self._bf16:
+            return torch.from_numpy(chosen.view(np.int16)).view(torch.bfloat16).float()
+        return torch.from_numpy(chosen.astype(np.float32))
+
+    def all(self) -> Tensor:
+        """(V, D) float32, all of it."""
+        return self.rows(torch.arange(self.shape[0]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "tensor": self.tensor}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.path, self.tensor = state["path"], state["tensor"]
+        self._open()
+
+
+def _npy(file: Path) -> NDArray[Any]:
+    try:
+        matrix: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{file} cannot be read as .npy ({error}): write it by numpy.save") from error
+    return matrix
+
+
+def _safetensors(file: Path, name: str | None) -> tuple[NDArray[Any], bool]:
+    with file.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        text = stream.read(size) if size <= file.stat().st_size else b""
+    try:
+        header: dict[str, Any] = json.loads(text)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{file} cannot be read as safetensors ({error}): write it again") from error
+    header.pop("__metadata__", None)
+    if name is None and len(header) == 1:
+        name = next(iter(header))
+    if name is None or name not in header:
+        raise ValueError(
+            f"{file} holds the tensors {sorted(header)}, got {name!r}: name one of them by tensor="
+        )
+    entry = header[name]
+    dtype = _SAFETENSORS.get(entry["dtype"])
+    if dtype is None:
+        raise ValueError(f"tensor {name!r} of {file} is {entry['dtype']}, expected {list(_SAFETENSORS)}")
+    begin = 8 + size + entry["data_offsets"][0]
+    if 8 + size + entry["data_offsets"][1] > file.stat().st_size:
+        raise ValueError(f"{file} is shorter than its header says: write it again")
+    mapped = np.memmap(file, dtype=dtype, mode="r", offset=begin, shape=tuple(entry["shape"]))
+    return mapped, entry["dtype"] == "BF16"
+
+
+def save_vectors(
+    path: str | Path,
+    vectors: ArrayLike | Tensor,
+    *,
+    ids: Sequence[Any],
+    vocabulary: Vocabulary,
+    missing: Literal["zero", "mean"] = "zero",
+) -> Path:
+    """Writes vectors of original ids as a ``.npy`` file with a row for each code of a vocabulary.
+
+    Args:
+        path: of the file, ending in ``.npy``.
+        vectors: (N, D).
+        ids: (N,) original id of each vector, of any order; those that the vocabulary lacks are left out.
+        vocabulary: of the column.
+        missing: vector of codes without one: zeros, or the mean of those that there are. Padding is zero.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: if there is not one id for each vector, or none of them is in the vocabulary.
+    """
+    import pyarrow as pa
+
+    path = Path(path)
+    if path.suffix != ".npy":
+        raise ValueError(f"vectors are written to a .npy file, got {path.name}: give it that ending")
+    matrix = torch.as_tensor(vectors).detach().float().numpy()
+    if matrix.ndim != 2 or len(matrix) != len(ids):
+        raise ValueError(
+            f"vectors have the shape {matrix.shape} and there are {len(ids)} ids: give a row for each id"
+        )
+    codes = vocabulary.encode(pa.array(ids))
+    known = codes >= vocabulary.first
+    if not known.any():
+        raise ValueError(
+            f"none of the {len(ids)} ids of the vectors is in the vocabulary: give the original ids, of its "
+            "type"
+        )
+    rows = np.zeros((vocabulary.cardinality, matrix.shape[1]), np.float32)
+    if missing == "mean":
+        rows[1:] = matrix[known].mean(0)
+    rows[codes[known]] = matrix[known]
+    work = path.with_name(f".{uuid4().hex}.npy")
+    np.save(work, rows)
+    work.replace(path)
+    return path
