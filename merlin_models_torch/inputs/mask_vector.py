@@ -8,8 +8,10 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import UninitializedParameter
 
 from merlin_models_torch.masking import MaskPlan
+from merlin_models_torch.serialize import serializable
 
 
+@serializable
 class MaskVector(LazyModuleMixin, nn.Module):
     """Puts a masking plan into effect on the vectors of a sequence.
 

@@ -26,6 +26,9 @@ def inferred_dim(cardinality: int, *, multiplier: float = 2.0, multiple_of: int 
         cardinality: rows.
         multiplier: factor.
         multiple_of: the width is a multiple of it.
+
+    Returns:
+        The width, at least ``multiple_of``.
     """
     width = max(1.0, multiplier * cardinality**0.25)
     return int(-(-width // multiple_of) * multiple_of)

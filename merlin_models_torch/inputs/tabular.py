@@ -144,12 +144,15 @@ class TabularInputBlock(nn.Module):
         self.pad_to = pad_to
 
         self.domains = {name: schema.domain_name(name) for name in self.categorical}
+        left_out = self.schema.excluding(self.sequences).column_names
+        self.left_out = left_out if context == "late" and self.sequences else []
+        self._check_left_out()
         # Every column of a domain needs its table as large as the domain, also those with a module of theirs.
         groups = by_domain(schema.select_by_name(self.categorical))
         check_dims(embedding_dim, list(groups))
         self.tables = nn.ModuleDict()
         for domain, columns in groups.items():
-            if all(name in self.embeddings for name in columns.column_names):
+            if all(name in self.embeddings or name in self.left_out for name in columns.column_names):
                 continue
             self.tables[domain] = EmbeddingTable(
                 columns,
@@ -161,8 +164,8 @@ class TabularInputBlock(nn.Module):
         self.crosses = nn.ModuleDict(dict(crosses or {}))
         for name, cross in (crosses or {}).items():
             self._add_cross(name, cross, embedding_dim, init_std, sparse)
-        widths = {name: self._width(name) for name in hows}
-        self.combiners = Shared.of_combiners(hows, widths)
+        hows = {name: how for name, how in hows.items() if name not in self.left_out}
+        self.combiners = Shared.of_combiners(hows, {name: self._width(name) for name in hows})
         self.context = context
         self.continuous_projection: nn.Module | None = None
         if continuous_projection is not None and self.continuous:
@@ -181,12 +184,25 @@ class TabularInputBlock(nn.Module):
                 "aggregation 'stack' keeps columns apart, and masking needs one vector: join them"
             )
 
+    def _check_left_out(self) -> None:
+        for name in self.left_out:
+            if name in self.embeddings or name in self.extra_embeddings:
+                raise ValueError(
+                    f"column {name!r} has a module and is left out by context='late': give the module to the "
+                    "block that LateFusion joins"
+                )
+
     def _add_cross(self, name: str, cross: HashedCross, dim: EmbeddingDim, std: float, sparse: bool) -> None:
         missing = [column for column in cross.columns if column not in self.categorical]
         if missing or name in self.schema.column_names or name in self.tables:
             raise ValueError(
                 f"the cross {name!r} of {cross.columns} needs categorical columns of the schema and a name "
                 f"of its own; the columns are {self.schema.column_names}"
+            )
+        if all(column in self.left_out for column in cross.columns):
+            raise ValueError(
+                f"the cross {name!r} is of columns that context='late' leaves out: give it to the block that "
+                "LateFusion joins"
             )
         if name in self.embeddings:
             return
@@ -201,7 +217,8 @@ class TabularInputBlock(nn.Module):
 
     def _wide(self) -> list[str]:
         """Names of the vectors that are more than one plain number."""
-        names = [*self.categorical, *self.crosses, *(n for n in self.continuous if n in self.embeddings)]
+        names = [name for name in self.categorical if name not in self.left_out]
+        names += [*self.crosses, *(name for name in self.continuous if name in self.embeddings)]
         names += [f"{name}_extra" for name in self.extra_embeddings]
         return names if self.continuous_projection is None else [*names, "continuous_projection"]
 
@@ -363,7 +380,7 @@ class TabularInputBlock(nn.Module):
         """
         vectors = self.vectors(batch)
         context: dict[str, Tensor] = {}
-        if self.sequences and self.context != "broadcast":
+        if self.sequences and self.context == "stack":
             context = {name: v for name, v in vectors.items() if v.dim() == 2}
             vectors = {name: v for name, v in vectors.items() if v.dim() != 2}
         outputs = self._aggregate(vectors)
@@ -382,13 +399,14 @@ class TabularInputBlock(nn.Module):
         Returns:
             (B, D) or (B, T, D) by name of the column or cross, "continuous_projection", ``<column>_extra``.
         """
-        vectors = {name: self._embedded(name, batch[name]) for name in self.categorical}
+        used = [name for name in self.schema.column_names if name not in self.left_out]
+        vectors = {name: self._embedded(name, batch[name]) for name in used if name in self.categorical}
         for name, cross in self.crosses.items():
             vectors[name] = self._embedded(name, cross(batch))
         for name in self.extra_embeddings:
             vectors[f"{name}_extra"] = self._by(self.extra_embeddings[name], name, batch[name])
         numbers: dict[str, Tensor] = {}
-        for name in self.continuous:
+        for name in [name for name in used if name in self.continuous]:
             if name in self.embeddings:
                 vectors[name] = self._embedded(name, batch[name])
             else:

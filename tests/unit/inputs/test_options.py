@@ -1,0 +1,292 @@
+"""Options of TabularInputBlock: each by what it should compute, and in models that are saved and loaded."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import merlin_models_torch as mm
+from merlin_models_torch.training.sample import sample_batch
+from tests.unit.schemas import ITEMS, categorical, continuous, session_schema
+from tests.unit.sessions import session_batch, session_table
+
+WORDS = categorical("words", 9)
+
+
+def built(**options: object) -> tuple[mm.TabularInputBlock, mm.Batch, dict[str, torch.Tensor]]:
+    torch.manual_seed(0)
+    inputs = mm.TabularInputBlock(session_schema(), embedding_dim=4, **options)  # type: ignore[arg-type]
+    batch, _ = inputs.prepare(session_batch(6))
+    inputs(batch)
+    return inputs, batch, inputs.vectors(batch)
+
+
+def test_a_module_stands_in_for_a_table_or_a_number() -> None:
+    soft, hot = mm.SoftEmbedding(3), mm.OneHot(5)
+    inputs, batch, vectors = built(embeddings={"price": soft, "country": hot})
+    assert sorted(inputs.tables) == ["category", "item_id"]
+    assert torch.equal(vectors["price"], soft(batch["price"]))
+    assert torch.equal(vectors["country"], hot(batch["country"]))
+
+
+def test_one_module_for_several_columns_is_held_once() -> None:
+    schema = mm.Schema([categorical("first", 5), categorical("second", 3)])
+    table = mm.EmbeddingTable(schema, 4)
+    inputs = mm.TabularInputBlock(schema, embeddings={"first": table, "second": table}, aggregation="sum")
+    assert list(inputs.state_dict()) == ["embeddings.first.weight"]
+    ids = torch.tensor([[1, 2]])
+    expected = table.weight[ids] + table.weight[ids + 5]
+    torch.testing.assert_close(inputs(mm.Batch({"first": ids, "second": ids})), expected)
+
+
+def test_extra_vectors_stand_beside_the_table() -> None:
+    extra = mm.OneHot(ITEMS + 1)
+    inputs, batch, vectors = built(extra_embeddings={"item_id": extra})
+    assert torch.equal(vectors["item_id_extra"], extra(batch["item_id"]))
+    assert torch.equal(vectors["item_id"], inputs.item_table(batch["item_id"]))
+
+
+def test_a_cross_is_a_column_with_a_table() -> None:
+    cross = mm.HashedCross(["country", "category"], bins=50)
+    inputs, batch, vectors = built(crosses={"both": cross})
+    assert torch.equal(vectors["both"], inputs.tables["both"].weight[cross(batch)])
+    with pytest.raises(ValueError, match=r"the cross 'x' of \['country', 'age'\] needs categorical columns"):
+        built(crosses={"x": mm.HashedCross(["country", "age"], bins=5)})
+
+
+@pytest.mark.parametrize("how", ["mean", "sum", "sqrtn", "max", "attention"])
+def test_lists_become_one_vector_of_the_row(how: str) -> None:
+    inputs, _, vectors = built(combiner=how)
+    assert inputs.sequences == []
+    batch = session_batch(6)
+    items, ages = batch["item_id"], batch["age"]
+    assert isinstance(items, mm.Ragged)
+    assert isinstance(ages, mm.Ragged)
+    for row in range(6):
+        part = slice(int(items.offsets[row]), int(items.offsets[row + 1]))
+        rows, numbers = inputs.item_table.weight[items.values[part]], ages.values[part, None]
+        for name, values in {"item_id": rows, "age": numbers}.items():
+            expected = {
+                "sum": values.sum(0),
+                "sqrtn": values.sum(0) / len(values) ** 0.5,
+                "max": values.amax(0),
+            }.get(how, values.mean(0))
+            torch.testing.assert_close(vectors[name][row], expected)
+
+
+def test_one_list_is_combined_beside_a_sequence_of_another_length() -> None:
+    schema = mm.Schema([*session_schema(), WORDS])
+    inputs = mm.TabularInputBlock(schema, embedding_dim=4, combiner={"words": "sum"})
+    words = mm.Ragged(torch.tensor([1, 2, 3]), torch.tensor([0, 0, 1, 3]))
+    batch = session_batch(3).with_features({"words": words})
+    prepared, _ = inputs.prepare(batch)
+    vectors = inputs.vectors(prepared)["words"]
+    weight = inputs.tables["words"].weight
+    torch.testing.assert_close(vectors, torch.stack([0 * weight[0], weight[1], weight[2] + weight[3]]))
+    outputs = inputs(prepared)
+    torch.testing.assert_close(outputs[..., -4:], vectors[:, None].expand(-1, outputs.shape[1], -1))
+
+
+def test_lists_inside_lists_are_pooled_at_each_position() -> None:
+    column = mm.ColumnSchema(
+        "tags", WORDS.tags, {"domain": {"min": 0, "max": 9}}, "int64", dims=(None, (0, 4), 2)
+    )
+    schema = mm.Schema([categorical("item_id", ITEMS, mm.Tags.ITEM_ID), column])
+    nested = mm.Ragged(torch.tensor([[1, 2], [3, 0], [4, 5]]), torch.tensor([0, 2, 3]))
+    ids = mm.Ragged(torch.tensor([1, 2, 3]), torch.tensor([0, 2, 3]))
+    for how, both in {"mean": 0.5, "sum": 1.0}.items():
+        inputs = mm.TabularInputBlock(
+            schema,
+            embedding_dim=4,
+            combiner=None if how == "mean" else {"tags": "sum"},
+            masking=mm.CausalMasking(),
+        )
+        planned = inputs.for_prediction(mm.Batch({"item_id": ids, "tags": nested}))
+        weight = inputs.tables["tags"].weight
+        found = inputs.vectors(planned)["tags"]
+        torch.testing.assert_close(found[0, 0], both * (weight[1] + weight[2]))
+        torch.testing.assert_close(found[0, 1], weight[3])
+        torch.testing.assert_close(found[1, 0], both * (weight[4] + weight[5]))
+        assert not found[1, 1].any()
+
+
+def test_context_is_left_out_or_given_apart() -> None:
+    inputs, batch, vectors = built(context="late", continuous_projection=3)
+    assert torch.equal(
+        inputs(batch),
+        torch.cat([vectors["category"], vectors["continuous_projection"], vectors["item_id"]], -1),
+    )
+    assert sorted(inputs.tables) == ["category", "item_id"]
+    with pytest.raises(ValueError, match="column 'country' has a module and is left out by context='late'"):
+        built(context="late", embeddings={"country": mm.OneHot(5)})
+    stack, batch, vectors = built(context="stack")
+    found = stack(batch)
+    assert torch.equal(found["context"], vectors["country"][:, None])
+    assert torch.equal(
+        found["sequence"], torch.cat([vectors[n] for n in ("age", "category", "item_id", "price")], -1)
+    )
+
+
+def test_columns_are_stacked_or_joined_by_a_module() -> None:
+    schema = session_schema().excluding(["age", "price"])
+    joined = {}
+    for aggregation in ("stack", mm.Stack(), mm.ElementwiseSumItemMulti()):
+        torch.manual_seed(0)
+        inputs = mm.TabularInputBlock(schema, embedding_dim=4, aggregation=aggregation)  # type: ignore[arg-type]
+        batch, _ = inputs.prepare(session_batch(6))
+        joined[type(aggregation)] = inputs(batch)
+    vectors = inputs.vectors(batch)
+    country = vectors["country"][:, None].expand_as(vectors["item_id"])
+    assert torch.equal(joined[str], torch.stack([vectors["category"], country, vectors["item_id"]], -2))
+    assert torch.equal(joined[mm.Stack], joined[str])
+    torch.testing.assert_close(
+        joined[mm.ElementwiseSumItemMulti], vectors["item_id"] * (vectors["category"] + country)
+    )
+
+
+def test_norm_dropout_and_noise_act_on_each_column() -> None:
+    inputs, batch, vectors = built(layer_norm=True, swap_noise=0.5, feature_dropout=0.5)
+    torch.testing.assert_close(
+        inputs.eval().vectors(batch)["item_id"],
+        nn.functional.layer_norm(inputs.item_table(batch["item_id"]), (4,)),
+    )
+    assert (vectors["item_id"] == 0).float().mean() > 0.3
+    train = inputs.train().for_training(session_batch(6), generator=torch.Generator().manual_seed(0))
+    assert not torch.equal(train["item_id"], batch["item_id"])
+    assert torch.equal(train["item_id"] == 0, batch["item_id"] == 0)
+    assert torch.equal(inputs.for_evaluation(session_batch(6))["item_id"], batch["item_id"])
+
+
+def test_noise_does_not_reach_the_targets() -> None:
+    plain = mm.TabularInputBlock(session_schema(), masking=mm.CausalMasking())
+    noisy = mm.TabularInputBlock(session_schema(), masking=mm.CausalMasking(), swap_noise=1.0)
+    plans = [block.for_training(session_batch(6)).plan for block in (plain, noisy)]
+    assert plans[0] is not None
+    assert plans[1] is not None
+    assert torch.equal(plans[0].targets, plans[1].targets)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"embeddings names 'brand', but the columns in use are \['item_id'"):
+        built(embeddings={"brand": mm.OneHot(3)})
+    with pytest.raises(TypeError, match="embeddings of 'item_id' is a int, expected a module"):
+        built(embeddings={"item_id": 3})
+    with pytest.raises(ValueError, match=r"combiner names 'country', but the list columns are \['age'"):
+        built(combiner={"country": "mean"})
+    with pytest.raises(ValueError, match=r"masking needs a list column tagged Tags\.ITEM_ID"):
+        built(combiner="mean", masking=mm.CausalMasking())
+    with pytest.raises(ValueError, match="context must be 'broadcast', 'late' or 'stack', got 'early'"):
+        built(context="early")
+    with pytest.raises(ValueError, match="aggregation 'stack' keeps columns apart"):
+        built(aggregation="stack", masking=mm.CausalMasking())
+    with pytest.raises(TypeError, match="items are embedded by a OneHot, expected an EmbeddingTable"):
+        _ = built(embeddings={"item_id": mm.OneHot(ITEMS + 1)})[0].item_table
+    with pytest.raises(TypeError, match="list column 'item_id' is still ragged"):
+        mm.TabularInputBlock(session_schema())(session_batch(3))
+    with pytest.raises(ValueError, match=r"\['age'\] are not among the categorical columns"):
+        built()[0].grow(continuous("age"))
+
+
+def model(**options: object) -> mm.Model:
+    torch.manual_seed(0)
+    inputs = mm.TabularInputBlock(
+        session_schema(),
+        masking=mm.CausalMasking(),
+        projection=mm.MLPBlock([16]),
+        **{"embedding_dim": 16, **options},  # type: ignore[arg-type]
+    )
+    body = mm.TransformerBlock(16, heads=2, layers=1, max_length=20)
+    blocks: list[nn.Module] = [inputs, body]
+    if options.get("context") == "late":
+        country = mm.TabularInputBlock(session_schema().select_by_name(["country"]), embedding_dim=4)
+        blocks.append(mm.LateFusion(country, projection=mm.MLPBlock([16])))
+    if options.get("context") == "stack":
+        blocks.insert(1, mm.CrossAttentionBlock(dim=16, heads=2))
+    return mm.Model(*blocks, mm.CategoricalOutput(weight_tying=True, top_ks=(5,)))
+
+
+def vectors_file(folder: Path) -> Path:
+    np.save(folder / "v.npy", np.random.default_rng(0).random((ITEMS + 1, 5), dtype=np.float32))
+    return folder / "v.npy"
+
+
+CASES: dict[str, Callable[[Path], dict[str, object]]] = {
+    "pretrained beside": lambda folder: {
+        "extra_embeddings": {"item_id": mm.PretrainedEmbeddings(vectors_file(folder), dim=4)}
+    },
+    "pretrained in memory": lambda folder: {
+        "extra_embeddings": {"item_id": mm.PretrainedEmbeddings(vectors_file(folder), in_memory=True)}
+    },
+    "frozen start": lambda folder: {
+        "embeddings": {
+            "item_id": mm.EmbeddingTable(
+                session_schema().select_by_name(["item_id"]),
+                weights=torch.randn(ITEMS + 1, 8),
+                trainable=False,
+            )
+        }
+    },
+    "numbers": lambda folder: {
+        "embeddings": {"age": mm.SoftEmbedding(4), "price": mm.ContinuousProjection(3, columns=1)}
+    },
+    "hot": lambda folder: {"embeddings": {"country": mm.OneHot(5), "category": mm.MultiHot(8)}},
+    "cross": lambda folder: {"crosses": {"c": mm.HashedCross(["country", "category"], bins=9)}},
+    "combined": lambda folder: {"combiner": {"category": "attention", "price": "max"}},
+    "late": lambda folder: {"context": "late"},
+    "stack": lambda folder: {"context": "stack"},
+    "regular": lambda folder: {"layer_norm": True, "feature_dropout": 0.2, "swap_noise": 0.2, "unknown": 1},
+    "sizes": lambda folder: {"embedding_dim": "infer", "continuous_projection": 4},
+    "module": lambda folder: {"aggregation": mm.Concat(), "continuous_projection": 4},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_option_learns_and_is_saved_and_loaded(case: str, tmp_path: Path) -> None:
+    made = model(**CASES[case](tmp_path))
+    trained = {n for n, p in made.named_parameters() if p.requires_grad}
+    made.train()
+    planned = made.inputs.for_training(session_batch(12), generator=torch.Generator().manual_seed(0))
+    made.output.loss(made.body(planned), planned).backward()
+    learns = {n for n, p in made.named_parameters() if p.grad is not None and p.grad.isfinite().all()}
+    assert {n for n in trained if "mask_vector" not in n} <= learns
+    made.eval()
+    made.save(tmp_path / "model")
+    again = mm.load(tmp_path / "model")
+    answers = made.predict(session_table(), k=5)
+    assert again.predict(session_table(), k=5).equals(answers)
+
+
+def test_new_items_get_rows_and_old_answers_keep_their_scores(tmp_path: Path) -> None:
+    made = model().eval()
+    batch = session_batch(6)
+    before = made(batch)
+    made.inputs.grow(categorical("item_id", ITEMS + 4, mm.Tags.ITEM_ID))
+    assert made.inputs.item_cardinality == ITEMS + 5
+    after = made(batch)
+    torch.testing.assert_close(after[:, : ITEMS + 1], before)
+    assert after.shape[1] == ITEMS + 5
+    made.save(tmp_path / "grown")
+    assert torch.equal(mm.load(tmp_path / "grown")(batch), after)
+
+
+def test_a_grown_block_of_inferred_widths_is_built_again() -> None:
+    inputs = mm.TabularInputBlock(session_schema(), embedding_dim="infer")
+    width = inputs.item_table.embedding_dim
+    inputs.grow(categorical("item_id", 9_999, mm.Tags.ITEM_ID))
+    from merlin_models_torch.serialize import from_config, to_config
+
+    again = from_config(*to_config(inputs))
+    assert (again.item_table.num_embeddings, again.item_table.embedding_dim) == (10_000, width)
+
+
+def test_sparse_tables_have_gradients_of_the_rows_looked_up() -> None:
+    inputs = mm.TabularInputBlock(session_schema(), embedding_dim=4, sparse=True)
+    batch, _ = inputs.prepare(sample_batch(inputs.schema))
+    inputs(batch).sum().backward()
+    gradient = inputs.item_table.weight.grad
+    assert gradient is not None
+    assert gradient.is_sparse
+    assert gradient.coalesce().indices().tolist() == [[1]]
