@@ -58,3 +58,11 @@ def test_unknown_names_are_refused_with_those_there_are() -> None:
         mm.SessionModel(session_schema(), masking="mlm")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="body is 'bert', expected 'transformer', 'xlnet'"):
         mm.SessionModel(session_schema(), body="bert")  # type: ignore[arg-type]
+
+
+def test_permuted_masking_by_name_makes_an_xlnet_of_two_streams() -> None:
+    model = mm.SessionModel(session_schema(), dim=16, body="xlnet", masking="permuted", top_ks=(5,))
+    (xlnet,) = [module for module in model.body.modules() if isinstance(module, mm.XLNetBlock)]
+    assert xlnet.mask_emb is not None
+    with pytest.raises(ValueError, match=r"TransformerBlock has one stream.*two_streams=True"):
+        mm.SessionModel(session_schema(), dim=16, masking="permuted", top_ks=(5,))
