@@ -32,6 +32,12 @@ def serializable(cls: C) -> C:
     The arguments are kept by reference; a schema of merlin-core among them becomes ours, so that every
     decorated class takes both. A class whose construction differs from them later (a list of blocks
     that grows, say) says so with a method ``init_arguments() -> dict``.
+
+    Args:
+        cls: of modules, or of data.
+
+    Returns:
+        The class itself.
     """
     original = cls.__init__  # type: ignore[misc]
     signature = inspect.signature(original)

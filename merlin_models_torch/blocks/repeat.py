@@ -16,6 +16,13 @@ def repeat(module: nn.Module, times: int) -> Block:
 
     The copies start with the module's weights.
 
+    Args:
+        module: the first of them.
+        times: how many in all.
+
+    Returns:
+        A block of them.
+
     Raises:
         ValueError: if ``times`` is less than 1.
     """
@@ -38,6 +45,9 @@ def repeat_parallel(
         agg: gets the dict of outputs.
         reset: the copies draw weights of their own. Copies of the same weights would get the same gradients.
 
+    Returns:
+        The branches; with ``agg`` a block of them and it.
+
     Raises:
         ValueError: if ``times`` is less than 1.
     """
@@ -59,6 +69,9 @@ def repeat_parallel_like(
         like: a schema, something with ``keys()`` (a dict, a :class:`ParallelBlock`), or names.
         agg: gets the dict of outputs.
         reset: the copies draw weights of their own.
+
+    Returns:
+        As :func:`repeat_parallel`.
 
     Raises:
         ValueError: if there are no names, or one is there twice.

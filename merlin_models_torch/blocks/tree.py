@@ -23,6 +23,9 @@ def find(module: nn.Module, wanted: type[M] | Callable[[nn.Module], bool]) -> li
         module: to search, itself included.
         wanted: a class of modules, or a function that says yes or no.
 
+    Returns:
+        The modules themselves, not copies.
+
     Raises:
         TypeError: if ``wanted`` is neither.
 
@@ -44,6 +47,9 @@ def leaf(module: nn.Module) -> nn.Module:
 
     Args:
         module: a block, or a container of torch; anything else is its own leaf.
+
+    Returns:
+        The module itself, not a copy.
 
     Raises:
         ValueError: if the chain ends in several branches, or in nothing.
@@ -76,6 +82,9 @@ def map(module: nn.Module, function: Change, *, recurse: bool = False) -> nn.Mod
             gives a module, or None to leave it out.
         recurse: containers among the modules are changed inside instead of being passed.
 
+    Returns:
+        A new container of the same class, or what the function gives for a module that is none.
+
     Raises:
         ValueError: if the function leaves out ``module`` itself.
 
@@ -103,7 +112,15 @@ def map(module: nn.Module, function: Change, *, recurse: bool = False) -> nn.Mod
 
 
 def walk(module: nn.Module, function: Change) -> nn.Module:
-    """As :func:`map`, also in the containers inside: the function gets every module that is no container."""
+    """As :func:`map`, also in the containers inside: the function gets every module that is no container.
+
+    Args:
+        module: as for :func:`map`.
+        function: as for :func:`map`.
+
+    Returns:
+        As :func:`map`.
+    """
     return map(module, function, recurse=True)
 
 

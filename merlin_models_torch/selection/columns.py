@@ -19,6 +19,9 @@ def input_schema(module: nn.Module, inputs: Schema | Any | None = None) -> Schem
         module: any module; its own ``input_schema`` or ``schema`` counts, else those of the modules inside.
         inputs: what it gets, for a module that takes tensors and so knows no names.
 
+    Returns:
+        These columns; ``inputs`` for a module that takes tensors.
+
     Raises:
         SchemaError: if the module takes tensors, and ``inputs`` is not given.
 
@@ -42,6 +45,12 @@ def feature_schema(module: nn.Module) -> Schema:
 
     Unlike :func:`input_schema` it holds the columns that later modules of a chain take from the batch, such
     as context that joins a sequence after the body.
+
+    Args:
+        module: any module.
+
+    Returns:
+        The columns in the order in which modules read them.
 
     Example:
         >>> feature_schema(model) == model.schema  # doctest: +SKIP
