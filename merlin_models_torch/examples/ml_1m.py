@@ -8,6 +8,7 @@ Harper and J. A. Konstan, The MovieLens Datasets, ACM TiiS 5(4), 2015.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 import warnings
@@ -74,9 +75,9 @@ def build_model(files: mm.data.SessionFiles, *, dim: int, steps: int, lr: float)
 
 def show_table(rows: Sequence[tuple[str, float, float]]) -> None:
     """System, HR@10, NDCG@10."""
-    say(f"\n{'':34s}{'HR@10':>8s}{'NDCG@10':>9s}")
+    say(f"\n{'':40s}{'HR@10':>8s}{'NDCG@10':>9s}")
     for name, hit_rate, ndcg in rows:
-        say(f"{name:34s}{hit_rate:8.4f}{ndcg:9.4f}")
+        say(f"{name:40s}{hit_rate:8.4f}{ndcg:9.4f}")
 
 
 def show_users(model: mm.Model, test: Path, titles: dict[int, str], *, users: int = 3) -> None:
@@ -153,6 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.data.is_file():
         parser.error(f"{options.data} is not a file: give the path of ml-1m.txt.gz with DATA=... or --data")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*(num_workers|checkpoint directory|`isinstance).*")
     run(
         options.data,
