@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from merlin_models_torch.batch import Batch, Column, Ragged
-from merlin_models_torch.blocks.join import concatenated, stacked
+from merlin_models_torch.blocks.join import aligned, stacked
 from merlin_models_torch.blocks.mlp import MLPBlock
 from merlin_models_torch.inputs.aggregation import Stack
-from merlin_models_torch.inputs.columns import Shared, column_combiners, is_nested, pooled
 from merlin_models_torch.inputs.combiner import Combiner
+from merlin_models_torch.inputs.encoder import ColumnEncoder, Context
 from merlin_models_torch.inputs.hashed import HashedCross
 from merlin_models_torch.inputs.layout import Unknown
 from merlin_models_torch.inputs.mask_vector import MaskVector
 from merlin_models_torch.inputs.noise import StochasticSwapNoise
-from merlin_models_torch.inputs.per_feature import FeatureDropout, FeatureLayerNorm
-from merlin_models_torch.inputs.table import EmbeddingTable
-from merlin_models_torch.inputs.tables import EmbeddingDim, by_domain, check_dims, width_of
+from merlin_models_torch.inputs.tables import EmbeddingDim
 from merlin_models_torch.masking import Masking, MaskPlan, Mode
-from merlin_models_torch.schema import ColumnSchema, Schema, Tags
+from merlin_models_torch.schema import Schema
 from merlin_models_torch.serialize import serializable
 
 Aggregation = Literal["concat", "sum", "mean", "stack"] | nn.Module
-Context = Literal["broadcast", "late", "stack"]
 
 
 @serializable
-class TabularInputBlock(nn.Module):
+class TabularInputBlock(ColumnEncoder):
     """The categorical and continuous columns of a schema as one vector for each row or position.
 
     Categorical columns are looked up in embedding tables, one for each domain, so that columns of one domain
@@ -82,9 +79,6 @@ class TabularInputBlock(nn.Module):
         >>> inputs = TabularInputBlock(schema, masking=CausalMasking())  # doctest: +SKIP
     """
 
-    # What builds the block again; kept by the decorator.
-    _init_arguments: dict[str, Any]
-
     def __init__(
         self,
         schema: Schema,
@@ -109,30 +103,25 @@ class TabularInputBlock(nn.Module):
         feature_dropout: float = 0.0,
         swap_noise: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            schema,
+            embedding_dim=embedding_dim,
+            continuous_projection=continuous_projection,
+            init_std=init_std,
+            embeddings=embeddings,
+            extra_embeddings=extra_embeddings,
+            crosses=crosses,
+            combiner=combiner,
+            context=context,
+            sparse=sparse,
+            unknown=unknown,
+            layer_norm=layer_norm,
+            feature_dropout=feature_dropout,
+        )
         if not isinstance(aggregation, nn.Module) and aggregation not in ("concat", "sum", "mean", "stack"):
             raise ValueError(
                 f"aggregation must be 'concat', 'sum', 'mean', 'stack' or a module, got {aggregation!r}"
             )
-        if context not in ("broadcast", "late", "stack"):
-            raise ValueError(f"context must be 'broadcast', 'late' or 'stack', got {context!r}")
-        usable = schema.excluding_by_tag(Tags.TARGET)
-        self.categorical = usable.select_by_tag(Tags.CATEGORICAL).column_names
-        self.continuous = usable.select_by_tag(Tags.CONTINUOUS).column_names
-        if not self.categorical and not self.continuous:
-            raise ValueError(
-                f"the schema has no categorical or continuous column to use, only {schema.column_names}: "
-                "tag its columns with Tags.CATEGORICAL or Tags.CONTINUOUS"
-            )
-        self.schema = schema.select_by_name([*self.categorical, *self.continuous])
-        self.lists = [c.name for c in self.schema if c.is_list]
-        self.embeddings = Shared(embeddings, self.schema, "embeddings", also=crosses or ())
-        self.extra_embeddings = Shared(extra_embeddings, self.schema, "extra_embeddings")
-        hows = column_combiners(combiner, self.lists)
-        pooling = {name for name in self.lists if self.embeddings.pools(name) or name in hows}
-        self.sequences = [n for n in self.lists if n not in pooling or is_nested(self.schema[n])]
-        self.item_id = self._find_item_id()
-        self.keys = [c.name for c in schema.select(Tags.ID) if not c.is_list and c.name != self.item_id]
         if masking is not None and self.item_id not in self.sequences:
             raise ValueError(
                 "masking needs a list column tagged Tags.ITEM_ID; "
@@ -143,175 +132,14 @@ class TabularInputBlock(nn.Module):
         self.max_sequence_length = max_sequence_length
         self.pad_to = pad_to
 
-        self.domains = {name: schema.domain_name(name) for name in self.categorical}
-        left_out = self.schema.excluding(self.sequences).column_names
-        self.left_out = left_out if context == "late" and self.sequences else []
-        self._check_left_out()
-        # Every column of a domain needs its table as large as the domain, also those with a module of theirs.
-        groups = by_domain(schema.select_by_name(self.categorical))
-        check_dims(embedding_dim, list(groups))
-        self.tables = nn.ModuleDict()
-        for domain, columns in groups.items():
-            if all(name in self.embeddings or name in self.left_out for name in columns.column_names):
-                continue
-            self.tables[domain] = EmbeddingTable(
-                columns,
-                width_of(embedding_dim, domain, columns),
-                sparse=sparse,
-                unknown=unknown,
-                init_std=init_std,
-            )
-        self.crosses = nn.ModuleDict(dict(crosses or {}))
-        for name, cross in (crosses or {}).items():
-            self._add_cross(name, cross, embedding_dim, init_std, sparse)
-        hows = {name: how for name, how in hows.items() if name not in self.left_out}
-        self.combiners = Shared.of_combiners(hows, {name: self._width(name) for name in hows})
-        self.context = context
-        self.continuous_projection: nn.Module | None = None
-        if continuous_projection is not None and self.continuous:
-            units = (
-                [continuous_projection] if isinstance(continuous_projection, int) else continuous_projection
-            )
-            self.continuous_projection = MLPBlock(list(units))
         self.projection = MLPBlock([projection]) if isinstance(projection, int) else projection
         self.mask_vector = MaskVector() if masking is not None else None
         self.dropout = nn.Dropout(dropout)
-        self.feature_dropout = FeatureDropout(feature_dropout) if feature_dropout else None
-        self.layer_norm = FeatureLayerNorm(self._wide()) if layer_norm else None
         self.swap_noise = StochasticSwapNoise(swap_noise) if swap_noise else None
         if masking is not None and aggregation == "stack":
             raise ValueError(
                 "aggregation 'stack' keeps columns apart, and masking needs one vector: join them"
             )
-
-    def _check_left_out(self) -> None:
-        for name in self.left_out:
-            if name in self.embeddings or name in self.extra_embeddings:
-                raise ValueError(
-                    f"column {name!r} has a module and is left out by context='late': give the module to the "
-                    "block that LateFusion joins"
-                )
-
-    def _add_cross(self, name: str, cross: HashedCross, dim: EmbeddingDim, std: float, sparse: bool) -> None:
-        missing = [column for column in cross.columns if column not in self.categorical]
-        if missing or name in self.schema.column_names or name in self.tables:
-            raise ValueError(
-                f"the cross {name!r} of {cross.columns} needs categorical columns of the schema and a name "
-                f"of its own; the columns are {self.schema.column_names}"
-            )
-        if all(column in self.left_out for column in cross.columns):
-            raise ValueError(
-                f"the cross {name!r} is of columns that context='late' leaves out: give it to the block that "
-                "LateFusion joins"
-            )
-        if name in self.embeddings:
-            return
-        column = ColumnSchema(name, dtype="int64", properties={"domain": {"min": 0, "max": cross.bins}})
-        table = EmbeddingTable(column, width_of(dim, name, Schema([column])), init_std=std, sparse=sparse)
-        self.tables[name] = table
-
-    def _width(self, name: str) -> int:
-        if name in self.embeddings:
-            return int(getattr(self.embeddings[name], "dim", 0))
-        return self._table(name).embedding_dim if name in self.domains else 1
-
-    def _wide(self) -> list[str]:
-        """Names of the vectors that are more than one plain number."""
-        names = [name for name in self.categorical if name not in self.left_out]
-        names += [*self.crosses, *(name for name in self.continuous if name in self.embeddings)]
-        names += [f"{name}_extra" for name in self.extra_embeddings]
-        return names if self.continuous_projection is None else [*names, "continuous_projection"]
-
-    def _table(self, name: str) -> EmbeddingTable:
-        table: Any = self.tables[self.domains.get(name, name)]
-        found: EmbeddingTable = table
-        return found
-
-    def _find_item_id(self) -> str | None:
-        names = self.schema.select_by_tag(Tags.ITEM_ID).column_names
-        lists = [name for name in names if name in self.sequences]
-        return next(iter(lists or names), None)
-
-    @property
-    def item_table(self) -> nn.Embedding:
-        """The embedding table of the items.
-
-        Raises:
-            ValueError: if no column is tagged as item id.
-        """
-        if self.item_id is None:
-            raise ValueError(f"no column is tagged Tags.ITEM_ID among {self.schema.column_names}")
-        given = self.item_id in self.embeddings
-        table = self.embeddings[self.item_id] if given else self._table(self.item_id)
-        if not isinstance(table, nn.Embedding):
-            raise TypeError(
-                f"the items are embedded by a {type(table).__name__}, expected an EmbeddingTable: pass such "
-                "a module as extra_embeddings, beside the table"
-            )
-        if isinstance(table, EmbeddingTable) and len(table.domains) > 1:
-            raise TypeError(
-                f"the table of the items holds the domains {table.domains}: give the items one of their own"
-            )
-        return table
-
-    @property
-    def item_cardinality(self) -> int:
-        """Rows of the items' catalogue, padding included, whatever embeds them.
-
-        Raises:
-            ValueError: if no column is tagged as item id.
-        """
-        if self.item_id is None:
-            raise ValueError(f"no column is tagged Tags.ITEM_ID among {self.schema.column_names}")
-        domain = self.domains[self.item_id]
-        sharing = [name for name, other in self.domains.items() if other == domain]
-        rows = max(self.schema.cardinality(name) for name in sharing)
-        module = self.embeddings.find(self.item_id) or self._table(self.item_id)
-        return max(rows, module.num_embeddings) if isinstance(module, EmbeddingTable) else rows
-
-    def grow(
-        self,
-        columns: ColumnSchema | Schema,
-        *,
-        start: Literal["random", "mean", "unknown"] = "random",
-        generator: torch.Generator | None = None,
-    ) -> TabularInputBlock:
-        """Adds rows to the tables of some columns, for new ids; old vectors stay as they are.
-
-        Optimisers have to be made again. Outputs that share the item table grow with it.
-
-        Args:
-            columns: of the schema, with their larger domains.
-            start: what new rows are, see :meth:`EmbeddingTable.grow`.
-            generator: makes the random rows.
-
-        Returns:
-            This block.
-
-        Raises:
-            ValueError: if a column is not among the categorical ones, or a domain would shrink.
-        """
-        new = {c.name: c for c in ([columns] if isinstance(columns, ColumnSchema) else columns)}
-        odd = [name for name in new if name not in self.categorical]
-        if odd:
-            raise ValueError(
-                f"{odd} are not among the categorical columns {self.categorical}: leave them out"
-            )
-        for table in [*self.tables.values(), *self.embeddings.distinct()]:
-            names = table.schema.column_names if isinstance(table, EmbeddingTable) else []
-            own = [new[name] for name in names if name in new]
-            if own and isinstance(table, EmbeddingTable):
-                table.grow(Schema(own), start=start, generator=generator)
-        self.schema = _replaced(self.schema, new)
-        recorded = self._init_arguments
-        self._init_arguments = {**recorded, "schema": _replaced(recorded["schema"], new)}
-        if recorded.get("embedding_dim") == "infer":
-            # Inferred from the new sizes the widths would be others.
-            widths = {domain: self._table(domain).embedding_dim for domain in self.tables}
-            self._init_arguments["embedding_dim"] = {
-                domain: width for domain, width in widths.items() if domain not in self.crosses
-            }
-        return self
 
     def prepare(self, batch: Batch, *, limit: int | None = None) -> tuple[Batch, Tensor | None]:
         """Cuts and pads the sequences of a batch to one matrix width; lists to combine stay as they are.
@@ -393,85 +221,13 @@ class TabularInputBlock(nn.Module):
             return result
         return {"sequence": result, "context": self.dropout(stacked(context))}
 
-    def vectors(self, batch: Batch) -> dict[str, Tensor]:
-        """The vectors of each column of the prepared batch before they are aggregated.
-
-        Returns:
-            (B, D) or (B, T, D) by name of the column or cross, "continuous_projection", ``<column>_extra``.
-        """
-        used = [name for name in self.schema.column_names if name not in self.left_out]
-        vectors = {name: self._embedded(name, batch[name]) for name in used if name in self.categorical}
-        for name, cross in self.crosses.items():
-            vectors[name] = self._embedded(name, cross(batch))
-        for name in self.extra_embeddings:
-            vectors[f"{name}_extra"] = self._by(self.extra_embeddings[name], name, batch[name])
-        numbers: dict[str, Tensor] = {}
-        for name in [name for name in used if name in self.continuous]:
-            if name in self.embeddings:
-                vectors[name] = self._embedded(name, batch[name])
-            else:
-                numbers[name] = self._number(name, batch[name])
-        if self.continuous_projection is not None:
-            together = self.sequences and self.context != "broadcast"
-            joined = {name: v for name, v in numbers.items() if not together or v.dim() == 3}
-            rest = {name: v for name, v in numbers.items() if name not in joined}
-            if joined:
-                rest["continuous_projection"] = self.continuous_projection(concatenated(joined))
-            numbers = rest
-        vectors |= numbers
-        if self.layer_norm is not None:
-            vectors = self.layer_norm(vectors)
-        return vectors if self.feature_dropout is None else self.feature_dropout(vectors)
-
-    def _embedded(self, name: str, column: Column) -> Tensor:
-        return self._by(self.embeddings[name] if name in self.embeddings else self._table(name), name, column)
-
-    def _by(self, module: nn.Module, name: str, column: Column) -> Tensor:
-        """The vectors that a module gives for a column, with its lists combined."""
-
-        def embed(values: Column) -> Any:
-            return module.lookup(values, name) if isinstance(module, EmbeddingTable) else module(values)
-
-        if getattr(module, "pools", False) and name in self.lists:
-            result: Tensor = embed(column)
-            return result
-        ids, inside = self._matrix(name, column)
-        vectors: Tensor = embed(ids)
-        if name not in self.lists or (name in self.sequences and ids.dim() == 2):
-            return vectors
-        return pooled(vectors, inside, self.combiners.find(name))
-
-    def _matrix(self, name: str, column: Column) -> tuple[Tensor, Tensor]:
-        """Values and which of them are in use, where that matters."""
-        if not isinstance(column, Ragged):
-            return column, column != 0
-        if name in self.sequences or name not in self.lists:
-            raise TypeError(
-                f"list column {name!r} is still ragged: call prepare() on the batch before forward()"
-            )
-        values = column.padded()
-        if name in self.categorical:
-            return values, values != 0
-        steps = torch.arange(values.shape[1], device=values.device)
-        return values, steps < column.lengths[:, None]
-
-    def _number(self, name: str, column: Column) -> Tensor:
-        values, inside = self._matrix(name, column)
-        numbers = values.to(torch.get_default_dtype())[..., None]
-        if name not in self.lists or (name in self.sequences and values.dim() == 2):
-            return numbers
-        return pooled(numbers, inside, self.combiners.find(name))
-
     def _aggregate(self, vectors: Mapping[str, Tensor]) -> Tensor:
         if not isinstance(self.aggregation, str):
             result: Tensor = self.aggregation(vectors)
             return result
         if self.aggregation == "stack":
             return Stack()(vectors)  # type: ignore[no-any-return]
-        ordered = [vectors[name] for name in sorted(vectors)]
-        steps = max((v.shape[1] for v in ordered if v.dim() == 3), default=0)
-        if steps:
-            ordered = [v if v.dim() == 3 else v[:, None].expand(-1, steps, -1) for v in ordered]
+        ordered = aligned(vectors)
         if self.aggregation == "concat":
             return torch.cat(ordered, -1)
         widths = {name: v.shape[-1] for name, v in vectors.items()}
@@ -479,10 +235,6 @@ class TabularInputBlock(nn.Module):
             raise ValueError(f"aggregation {self.aggregation!r} needs vectors of one width, got {widths}")
         total = torch.stack(ordered).sum(0)
         return total if self.aggregation == "sum" else total / len(ordered)
-
-
-def _replaced(schema: Schema, new: Mapping[str, ColumnSchema]) -> Schema:
-    return Schema([new.get(column.name, column) for column in schema])
 
 
 def _width(column: Column) -> int:
