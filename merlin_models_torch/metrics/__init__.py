@@ -12,6 +12,7 @@ from merlin_models_torch.metrics.ranking import (
     recall_at,
     relevance_of,
 )
+from merlin_models_torch.metrics.retrieval import RetrievalMetrics
 from merlin_models_torch.metrics.streaming import RankingMetrics
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "JointMetrics",
     "LogLoss",
     "RankingMetrics",
+    "RetrievalMetrics",
     "hit_rate_at",
     "map_at",
     "mrr_at",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from merlin_models_torch.batch import Batch, Column
@@ -39,8 +40,8 @@ class Output(Protocol):
     def build(self, inputs: Any, width: Any) -> None:
         """Makes the weights once the model's input block and the width of the body are known."""
 
-    def loss(self, hidden: Any, batch: Batch) -> Tensor:
-        """What is made small: a scalar."""
+    def loss(self, hidden: Any, batch: Batch, *, generator: torch.Generator | None = None) -> Tensor:
+        """What is made small: a scalar; ``generator`` makes random choices of training."""
 
     def count(self, batch: Batch) -> int:
         """Targets in the batch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +12,10 @@ from merlin_models_torch.batch import Batch
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.metrics import RankingMetrics
 from merlin_models_torch.outputs.base import Widths
+from merlin_models_torch.outputs.labels import column_of, per_row, single_column
 from merlin_models_torch.outputs.losses import softmax_cross_entropy
 from merlin_models_torch.retrieval.topk import topk_blockwise
+from merlin_models_torch.schema import ColumnSchema, Schema
 from merlin_models_torch.serialize import serializable
 
 
@@ -24,6 +27,9 @@ class CategoricalOutput(nn.Module):
     chunks and answers block by block.
 
     Args:
+        target: the next item of the input sequence if not given. Else the column of labels that holds an item
+            for each row, by its name or schema; the answer is then that of a sequence's last position, or
+            of the row. With a schema the catalogue is its int domain, and the column need not be an input.
         weight_tying: the item vectors are the input block's item embeddings; if the body's width differs, a
             linear layer without activation stands between. Otherwise they are weights of their own.
         bias: adds a learned number to each item's score.
@@ -38,11 +44,12 @@ class CategoricalOutput(nn.Module):
         ValueError: if the temperature is not positive.
     """
 
-    needs_plan = True
+    _init_arguments: dict[str, Any]
 
     def __init__(
         self,
         *,
+        target: str | ColumnSchema | Schema | None = None,
         weight_tying: bool = False,
         bias: bool = False,
         temperature: float = 1.0,
@@ -55,6 +62,9 @@ class CategoricalOutput(nn.Module):
         super().__init__()
         if temperature <= 0:
             raise ValueError(f"temperature must be positive, got {temperature}")
+        self._column = None if target is None else single_column(target)
+        self.target = None if self._column is None else self._column.name
+        self.needs_plan = target is None
         self.weight_tying = weight_tying
         self.temperature = temperature
         self.label_smoothing = label_smoothing
@@ -67,8 +77,16 @@ class CategoricalOutput(nn.Module):
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
         self.item_id: str | None = None
+        self.domain: str | None = None
         # A reference, not a child: the table belongs to the input block, and appears once in the state dict.
         self._tied: tuple[nn.Embedding, ...] = ()
+
+    def init_arguments(self) -> dict[str, Any]:
+        """What builds this output again: the constructor's arguments, a column as a schema of it alone."""
+        arguments: dict[str, Any] = dict(self._init_arguments)
+        if isinstance(arguments.get("target"), ColumnSchema):
+            arguments["target"] = Schema([arguments["target"]])
+        return arguments
 
     def build(self, inputs: TabularInputBlock, width: Widths) -> None:
         """Makes the weights, once the input block and the body are known.
@@ -86,23 +104,34 @@ class CategoricalOutput(nn.Module):
                 f"the body gives several outputs ({', '.join(width)}) and CategoricalOutput needs one: join "
                 "them, by Concat or an MLPBlock"
             )
-        table = inputs.item_table
-        possible = table.num_embeddings - len(self.exclude)
+        table = None if self._own_catalogue is not None else inputs.item_table
+        size = self._own_catalogue if table is None else table.num_embeddings
+        possible = (size or 0) - len(self.exclude)
         if max(self.top_ks) > possible:
             raise ValueError(
                 f"top_ks has {max(self.top_ks)}, but the catalogue holds {possible} items that can be answers"
                 ": choose cut-offs within it"
             )
-        self.item_id = inputs.item_id
-        if self.weight_tying:
+        self.item_id = self.target or inputs.item_id
+        domain = self._column and (self._column.properties.get("domain") or {}).get("name")
+        self.domain = domain or inputs.domains.get(inputs.item_id or "", self.target)
+        if table is not None and self.weight_tying:
             self._tied = (table,)
             if width != table.embedding_dim:
                 self.projection = nn.Linear(width, table.embedding_dim)
         else:
-            self.weight = nn.Parameter(torch.empty(table.num_embeddings, width))
+            self.weight = nn.Parameter(torch.empty(size or 0, width))
             nn.init.kaiming_uniform_(self.weight, a=5**0.5)
         if self.has_bias:
-            self.bias = nn.Parameter(torch.zeros(table.num_embeddings))
+            self.bias = nn.Parameter(torch.zeros(size or 0))
+
+    @property
+    def _own_catalogue(self) -> int | None:
+        """Rows of the target's own domain, if its schema was given and no embeddings are to be shared."""
+        if self._column is None or self.weight_tying:
+            return None
+        largest = (self._column.properties.get("domain") or {}).get("max")
+        return None if largest is None else int(largest) + 1
 
     @property
     def item_vectors(self) -> Tensor:
@@ -126,7 +155,7 @@ class CategoricalOutput(nn.Module):
         """The body's vectors at the positions that predict, in the items' space.
 
         Args:
-            hidden: (B, T, D) from the body.
+            hidden: (B, T, D) from the body; (B, D) without sequences, where a column is the target.
             batch: with a masking plan.
 
         Returns:
@@ -135,9 +164,12 @@ class CategoricalOutput(nn.Module):
         Raises:
             ValueError: if the batch has no plan.
         """
-        if batch.plan is None:
+        if self.target is not None and hidden.dim() == 2:
+            chosen = hidden
+        elif batch.plan is None:
             raise ValueError("the batch has no masking plan: give the input block a masking")
-        chosen = batch.plan.queries(hidden)
+        else:
+            chosen = batch.plan.queries(hidden)
         return chosen if self.projection is None else self.projection(chosen)
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
@@ -149,6 +181,8 @@ class CategoricalOutput(nn.Module):
 
     def targets(self, batch: Batch) -> Tensor:
         """(N,) int64 the item that each predicting position should name."""
+        if self.target is not None:
+            return per_row(column_of(batch, self.target), self.target).long()
         if batch.plan is None:
             raise ValueError("the batch has no masking plan: give the input block a masking")
         return batch.plan.items()
@@ -170,8 +204,14 @@ class CategoricalOutput(nn.Module):
         answers = self.topk(hidden, batch, k=max(self.top_ks), seen=seen, never=never)[1]
         metrics.update(answers, self.targets(batch))
 
-    def loss(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """Mean cross entropy over the targets, without the full matrix of logits: a scalar."""
+    def loss(self, hidden: Tensor, batch: Batch, *, generator: torch.Generator | None = None) -> Tensor:
+        """Mean cross entropy over the targets, without the full matrix of logits: a scalar.
+
+        Args:
+            hidden: (B, T, D) from the body.
+            batch: with a masking plan.
+            generator: not used, nothing is random here.
+        """
         return softmax_cross_entropy(
             self.queries(hidden, batch),
             self.item_vectors,

@@ -122,8 +122,14 @@ class TabularOutputBlock(nn.Module):
         """The loss of each output, a scalar, without its weight."""
         return {name: output.loss(_own(hidden, name), batch) for name, output in self._each()}
 
-    def loss(self, hidden: Tensor | Mapping[str, Tensor], batch: Batch) -> Tensor:
-        """Weighted sum of the losses: a scalar."""
+    def loss(
+        self,
+        hidden: Tensor | Mapping[str, Tensor],
+        batch: Batch,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Weighted sum of the losses: a scalar; nothing is random here."""
         losses = self.losses(hidden, batch)
         return torch.stack([self.loss_weights[name] * loss for name, loss in losses.items()]).sum()
 

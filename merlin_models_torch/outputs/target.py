@@ -139,8 +139,14 @@ class TargetOutput(nn.Module):
             weight = by_position(batch, weight, numbers.shape[1])[0][inside].float()
         return numbers[inside], values[inside], weight
 
-    def loss(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """Weighted mean of the losses of all labels: a scalar, 0 if there are none."""
+    def loss(self, hidden: Tensor, batch: Batch, *, generator: torch.Generator | None = None) -> Tensor:
+        """Weighted mean of the losses of all labels: a scalar, 0 if there are none.
+
+        Args:
+            hidden: (B, D) or (B, T, D) from the body.
+            batch: with the labels.
+            generator: not used, nothing is random here.
+        """
         numbers, labels, weights = self.answers(hidden, batch)
         each = self.losses(numbers, labels)
         if weights is None:

@@ -52,7 +52,7 @@ def predict_table(
     flat = items.flatten().numpy()
     # Row -1 stands where exclusions left fewer than k items; the vocabulary has no value for 0 either.
     ids = pa.array(flat, mask=flat < 0) if vocabulary is None else vocabulary.decode(flat.clip(min=0))
-    columns[model.inputs.item_id or "item"] = pa.FixedSizeListArray.from_arrays(ids, k)
+    columns[model.output.item_id or "item"] = pa.FixedSizeListArray.from_arrays(ids, k)
     columns["score"] = pa.FixedSizeListArray.from_arrays(pa.array(scores.flatten().float().numpy()), k)
     return pa.table(columns)
 

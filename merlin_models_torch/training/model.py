@@ -120,8 +120,10 @@ class Model(lightning.LightningModule):
     @property
     def item_vocabulary(self) -> Vocabulary | None:
         """Original ids of the items, if the model knows them."""
-        item_id = self.inputs.item_id
-        return None if item_id is None else self.vocabularies.get(self.inputs.domains[item_id])
+        domain = getattr(self.output, "domain", None)
+        if domain is None and self.inputs.item_id is not None:
+            domain = self.inputs.domains[self.inputs.item_id]
+        return self.vocabularies.get(domain or "")
 
     @property
     def never_answered(self) -> tuple[int, ...]:
@@ -157,8 +159,9 @@ class Model(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch under the training plan: a scalar."""
-        planned = self._planned(batch, "train", self._generator(batch_idx))
-        loss: Tensor = self.output.loss(self.body(planned), planned)
+        generator = self._generator(batch_idx)
+        planned = self._planned(batch, "train", generator)
+        loss: Tensor = self.output.loss(self.body(planned), planned, generator=generator)
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(batch))
         return loss
 
@@ -264,7 +267,9 @@ class Model(lightning.LightningModule):
 
     def _seen(self, batch: Batch, planned: Batch, wanted: bool) -> Tensor | None:
         item_id = self.inputs.item_id
-        return seen_items(batch, planned, item_id) if wanted and item_id is not None else None
+        if not wanted or item_id is None or planned.plan is None:
+            return None
+        return seen_items(batch, planned, item_id)
 
     def predict(
         self,
