@@ -290,3 +290,57 @@ def test_sparse_tables_have_gradients_of_the_rows_looked_up() -> None:
     assert gradient is not None
     assert gradient.is_sparse
     assert gradient.coalesce().indices().tolist() == [[1]]
+
+
+def test_widths_of_crosses_are_kept_when_a_block_of_inferred_widths_grows() -> None:
+    cross = mm.HashedCross(["country", "category"], bins=500)
+    inputs = mm.TabularInputBlock(session_schema(), embedding_dim="infer", crosses={"x": cross})
+    inputs.grow(categorical("category", 5_000, mm.Tags.ITEM))
+    from merlin_models_torch.serialize import from_config, to_config
+
+    again = from_config(*to_config(inputs))
+    again.load_state_dict(inputs.state_dict())
+    batch, _ = inputs.prepare(session_batch(6))
+    assert torch.equal(again(batch), inputs(batch))
+
+
+def test_an_exported_block_gives_the_same() -> None:
+    class ByPosition(nn.Module):
+        def __init__(self, block: nn.Module, names: list[str]) -> None:
+            super().__init__()
+            self.block, self.names = block, names
+
+        def forward(self, *columns: torch.Tensor) -> torch.Tensor:
+            output: torch.Tensor = self.block(mm.Batch(dict(zip(self.names, columns, strict=True))))
+            return output
+
+    schema = session_schema()
+    inputs, batch, _ = built(
+        embeddings={
+            "category": mm.EmbeddingTable(schema.select_by_name(["item_id", "category"]), 4, unknown=1),
+            "price": mm.SoftEmbedding(4),
+        },
+        crosses={"x": mm.HashedCross(["country", "category"], bins=9)},
+        layer_norm=True,
+        continuous_projection=4,
+    )
+    names = schema.column_names
+    columns = tuple(batch.padded(name) for name in names)
+    block = ByPosition(inputs.eval(), names)
+    exported = torch.export.export(block, columns).module()
+    torch.testing.assert_close(exported(*columns), block(*columns))
+
+
+def test_lists_inside_lists_come_from_parquet_and_reach_the_model() -> None:
+    import pyarrow as pa
+
+    column = mm.ColumnSchema(
+        "tags", ["categorical"], {"domain": {"min": 0, "max": 9}}, "int64", dims=(None, (0, None), 2)
+    )
+    schema = mm.Schema([categorical("item_id", ITEMS, mm.Tags.ITEM_ID), column])
+    table = pa.table({"item_id": [[1, 2], [3]], "tags": [[[1, 2], [3, 0]], [[4, 5]]]})
+    batch = next(iter(mm.ParquetLoader(table, schema, batch_size=2)))
+    inputs = mm.TabularInputBlock(schema, embedding_dim=4, masking=mm.CausalMasking())
+    found = inputs.vectors(inputs.for_prediction(batch))["tags"]
+    weight = inputs.tables["tags"].weight
+    torch.testing.assert_close(found[0], torch.stack([(weight[1] + weight[2]) / 2, weight[3]]))
