@@ -141,12 +141,14 @@ def _part(module: nn.Module, names: frozenset[str]) -> nn.Module | None:
         return None
     if read <= names:
         return module
-    own = getattr(module, "select", None)
-    if callable(own):
-        result: nn.Module = own(sorted(read & names))
+    chosen = getattr(module, "select", None)
+    if callable(chosen):
+        result: nn.Module = chosen(sorted(read & names))
         return result
     if isinstance(module, TabularInputBlock):
-        return smaller(module, names)
+        # Those that late fusion takes are read by another module.
+        own_names = (read & names).difference(getattr(module, "left_out", ()))
+        return smaller(module, own_names) if own_names else None
     if isinstance(module, RouterBlock):
         return _part_of_router(module, names)
     if isinstance(module, ParallelBlock):
@@ -225,8 +227,16 @@ def _reader(layer: nn.Module) -> nn.Module:
 def _table(module: nn.Module, name: str) -> nn.Module | None:
     """The embedding table of a column."""
     for inner in module.modules():
+        given = getattr(inner, "embeddings", None)
+        if isinstance(inner, TabularInputBlock) and given is not None and name in given:
+            module_given: nn.Module = given[name]
+            return module_given
         tables, domains = getattr(inner, "tables", None), getattr(inner, "domains", None)
-        if isinstance(tables, nn.ModuleDict) and isinstance(domains, dict) and name in domains:
+        if (
+            isinstance(tables, nn.ModuleDict)
+            and isinstance(domains, dict)
+            and domains.get(name, "") in tables
+        ):
             return tables[domains[name]]
     return None
 

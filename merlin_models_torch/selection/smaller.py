@@ -35,22 +35,36 @@ def smaller(block: TabularInputBlock, names: Set[str]) -> TabularInputBlock:
             "selected: select all of them or none"
         )
     arguments = {name: value for name, value in arguments_of(block).items() if name not in _OVER_ALL}
-    known = {*block.domains, *block.domains.values()}
-    kept = {name for name in known if name in names}
+    crosses = arguments.get("crosses") or {}
+    known = {*block.schema.column_names, *block.domains.values(), *crosses}
+    kept = {name for name in block.schema.column_names if name in names}
     kept |= {block.domains[name] for name in kept if name in block.domains}
+    kept |= {name for name, cross in crosses.items() if names >= set(cross.columns)}
     arguments = {name: _cut(value, known, kept) for name, value in arguments.items()}
     arguments["schema"] = _columns(block, names)
+    widths = {
+        name: getattr(table, "embedding_dim", 0) for name, table in block.tables.items() if name in kept
+    }
+    if widths:
+        arguments["embedding_dim"] = widths
     # Nothing is allocated: the weights are those of the block.
     with torch.device("meta"):
         part = type(block)(**arguments)
-    for name, child in part.named_children():
-        original = getattr(block, name)
-        if isinstance(child, nn.ModuleDict):
-            for key in child:
-                child[key] = original[key]
-        else:
-            setattr(part, name, original)
+    _adopt(part, block)
     return part.train(block.training)
+
+
+def _adopt(part: nn.Module, whole: nn.Module) -> None:
+    """Puts the modules of ``whole`` in the places of the same name; where it has more, only those."""
+    originals = dict(whole.named_children())
+    for name, child in part.named_children():
+        original = originals.get(name)
+        if original is None or original is child:
+            continue
+        if set(child.state_dict()) == set(original.state_dict()):
+            part.add_module(name, original)
+        else:
+            _adopt(child, original)
 
 
 def _cut(value: Any, known: Set[str], kept: Set[str]) -> Any:
@@ -66,11 +80,12 @@ def _columns(block: TabularInputBlock, names: Set[str]) -> Schema:
     for column in block.schema:
         if column.name not in names:
             continue
-        if column.name in block.domains:
+        if block.domains.get(column.name) in set(block.tables):
             table = block.tables[block.domains[column.name]]
-            rows = table.num_embeddings if isinstance(table, nn.Embedding) else 0
-            if rows > block.schema.cardinality(column.name):
-                domain = {**column.properties["domain"], "max": rows - 1}
+            span = getattr(table, "span", None)
+            largest = span(column.name).size if callable(span) else getattr(table, "num_embeddings", 0) - 1
+            if largest >= block.schema.cardinality(column.name):
+                domain = {**column.properties["domain"], "max": largest}
                 column = column.with_properties({"domain": domain})
         columns.append(column)
     return Schema(columns)

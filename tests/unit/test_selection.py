@@ -178,6 +178,39 @@ class TestInputs:
         assert torch.equal(again(ids), part(ids))
         assert part(ids).shape == (1, 2, 3)  # the projection over all columns is not in it
 
+    def test_options_of_columns_go_with_them(self) -> None:
+        torch.manual_seed(0)
+        crosses = {"pair": mm.HashedCross(["item_id", "category"], bins=20)}
+        own = mm.EmbeddingTable(session_schema()["category"], 3)
+        whole = mm.TabularInputBlock(
+            session_schema(),
+            embedding_dim="infer",
+            embeddings={"category": own},
+            crosses=crosses,
+            layer_norm=True,
+        )
+        batch = whole.prepare(session_batch(4))[0]
+        vectors = whole.vectors(batch)
+        part = select(whole, ["item_id", "category"])
+        assert isinstance(part, mm.TabularInputBlock)
+        found = part.vectors(part.prepare(batch)[0])
+        assert sorted(found) == ["category", "item_id", "pair"]
+        assert all(torch.equal(found[name], vectors[name]) for name in found)
+        assert not any(parameter.is_meta for parameter in part.parameters())
+        again = from_config(*to_config(part))
+        again(again.prepare(batch)[0])
+        again.load_state_dict(part.state_dict())
+        assert extract(whole, "category") is own
+        assert "pair" not in select(whole, ["item_id", "age"]).tables  # type: ignore[operator]
+
+    def test_context_that_joins_late_is_found_where_it_joins(self) -> None:
+        torch.manual_seed(0)
+        context = mm.TabularInputBlock(session_schema().select(Tags.USER), embedding_dim=2)
+        body = mm.Block(
+            mm.TabularInputBlock(session_schema(), embedding_dim=4, context="late"), mm.LateFusion(context)
+        )
+        assert select(body, Tags.USER) is context
+
     def test_projected_numbers_stay_together(self) -> None:
         whole = mm.TabularInputBlock(session_schema(), embedding_dim=2, continuous_projection=3)
         batch = whole.prepare(session_batch(4))[0]
