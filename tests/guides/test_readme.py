@@ -13,6 +13,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 # A user's Trainer without a logger argument says which one it takes.
 @pytest.mark.filterwarnings("ignore:Starting from v1.9.0, `tensorboardX`:UserWarning")
+@pytest.mark.filterwarnings("ignore:The number of training batches:UserWarning")
 def test_sixty_seconds_of_the_new_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)[0]
     assert "max_epochs=10" in program
