@@ -1,6 +1,7 @@
 """How good a ranking is."""
 
 from merlin_models_torch.metrics.binary import LogLoss
+from merlin_models_torch.metrics.coverage import Coverage
 from merlin_models_torch.metrics.joint import JointMetrics
 from merlin_models_torch.metrics.ranking import (
     MEASURES,
@@ -17,6 +18,7 @@ from merlin_models_torch.metrics.streaming import RankingMetrics
 
 __all__ = [
     "MEASURES",
+    "Coverage",
     "JointMetrics",
     "LogLoss",
     "RankingMetrics",
