@@ -74,7 +74,15 @@ from merlin_models_torch.masking import (
     ReplacedMasking,
 )
 from merlin_models_torch.metrics import Coverage, RankingMetrics, RetrievalMetrics
-from merlin_models_torch.models import ReplacedItemModel, SessionModel
+from merlin_models_torch.models import (
+    DCNModel,
+    DeepFMModel,
+    DLRMModel,
+    MultiTaskModel,
+    ReplacedItemModel,
+    SessionModel,
+    WideAndDeepModel,
+)
 from merlin_models_torch.outputs import (
     BinaryOutput,
     CachedNegatives,
@@ -125,7 +133,10 @@ __all__ = [
     "Coverage",
     "CrossAttentionBlock",
     "CrossBlock",
+    "DCNModel",
     "DLRMBlock",
+    "DLRMModel",
+    "DeepFMModel",
     "DotInteraction",
     "DotProduct",
     "ElementwiseSum",
@@ -154,6 +165,7 @@ __all__ = [
     "Model",
     "ModelPart",
     "MultiHot",
+    "MultiTaskModel",
     "OneHot",
     "OptimizerConfig",
     "PLEBlock",
@@ -189,6 +201,7 @@ __all__ = [
     "TwoTowerOutput",
     "UniformNegatives",
     "Vocabulary",
+    "WideAndDeepModel",
     "XLNetBlock",
     "data",
     "extract",

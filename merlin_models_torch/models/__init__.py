@@ -1,6 +1,19 @@
 """Builders: whole models by name, made of the blocks of this library."""
 
+from merlin_models_torch.models.dcn import DCNModel
+from merlin_models_torch.models.deepfm import DeepFMModel
+from merlin_models_torch.models.dlrm import DLRMModel
+from merlin_models_torch.models.multi_task import MultiTaskModel
 from merlin_models_torch.models.replaced import ReplacedItemModel
 from merlin_models_torch.models.session import SessionModel
+from merlin_models_torch.models.wide_deep import WideAndDeepModel
 
-__all__ = ["ReplacedItemModel", "SessionModel"]
+__all__ = [
+    "DCNModel",
+    "DLRMModel",
+    "DeepFMModel",
+    "MultiTaskModel",
+    "ReplacedItemModel",
+    "SessionModel",
+    "WideAndDeepModel",
+]

@@ -1,0 +1,149 @@
+"""What the ranking builders share: columns in, targets out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from merlin_models_torch.blocks.mlp import MLPBlock
+from merlin_models_torch.data import SessionFiles, Vocabulary
+from merlin_models_torch.outputs import BinaryOutput, RegressionOutput, TabularOutputBlock
+from merlin_models_torch.outputs.target import TargetOutput
+from merlin_models_torch.schema import Schema, Tags, as_schema
+from merlin_models_torch.serialize import serializable
+
+RankingOutput = TargetOutput | TabularOutputBlock
+_TARGETS = [
+    Tags.TARGET,
+    Tags.BINARY,
+    Tags.BINARY_CLASSIFICATION,
+    Tags.MULTI_CLASS,
+    Tags.MULTI_CLASS_CLASSIFICATION,
+    Tags.REGRESSION,
+]
+
+
+class Columns(NamedTuple):
+    """What a ranking model reads and answers.
+
+    Args:
+        features: all columns but the targets.
+        output: for the targets.
+        vocabularies: by domain.
+    """
+
+    features: Schema
+    output: RankingOutput
+    vocabularies: Mapping[str, Vocabulary] | None
+
+
+def columns_of(
+    data: Schema | SessionFiles,
+    output: RankingOutput | None,
+    vocabularies: Mapping[str, Vocabulary] | None,
+) -> Columns:
+    """Splits the columns of a schema into features and targets.
+
+    A target is never a feature, also where it lacks ``Tags.TARGET``.
+
+    Args:
+        data: a schema, or what ``sessions_from_events`` returned.
+        output: made from the schema's targets if not given.
+        vocabularies: those of the data if not given.
+
+    Raises:
+        ValueError: if there is no output and no column is tagged as a kind of target.
+    """
+    schema = as_schema(data.schema if isinstance(data, SessionFiles) else data)
+    if vocabularies is None and isinstance(data, SessionFiles):
+        vocabularies = data.vocabularies
+    if output is None:
+        output = TabularOutputBlock(schema)
+        if len(output.outputs) == 1:
+            output = _single(output)
+    names = output.outputs if isinstance(output, TabularOutputBlock) else [output.target]
+    targets = {*names, *schema.select(_TARGETS).column_names}
+    features = schema.select_by_name([name for name in schema.column_names if name not in targets])
+    return Columns(features, output, vocabularies)
+
+
+def _single(block: TabularOutputBlock) -> TargetOutput:
+    output = next(iter(block.outputs.values()))
+    if not isinstance(output, TargetOutput):
+        raise TypeError(f"{type(output).__name__} has no column of labels")
+    return output
+
+
+def logit_output(output: RankingOutput, *, given: bool, model: str) -> TargetOutput:
+    """An output for a body that ends in the answer itself, a single number.
+
+    Args:
+        output: as :func:`columns_of` found it.
+        given: whether the user made it.
+        model: name for the error.
+
+    Raises:
+        ValueError: if there are several targets or classes, or a given output would put a layer after the
+            number.
+    """
+    if isinstance(output, TabularOutputBlock) or output.numbers is not None:
+        targets = list(output.outputs) if isinstance(output, TabularOutputBlock) else [output.target]
+        raise ValueError(
+            f"{model} answers with one number and the targets are {targets}: pass "
+            "output=BinaryOutput(..., project=False) for one of them, or use MultiTaskModel"
+        )
+    if given:
+        if output.project:
+            raise ValueError(
+                f"{model} gives the number of {output.target!r} itself: make its output with project=False"
+            )
+        return output
+    if isinstance(output, BinaryOutput):
+        return BinaryOutput(output.target, project=False)
+    return RegressionOutput(output.target, project=False)
+
+
+def tower(units: Sequence[int], *, dropout: float) -> list[MLPBlock]:
+    """One MLP, or none without units: for ``Block(*tower([64], dropout=0.1))``."""
+    return [MLPBlock(list(units), dropout=dropout)] if units else []
+
+
+def logit() -> MLPBlock:
+    """One linear unit."""
+    return MLPBlock([1], activation="none")
+
+
+@serializable
+class NumberVector(nn.Module):
+    """A number times a learned vector: how factorisation machines see numbers (Rendle 2010, equation 1).
+
+    Args:
+        dim: width D of the vector.
+        init_std: standard deviation of its normal initial values.
+
+    Raises:
+        ValueError: for a width below 1.
+
+    Example:
+        >>> NumberVector(4)(torch.tensor([0.5, 2.0])).shape
+        torch.Size([2, 4])
+    """
+
+    def __init__(self, dim: int, *, init_std: float = 0.05) -> None:
+        super().__init__()
+        if dim < 1:
+            raise ValueError(f"dim is {dim}, expected a width of at least 1")
+        self.dim = dim
+        self.weight = nn.Parameter(torch.empty(dim).normal_(std=init_std))
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """(..., D) float vectors of (...) numbers."""
+        return numbers.to(self.weight.dtype)[..., None] * self.weight
+
+
+def number_vectors(schema: Schema, dim: int) -> dict[str, nn.Module]:
+    """A :class:`NumberVector` for each continuous column, by name."""
+    return {name: NumberVector(dim) for name in schema.select_by_tag(Tags.CONTINUOUS).column_names}
