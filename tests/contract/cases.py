@@ -1,7 +1,7 @@
 """How each public module is built and called: one entry a name, so that one contract holds for all."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 from unittest import mock
 
@@ -55,6 +55,8 @@ def tensors(output: Any) -> Iterator[Tensor]:
         yield output.values
     elif isinstance(output, mm.Batch):
         yield from tensors(dict(output.features))
+    elif is_dataclass(output):
+        yield from tensors([getattr(output, field.name) for field in fields(output)])
     elif isinstance(output, Mapping):
         for name in sorted(output):
             yield from tensors(output[name])
@@ -188,7 +190,14 @@ def _hidden() -> tuple[Any, ...]:
     return torch.linspace(-1, 1, rows * steps * 8).view(rows, steps, 8) ** 3, batch
 
 
+def _sampler(build: Callable[[], nn.Module]) -> Case:
+    return Case(
+        build, lambda: (torch.tensor([2, 5, 2]),), prepare=lambda one: one.build(21, width=8), learns=False
+    )
+
+
 TASKS = ["click", "buy"]
+_METRICS = "an output makes its metrics"
 
 CASES: dict[str, Case] = {
     "AttentionPooling": Case(
@@ -208,6 +217,11 @@ CASES: dict[str, Case] = {
     "CategoricalOutput": Case(lambda: mm.CategoricalOutput(bias=True, top_ks=(5,)), _hidden, prepare=_items),
     "ClassificationOutput": Case(
         lambda: mm.ClassificationOutput("stars", classes=3), _scores, prepare=_built()
+    ),
+    "CachedNegatives": _sampler(lambda: mm.CachedNegatives(4)),
+    "ContrastiveOutput": Case(lambda: mm.ContrastiveOutput(bias=True, top_ks=(5,)), _hidden, prepare=_items),
+    "Coverage": Case(
+        lambda: mm.Coverage(10), lambda: (torch.tensor([[1, 2], [2, 3]]),), learns=False, config=_METRICS
     ),
     "Concat": Case(lambda: mm.Concat(), _named("a", "b"), learns=False),
     "ContinuousProjection": Case(
@@ -239,6 +253,22 @@ CASES: dict[str, Case] = {
     "GRUBlock": Case(lambda: mm.GRUBlock(4), _sequence),
     "HashedCross": Case(lambda: mm.HashedCross(["item_id", "category"], bins=50), _columns, learns=False),
     "HuggingFaceBlock": Case(_hugging_face, _sequence),
+    "InBatchNegatives": _sampler(lambda: mm.InBatchNegatives()),
+    "MixedNegatives": _sampler(lambda: mm.MixedNegatives(mm.InBatchNegatives(), mm.UniformNegatives(3))),
+    "PopularityNegatives": _sampler(lambda: mm.PopularityNegatives(3)),
+    "RetrievalMetrics": Case(
+        lambda: mm.RetrievalMetrics(top_ks=(1,)),
+        lambda: (torch.eye(3), torch.eye(3), torch.tensor([1, 2, 3])),
+        learns=False,
+        config=_METRICS,
+    ),
+    "TwoTowerOutput": Case(
+        lambda: mm.TwoTowerOutput("item_id", size=21, top_ks=(2,)),
+        lambda: ({"query": _rows()[0], "candidate": _rows()[0] + 1}, table_batch()),
+        prepare=lambda output: output.build(None, {"query": 8, "candidate": 8}),
+        learns=False,
+    ),
+    "UniformNegatives": _sampler(lambda: mm.UniformNegatives(3)),
     "L2Norm": Case(lambda: mm.L2Norm(), _sequence, learns=False),
     "LSTMBlock": Case(lambda: mm.LSTMBlock(4), _sequence),
     "LateFusion": Case(
@@ -284,7 +314,7 @@ CASES: dict[str, Case] = {
         lambda: mm.RankingMetrics(top_ks=(2,)),
         lambda: (torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([2, 9])),
         learns=False,
-        config="an output makes its metrics",
+        config=_METRICS,
     ),
     "RegressionOutput": Case(lambda: mm.RegressionOutput("stars"), _scores, prepare=_built()),
     "ReplacedItemModel": Case(_replaced_item_model, lambda: (session_batch(6),), loss=training_loss),

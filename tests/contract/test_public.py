@@ -41,6 +41,7 @@ def case(name: str) -> Case:
 
 def outputs(module: nn.Module, inputs: tuple[Any, ...]) -> list[Tensor]:
     module.eval()
+    torch.manual_seed(0)
     with torch.no_grad():
         return list(tensors(module(*inputs)))
 
