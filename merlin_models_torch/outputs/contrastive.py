@@ -60,6 +60,7 @@ class ContrastiveOutput(CategoricalOutput):
         ValueError: if the loss is unknown or a number out of range.
 
     Example:
+        >>> from merlin_models_torch.outputs import UniformNegatives
         >>> output = ContrastiveOutput(negatives=UniformNegatives(256), loss="gbce", weight_tying=True)
     """
 

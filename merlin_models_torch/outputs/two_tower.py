@@ -52,8 +52,9 @@ class TwoTowerOutput(nn.Module):
             is out of range.
 
     Example:
-        >>> towers = ParallelBlock({"query": MLPBlock([32]), "candidate": MLPBlock([32])})
         >>> output = TwoTowerOutput("item_id", size=1000, normalized=True, temperature=0.1)
+        >>> towers = ParallelBlock({"query": query, "candidate": candidate})  # doctest: +SKIP
+        >>> model = Model(towers, output)  # doctest: +SKIP
     """
 
     needs_plan = False

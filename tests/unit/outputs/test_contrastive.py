@@ -17,8 +17,9 @@ from merlin_models_torch.outputs import (
     UniformNegatives,
     gbce_loss,
 )
+from merlin_models_torch.schema import Schema
 from tests.unit.clicks import click_schema, click_table
-from tests.unit.schemas import ITEMS, session_schema
+from tests.unit.schemas import ITEMS, categorical, session_schema
 from tests.unit.sessions import session_batch
 from tests.unit.training.test_model import loader, trainer
 
@@ -231,3 +232,23 @@ def test_errors_say_what_to_do() -> None:
         TwoTowerOutput("item_id", size=3, temperature=0)
     with pytest.raises(ValueError, match=r"the body gives widths \{'query': 2, 'candidate': 3\}"):
         TwoTowerOutput("item_id", size=3).build(None, {"query": 2, "candidate": 3})
+
+
+def test_the_answer_of_a_sequence_is_that_of_its_last_position_and_shares_the_embeddings() -> None:
+    import pyarrow as pa
+
+    schema = session_schema().select_by_name(["item_id"]) + Schema(
+        [categorical("bought", ITEMS, lists=False)]
+    )
+    torch.manual_seed(0)
+    inputs = mm.TabularInputBlock(schema.select_by_name(["item_id"]), embedding_dim=6)
+    output = mm.CategoricalOutput(target="bought", weight_tying=True, top_ks=(3,))
+    model = mm.Model(inputs, mm.MLPBlock([5]), output).eval()
+    assert output.item_vectors is inputs.item_table.weight
+    table = pa.table({"item_id": [[3, 4], [5], [7, 8, 9]], "bought": [2, 6, 1]})
+    batch = next(iter(mm.ParquetLoader(table, schema, batch_size=3, targets=["bought"])))
+    last = model.body[1](inputs.item_table(torch.tensor([4, 5, 9])))
+    logits = output.projection(last) @ output.item_vectors.T
+    torch.testing.assert_close(model(batch), logits)
+    loss = output.loss(model.body(model._planned(batch, "train")), model._planned(batch, "train"))
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits, torch.tensor([2, 6, 1])))
