@@ -78,9 +78,11 @@ from merlin_models_torch.models import (
     DCNModel,
     DeepFMModel,
     DLRMModel,
+    MatrixFactorizationModel,
     MultiTaskModel,
     ReplacedItemModel,
     SessionModel,
+    TwoTowerModel,
     WideAndDeepModel,
 )
 from merlin_models_torch.outputs import (
@@ -161,6 +163,7 @@ __all__ = [
     "MaskPlan",
     "MaskVector",
     "Masking",
+    "MatrixFactorizationModel",
     "MixedNegatives",
     "Model",
     "ModelPart",
@@ -198,6 +201,7 @@ __all__ = [
     "Tags",
     "TransformerBlock",
     "TransformerXLBlock",
+    "TwoTowerModel",
     "TwoTowerOutput",
     "UniformNegatives",
     "Vocabulary",
