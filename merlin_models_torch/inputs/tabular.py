@@ -244,7 +244,7 @@ def _width(column: Column) -> int:
 
 
 def _latest(column: Column, lengths: Tensor, count: int | None) -> Column:
-    if count is None:
+    if count is None or (isinstance(column, Tensor) and column.shape[1] <= count):
         return column
     ragged = column if isinstance(column, Ragged) else Ragged.from_padded(column, lengths)
     return ragged.latest(count)

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 import merlin_models_torch as mm
 from merlin_models_torch.serialize import from_config, to_config
-from tests.contract.cases import CASES, Case, ranking_model, table_batch, tensors, training_loss
+from tests.contract.cases import CASES, Case, ranking_model, table_batch, table_schema, tensors, training_loss
+from tests.unit.schemas import session_schema
 from tests.unit.sessions import session_batch, session_model
 
 PUBLIC = sorted(mm.__all__)
@@ -194,6 +195,12 @@ MODELS: dict[str, tuple[Callable[[], mm.Model], Callable[[], mm.Batch]]] = {
         lambda: session_batch(6),
     ),
     "ranking": (ranking_model, table_batch),
+    "SessionModel": (lambda: mm.SessionModel(session_schema(), dim=8), lambda: session_batch(6)),
+    "DCNModel": (lambda: mm.DCNModel(click_schema(), embedding_dim=4), table_batch),
+    "DLRMModel": (lambda: mm.DLRMModel(click_schema(), embedding_dim=4), table_batch),
+    "DeepFMModel": (lambda: mm.DeepFMModel(click_schema(), embedding_dim=4), table_batch),
+    "MultiTaskModel": (lambda: mm.MultiTaskModel(click_schema(), embedding_dim=4), table_batch),
+    "WideAndDeepModel": (lambda: mm.WideAndDeepModel(click_schema(), embedding_dim=4), table_batch),
 }
 
 
@@ -263,6 +270,11 @@ class TestCompiled:
         for key, value in model.named_parameters():
             if key in wanted:
                 torch.testing.assert_close(value.grad, wanted[key], rtol=1e-4, atol=1e-6)
+
+
+def click_schema() -> mm.Schema:
+    label = mm.ColumnSchema("click", tags=[mm.Tags.TARGET, mm.Tags.BINARY_CLASSIFICATION], dtype="int64")
+    return table_schema() + mm.Schema([label])
 
 
 class FromColumns(nn.Module):
