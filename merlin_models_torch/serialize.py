@@ -8,6 +8,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -106,10 +107,15 @@ def arguments_of(obj: Any) -> dict[str, Any]:
     )
 
 
-def to_config(obj: Any) -> tuple[Any, list[Schema]]:
+def to_config(obj: Any, *, files: list[Path] | None = None) -> tuple[Any, list[Schema]]:
     """``obj`` as JSON values: plain data, tags, data classes, and modules by class and arguments.
 
     An object met twice is written once, so that what is shared stays shared.
+
+    Args:
+        obj: to write.
+        files: gets the files that arguments name as ``Path``, which are referred to by number and have to be
+            kept with the config.
 
     Returns:
         The JSON values, and the schemas that they refer to by number.
@@ -117,13 +123,14 @@ def to_config(obj: Any) -> tuple[Any, list[Schema]]:
     Raises:
         ConfigError: for an object that cannot be built again from its arguments.
     """
-    encoder = _Encoder()
+    encoder = _Encoder(files)
     return encoder.encode(obj), encoder.schemas
 
 
 class _Encoder:
-    def __init__(self) -> None:
+    def __init__(self, files: list[Path] | None) -> None:
         self.schemas: list[Schema] = []
+        self._files = files
         self._numbers: dict[int, int] = {}
 
     def encode(self, obj: Any) -> Any:
@@ -135,6 +142,12 @@ class _Encoder:
             if obj not in self.schemas:
                 self.schemas.append(obj)
             return {"schema": self.schemas.index(obj)}
+        if isinstance(obj, Path):
+            if self._files is None:
+                raise ConfigError(f"{obj} is a file, which a config by itself does not hold: save a model")
+            if obj not in self._files:
+                self._files.append(obj)
+            return {"file": self._files.index(obj)}
         if isinstance(obj, torch.dtype):
             return {"dtype": str(obj).removeprefix("torch.")}
         if isinstance(obj, tuple):
@@ -154,24 +167,30 @@ class _Encoder:
         return {"class": f"{type(obj).__module__}:{type(obj).__qualname__}", "id": number, "args": arguments}
 
 
-def from_config(config: Any, schemas: Sequence[Schema], *, trusted: Iterable[str] = ()) -> Any:
+def from_config(
+    config: Any, schemas: Sequence[Schema], *, files: Sequence[Path] = (), trusted: Iterable[str] = ()
+) -> Any:
     """Builds what :func:`to_config` wrote.
 
     Args:
         config: JSON values.
         schemas: the schemas that they refer to.
+        files: the files that they refer to, which came with the config.
         trusted: packages, besides this one and torch's layers, whose classes may be built.
 
     Raises:
         ConfigError: for a class outside the trusted packages, before anything of it is imported; for anything
             malformed.
     """
-    return _Decoder(tuple(schemas), (*TRUSTED, *trusted)).decode(config)
+    return _Decoder(tuple(schemas), tuple(files), (*TRUSTED, *trusted)).decode(config)
 
 
 class _Decoder:
-    def __init__(self, schemas: tuple[Schema, ...], trusted: tuple[str, ...]) -> None:
+    def __init__(
+        self, schemas: tuple[Schema, ...], files: tuple[Path, ...], trusted: tuple[str, ...]
+    ) -> None:
         self._schemas = schemas
+        self._files = files
         self._trusted = trusted
         self._built: dict[int, Any] = {}
 
@@ -185,6 +204,8 @@ class _Decoder:
                 return Tags(value)
             case {"schema": int(number)} if 0 <= number < len(self._schemas):
                 return self._schemas[number]
+            case {"file": int(number)} if 0 <= number < len(self._files):
+                return self._files[number]
             case {"dtype": str(name)} if isinstance(getattr(torch, name, None), torch.dtype):
                 return getattr(torch, name)
             case {"tuple": list(items)}:
@@ -195,6 +216,10 @@ class _Decoder:
                 return self._built[number]
             case {"class": str(path), "id": int(number), "args": dict(arguments)}:
                 cls = _trusted_class(path, self._trusted)
+                if isinstance(arguments.get("path"), str):
+                    raise ConfigError(
+                        f"{path} names the file {arguments['path']!r}, which is not kept with it"
+                    )
                 values = {name: self.decode(value) for name, value in arguments.items()}
                 self._built[number] = _build(cls, values)
                 return self._built[number]

@@ -23,7 +23,7 @@ class PretrainedEmbeddings(nn.Module):
 
     Args:
         path: of a ``.npy`` or ``.safetensors`` matrix (V, E). Only rows in use are read, and a saved model
-            refers to the file; with ``in_memory`` neither.
+            holds a copy of the file.
         dim: width D of a learned linear projection; the vectors come as they are without it.
         tensor: name of the matrix in a safetensors file that holds several.
         combiner: how lists become one vector, as for :class:`EmbeddingTable`.
@@ -115,7 +115,7 @@ class PretrainedEmbeddings(nn.Module):
         """What builds this module again: the path of the file, or the shape if the weights hold it."""
         arguments: dict[str, Any] = {"dim": self._projected_to, "combiner": self.combiner}
         if self.file is not None:
-            return {**arguments, "path": self.file.path, "tensor": self.file.tensor}
+            return {**arguments, "path": Path(self.file.path), "tensor": self.file.tensor}
         if self.vectors is None:
             raise RuntimeError("there are no vectors: this module was not built by its constructor")
         return {**arguments, "shape": tuple(self.vectors.shape)}

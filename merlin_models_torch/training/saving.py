@@ -39,7 +39,8 @@ def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
 
     Returns:
         The folder: ``config.json`` (how to build the model), ``model.safetensors``, ``schema.pbtxt``,
-        ``vocabulary/*.parquet`` and ``manifest.json`` (size and SHA-256 of each).
+        ``vocabulary/*.parquet``, ``files/*`` (copies of files that the model reads) and ``manifest.json``
+        (size and SHA-256 of each).
 
     Raises:
         FileExistsError: if the folder exists and is not to be replaced.
@@ -52,12 +53,17 @@ def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
         raise FileExistsError(f"{folder} exists: choose another folder or pass overwrite=True")
     if folder.exists() and not (folder / _MANIFEST).is_file():
         raise FileExistsError(f"{folder} is not a saved model and is not replaced: choose another folder")
-    config, schemas = to_config(model)
+    kept: list[Path] = []
+    config, schemas = to_config(model, files=kept)
     work = folder.with_name(f".{folder.name}.{uuid4().hex}")
     work.mkdir(parents=True)
     try:
         for number, schema in enumerate(schemas):
             schema.save(work / _schema_name(number))
+        copies = [f"files/{number}{path.suffix}" for number, path in enumerate(kept)]
+        for path, name in zip(kept, copies, strict=True):
+            (work / "files").mkdir(exist_ok=True)
+            shutil.copyfile(path, work / name)
         vocabularies = {
             domain: f"vocabulary/{number}.parquet" for number, domain in enumerate(model.vocabularies)
         }
@@ -69,7 +75,13 @@ def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
             {name: t.detach().contiguous() for name, t in model.state_dict().items()},
             work / "model.safetensors",
         )
-        whole = {"format": FORMAT, "model": config, "schemas": len(schemas), "vocabularies": vocabularies}
+        whole = {
+            "format": FORMAT,
+            "model": config,
+            "schemas": len(schemas),
+            "files": copies,
+            "vocabularies": vocabularies,
+        }
         (work / "config.json").write_text(json.dumps(whole, indent=1), encoding="utf-8")
         files = {p.relative_to(work).as_posix(): _digest(p) for p in sorted(work.rglob("*")) if p.is_file()}
         manifest = {"format": FORMAT, "files": files}
@@ -101,15 +113,21 @@ def load(folder: str | Path, *, trusted: Iterable[str] = ()) -> Model:
     from merlin_models_torch.training.model import Model
 
     folder = Path(folder)
-    _verify(folder)
+    files = _verify(folder)
     whole = _json(folder / "config.json")
     if whole.get("format") != FORMAT:
         raise SavedModelError(
             f"{folder} has format {whole.get('format')!r}, this version reads {FORMAT}: load it with the "
             "version of merlin-models-torch that wrote it"
         )
+    for name in [*whole["files"], *whole["vocabularies"].values()]:
+        if name not in files:
+            raise SavedModelError(
+                f"the config in {folder} names {name!r}, which is not part of the saved model"
+            )
     schemas = [Schema.load(folder / _schema_name(number)) for number in range(whole["schemas"])]
-    model = from_config(whole["model"], schemas, trusted=trusted)
+    copies = [folder / name for name in whole["files"]]
+    model = from_config(whole["model"], schemas, files=copies, trusted=trusted)
     if not isinstance(model, Model):
         raise SavedModelError(f"{folder} holds a {type(model).__name__}, expected a Model")
     weights = load_file(folder / "model.safetensors")
@@ -153,8 +171,8 @@ def _json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _verify(folder: Path) -> None:
-    """Every file of the manifest is there and unchanged, and no other."""
+def _verify(folder: Path) -> set[str]:
+    """Every file of the manifest is there and unchanged, and no other: their names."""
     if not folder.is_dir():
         raise SavedModelError(f"{folder} is not a folder: give the path that was passed to save()")
     manifest = _json(folder / _MANIFEST)
@@ -178,6 +196,7 @@ def _verify(folder: Path) -> None:
         name = path.relative_to(folder).as_posix()
         if not path.is_dir() and name != _MANIFEST and name not in files:
             raise SavedModelError(f"{name} in {folder} is not part of the saved model: move it elsewhere")
+    return set(files)
 
 
 def _replace(work: Path, folder: Path) -> None:

@@ -65,10 +65,12 @@ def test_the_projection_learns_and_padding_stays_zero(tmp_path: Path) -> None:
 def test_copies_and_configs_give_the_same(tmp_path: Path, in_memory: bool) -> None:
     path = written(tmp_path, "npy")
     module = mm.PretrainedEmbeddings(path, dim=2, in_memory=in_memory)
-    config, schemas = to_config(module)
+    files: list[Path] = []
+    config, schemas = to_config(module, files=files)
     if in_memory:
         path.unlink()
-    again = from_config(config, schemas)
+        assert not files
+    again = from_config(config, schemas, files=files)
     again.load_state_dict(module.state_dict())
     for other in (again, copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert torch.equal(other(IDS), module(IDS))

@@ -5,6 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import torch
@@ -13,7 +14,7 @@ import merlin_models_torch as mm
 from merlin_models_torch.serialize import ConfigError
 from merlin_models_torch.training import SavedModelError
 from merlin_models_torch.training.saving import _digest, _own_digest
-from tests.unit.schemas import ITEMS
+from tests.unit.schemas import ITEMS, session_schema
 from tests.unit.sessions import session_batch, session_model, session_table
 
 
@@ -136,6 +137,45 @@ def test_links_and_paths_out_of_the_folder_are_refused(folder: Path, tmp_path: P
         (folder / "manifest.json").write_text(json.dumps({**manifest, "digest": _own_digest(manifest)}))
         with pytest.raises(SavedModelError):
             mm.load(folder)
+
+
+def test_a_config_cannot_name_files_outside_the_folder(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "vocabulary" / "0.parquet", tmp_path / "secret.parquet")
+    path = folder / "config.json"
+    whole = path.read_text()
+    path.write_text(whole.replace("vocabulary/0.parquet", "../secret.parquet"))
+    resigned(folder)
+    with pytest.raises(
+        SavedModelError, match=r"names '../secret.parquet', which is not part of the saved model"
+    ):
+        mm.load(folder)
+    np.save(tmp_path / "secret.npy", np.zeros((31, 4)))
+    hostile = {
+        "class": "merlin_models_torch.inputs.pretrained:PretrainedEmbeddings",
+        "id": 0,
+        "args": {"path": str(tmp_path / "secret.npy")},
+    }
+    path.write_text(json.dumps({**json.loads(whole), "model": hostile}))
+    resigned(folder)
+    with pytest.raises(ConfigError, match=r"secret.npy', which is not kept with it"):
+        mm.load(folder)
+
+
+def test_vectors_that_the_model_reads_are_saved_with_it(tmp_path: Path) -> None:
+    vectors = tmp_path / "vectors.npy"
+    np.save(vectors, np.random.default_rng(0).random((8, 5), dtype=np.float32))
+    inputs = mm.TabularInputBlock(
+        session_schema(),
+        embeddings={"category": mm.PretrainedEmbeddings(vectors, dim=4)},
+        masking=mm.CausalMasking(),
+    )
+    model = mm.Model(inputs, mm.MLPBlock([8]), mm.CategoricalOutput(weight_tying=True))
+    expected = model.predict(session_table(), k=3)
+    folder = model.save(tmp_path / "model")
+    assert (folder / "files" / "0.npy").read_bytes() == vectors.read_bytes()
+    vectors.unlink()
+    moved = folder.rename(tmp_path / "elsewhere")
+    assert mm.load(moved).predict(session_table(), k=3).equals(expected)
 
 
 def test_a_class_of_another_package_is_not_built(folder: Path) -> None:
