@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import lightning
 import torch
 from torch import Tensor, nn
+from torchmetrics import MeanMetric
 
 from merlin_models_torch.batch import Batch, Column
 from merlin_models_torch.blocks.base import Block
@@ -82,6 +83,8 @@ class Model(lightning.LightningModule):
         self.seed = seed
         self._materialize()
         self.metrics = nn.ModuleDict({"val": self.output.make_metrics(), "test": self.output.make_metrics()})
+        # Not Lightning's own mean, which divides by a rounded count where ranks have different ones.
+        self.losses = nn.ModuleDict({"val": MeanMetric(), "test": MeanMetric()})
 
     def _materialize(self) -> None:
         """Passes made-up rows as long as they may get through the blocks: what does not fit says so now."""
@@ -163,7 +166,16 @@ class Model(lightning.LightningModule):
         planned = self._planned(batch, "train", generator)
         loss: Tensor = self.output.loss(self.body(planned), planned, generator=generator)
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(batch))
-        return loss
+        return loss * self._share(self.output.count(planned))
+
+    def _share(self, count: int) -> float:
+        """Turns the mean of the ranks' gradients into the gradient of one mean over all their targets."""
+        if not torch.distributed.is_initialized():
+            return 1.0
+        total = torch.tensor([count], dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(total)
+        world = torch.distributed.get_world_size()
+        return count * world / max(1.0, total.item())
 
     def _generator(self, batch_idx: int) -> torch.Generator:
         # Distinct for each (seed, epoch, batch, rank) and computed from them alone, so that resuming needs no
@@ -191,18 +203,19 @@ class Model(lightning.LightningModule):
         loss = self.output.loss(hidden, planned)
         seen = self._seen(batch, planned, getattr(self.output, "exclude_seen", False))
         self.output.update_metrics(self.metrics[stage], hidden, planned, seen=seen, never=self.never_answered)
-        self.log(f"{stage}_loss", loss, on_epoch=True, batch_size=count, sync_dist=True, prog_bar=True)
-
-    def _metrics(self, stage: str) -> Metrics:
-        return cast(Metrics, self.metrics[stage])
+        cast(MeanMetric, self.losses[stage]).update(loss, count)
 
     def on_validation_epoch_start(self) -> None:
         """Forgets what the metrics saw before."""
-        self._metrics("val").reset()
+        self._reset("val")
 
     def on_test_epoch_start(self) -> None:
         """Forgets what the metrics saw before."""
-        self._metrics("test").reset()
+        self._reset("test")
+
+    def _reset(self, stage: str) -> None:
+        cast(Metrics, self.metrics[stage]).reset()
+        cast(MeanMetric, self.losses[stage]).reset()
 
     def on_validation_epoch_end(self) -> None:
         """Logs the metrics over all batches and ranks."""
@@ -213,7 +226,8 @@ class Model(lightning.LightningModule):
         self._log_metrics("test")
 
     def _log_metrics(self, stage: str) -> None:
-        values = self._metrics(stage).compute()
+        self.log(f"{stage}_loss", cast(MeanMetric, self.losses[stage]).compute(), prog_bar=True)
+        values = cast(Metrics, self.metrics[stage]).compute()
         self.log_dict({f"{stage}_{name}": value for name, value in values.items()}, prog_bar=False)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor] | dict[str, Column]:

@@ -214,13 +214,21 @@ def test_every_way_to_name_the_source(sessions: pa.Table, schema: Schema, parque
         [f"{folder}/1.*", two],
         ds.dataset(folder),
         sessions.to_batches()[0],
-        sessions.to_pandas(),
         ds.dataset(sessions),
     ]
     for source in sources:
-        batches = list(ParquetLoader(source, schema, batch_size=8))
-        assert rows_of(batches) == list(range(103))
-        check(batches[-1], sessions)
+        read_whole(source, schema, sessions)
+
+
+def read_whole(source: object, schema: Schema, sessions: pa.Table) -> None:
+    batches = list(ParquetLoader(source, schema, batch_size=8))
+    assert rows_of(batches) == list(range(103))
+    check(batches[-1], sessions)
+
+
+def test_pandas_frames_are_read(sessions: pa.Table, schema: Schema) -> None:
+    pytest.importorskip("pandas")
+    read_whole(sessions.to_pandas(), schema, sessions)
 
 
 def test_polars_frames_are_read(schema: Schema) -> None:

@@ -45,7 +45,10 @@ def test_any_type_survives_encoding_and_a_file(values: pa.Array, tmp_path: Path)
     assert codes.tolist() == list(range(2, 2 + len(values)))
     loaded = Vocabulary.load(vocabulary.save(tmp_path / "v.parquet"))
     assert loaded == vocabulary
-    assert loaded.decode(codes).to_pylist() == values.to_pylist()
+    decoded = loaded.decode(codes)
+    # Compared in Arrow: nanoseconds become Python values only where pandas is installed.
+    plain = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+    assert decoded.cast(plain.type).equals(plain)
     assert [file.name for file in tmp_path.iterdir()] == ["v.parquet"]
 
 
