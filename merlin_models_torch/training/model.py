@@ -36,8 +36,8 @@ class Model(lightning.LightningModule):
     """Blocks and an output, trained by a stock ``lightning.Trainer``.
 
     Everything has its size when the constructor returns: a batch of two made-up rows goes through the blocks
-    once. Random choices of training (masks) depend on the seed, the step and the rank only, so that a run
-    that is resumed makes the same ones.
+    once. Random choices of training (masks) depend on the seed, the step and the rank only, and a checkpoint
+    holds the state of torch's generator, so that a run resumed on CPU ends as one that was never stopped.
 
     Logged: ``train_loss``; ``val_loss``, the output's metrics as ``val_<metric>_at_<k>`` or
     ``val_<target>_<metric>``, and the same with ``test``.
@@ -81,6 +81,7 @@ class Model(lightning.LightningModule):
         self._carried: tuple[torch.optim.Optimizer, ...] = ()
         self.vocabularies = dict(vocabularies or {})
         self.seed = seed
+        self._resumed_rng_state: Tensor | None = None
         self._materialize()
         self.metrics = nn.ModuleDict({"val": self.output.make_metrics(), "test": self.output.make_metrics()})
         # Not Lightning's own mean, which divides by a rounded count where ranks have different ones.
@@ -185,6 +186,20 @@ class Model(lightning.LightningModule):
         for number in numbers:
             mixed = (mixed * 1_000_003 + number + 1) % (2**63)
         return torch.Generator(device=self.device).manual_seed(mixed)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keeps the state of torch's generator, which dropout draws from."""
+        checkpoint["torch_rng_state"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remembers that state until training goes on."""
+        self._resumed_rng_state = checkpoint.get("torch_rng_state")
+
+    def on_train_start(self) -> None:
+        """A resumed run draws what the run would have drawn that was never stopped."""
+        if self._resumed_rng_state is not None:
+            torch.set_rng_state(self._resumed_rng_state.cpu())
+            self._resumed_rng_state = None
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and metrics of one batch under the evaluation plan."""
