@@ -58,6 +58,12 @@ class SessionDataModule(LightningDataModule):
         self.seed = seed
         self.targets = None if targets is None else tuple(targets)
         self.memory_limit = memory_limit
+        self._validation: ParquetLoader | list[ParquetLoader] | None = None
+
+    def setup(self, stage: str) -> None:
+        """Checks validation data before training begins, not after its first epoch."""
+        if stage == "fit":
+            self.val_dataloader()
 
     def train_dataloader(self) -> ParquetLoader:
         """Shuffled training rows."""
@@ -65,7 +71,9 @@ class SessionDataModule(LightningDataModule):
 
     def val_dataloader(self) -> ParquetLoader | list[ParquetLoader]:
         """Validation rows in order; no loader if the split has none."""
-        return self._loader(self.files.valid) if self.files.valid else []
+        if self._validation is None:
+            self._validation = self._loader(self.files.valid) if self.files.valid else []
+        return self._validation
 
     def test_dataloader(self) -> ParquetLoader | list[ParquetLoader]:
         """Test rows in order; no loader if the split has none."""

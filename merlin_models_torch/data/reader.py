@@ -53,17 +53,15 @@ class Reader:
         items = columns[layout.item] if layout.item is not None else None
         if not isinstance(items, Ragged):
             return full
+        error = empty_rows(str(layout.item), items, file=part.name, first_row=part.first_row)
+        if error is not None and self.empty == "error":
+            raise error
         for name in layout.sequences:
             column = columns[name]
             if isinstance(column, Ragged):
                 check_lengths(name, column, str(layout.item), items, file=part.name, first_row=part.first_row)
-        if self.empty == "keep":
+        if error is None or self.empty == "keep":
             return full
-        error = empty_rows(str(layout.item), items, file=part.name, first_row=part.first_row)
-        if error is None:
-            return full
-        if self.empty == "error":
-            raise error
         return full.select(items.lengths.nonzero().view(-1))
 
     def kept_rows(self, part: Part) -> int:

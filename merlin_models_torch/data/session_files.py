@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 from merlin_models_torch.data.errors import DataError
 from merlin_models_torch.data.source import ParquetSource
 from merlin_models_torch.data.vocabulary import Vocabulary
-from merlin_models_torch.schema import Schema
+from merlin_models_torch.schema import Schema, Tags
 
 SCHEMA = "schema.pbtxt"
 VOCABULARY = "vocabulary"
@@ -65,14 +65,22 @@ class SessionFiles:
             splits = by_window(windows)
         else:
             splits = {name: _present(folder / f"{name}.parquet") for name in SPLITS}
+            if bool(splits["valid"]) != bool(splits["test"]):
+                lost = "test" if splits["valid"] else "valid"
+                raise DataError(f"folder {folder} lacks {lost}.parquet: {fix}")
         if not splits["train"]:
             raise DataError(f"folder {folder} holds no train.parquet: {fix}")
+        schema = Schema.load(folder / SCHEMA)
+        for column in schema.select(Tags.CATEGORICAL):
+            file = vocabulary_file(folder, schema.domain_name(column.name))
+            if not file.is_file():
+                raise DataError(f"folder {folder} lacks {VOCABULARY}/{file.name}: {fix}")
         return cls(
             folder,
             splits["train"],
             splits["valid"],
             splits["test"],
-            Schema.load(folder / SCHEMA),
+            schema,
             {unquote(f.stem): Vocabulary.load(f) for f in sorted((folder / VOCABULARY).glob("*.parquet"))},
             {name: ParquetSource([str(file) for file in files]).num_rows for name, files in splits.items()},
         )

@@ -96,8 +96,7 @@ class CategoricalOutput(nn.Module):
             width: of the body's output.
 
         Raises:
-            ValueError: if the input block has no item id, or a cut-off is beyond its catalogue, or the body
-                gives several outputs.
+            ValueError: if the input block has no item id, or the body gives several outputs.
         """
         if not isinstance(width, int):
             raise ValueError(
@@ -106,12 +105,6 @@ class CategoricalOutput(nn.Module):
             )
         table = None if self._own_catalogue is not None else inputs.item_table
         size = self._own_catalogue if table is None else table.num_embeddings
-        possible = (size or 0) - len(self.exclude)
-        if max(self.top_ks) > possible:
-            raise ValueError(
-                f"top_ks has {max(self.top_ks)}, but the catalogue holds {possible} items that can be answers"
-                ": choose cut-offs within it"
-            )
         self.item_id = self.target or inputs.item_id
         domain = self._column and (self._column.properties.get("domain") or {}).get("name")
         self.domain = domain or inputs.domains.get(inputs.item_id or "", self.target)

@@ -29,11 +29,7 @@ def predict_table(
     """What :meth:`merlin_models_torch.training.Model.predict` does."""
     import pyarrow as pa
 
-    possible = model.output.cardinality - len({*model.output.exclude, *model.never_answered})
-    if not 1 <= k <= possible:
-        raise ValueError(
-            f"k is {k}, but the catalogue holds {possible} items that can be answers: choose k within it"
-        )
+    model.check_answers("k", k)
     loader = data
     if not isinstance(loader, ParquetLoader):
         loader = ParquetLoader(loader, model.schema, batch_size=batch_size)

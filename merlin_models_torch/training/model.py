@@ -83,6 +83,9 @@ class Model(lightning.LightningModule):
         self.seed = seed
         self._resumed_rng_state: Tensor | None = None
         self._materialize()
+        output: Any = self.output
+        if isinstance(output, ItemOutput):
+            self.check_answers("top_ks", max(output.top_ks))
         self.metrics = nn.ModuleDict({"val": self.output.make_metrics(), "test": self.output.make_metrics()})
         # Not Lightning's own mean, which divides by a rounded count where ranks have different ones.
         self.losses = nn.ModuleDict({"val": MeanMetric(), "test": MeanMetric()})
@@ -134,6 +137,24 @@ class Model(lightning.LightningModule):
         """Item rows that stand for no item: padding and unknown of the vocabulary."""
         vocabulary = self.item_vocabulary
         return () if vocabulary is None else tuple(range(vocabulary.first))
+
+    def check_answers(self, name: str, k: int) -> None:
+        """Refuses a number of answers that there are no items for.
+
+        Args:
+            name: of the argument, for the error.
+            k: answers for each session.
+
+        Raises:
+            ValueError: if the catalogue holds fewer items, those that are never answered left out.
+        """
+        never = {*self.output.exclude, *self.never_answered}
+        possible = self.output.cardinality - len(never)
+        if not 1 <= k <= possible:
+            raise ValueError(
+                f"{name} has {k}, but the catalogue holds {possible} items that can be answers: choose "
+                "within it"
+            )
 
     def forward(self, batch: Batch) -> Any:
         """What the output's ``forward`` gives for prediction.
@@ -322,8 +343,8 @@ class Model(lightning.LightningModule):
         Returns:
             One row a session, in the order of the data: the keys (or ``row``, the row's number, where there
             are none), a list column with the item id's name and the k ids in falling order of score, and a
-            list column ``score``. For other outputs, the keys and a column ``<target>_score`` for each; the
-            labels need not be in the data.
+            list column ``score``; null and -inf where fewer than k items are left unseen. For other outputs,
+            the keys and a column ``<target>_score`` for each; the labels need not be in the data.
 
         Raises:
             ValueError: if k is not given for items, or larger than the number of items that can be answers,

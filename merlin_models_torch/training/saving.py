@@ -51,8 +51,8 @@ def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
     folder = Path(folder)
     if folder.exists() and not overwrite:
         raise FileExistsError(f"{folder} exists: choose another folder or pass overwrite=True")
-    if folder.exists() and not (folder / _MANIFEST).is_file():
-        raise FileExistsError(f"{folder} is not a saved model and is not replaced: choose another folder")
+    if folder.exists():
+        _check_replaceable(folder)
     kept: list[Path] = []
     config, schemas = to_config(model, files=kept)
     work = folder.with_name(f".{folder.name}.{uuid4().hex}")
@@ -192,11 +192,31 @@ def _verify(folder: Path) -> set[str]:
             raise SavedModelError(
                 f"{name} in {folder} was changed after saving: restore it or save the model again"
             )
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder).as_posix()
-        if not path.is_dir() and name != _MANIFEST and name not in files:
-            raise SavedModelError(f"{name} in {folder} is not part of the saved model: move it elsewhere")
+    foreign = _foreign(folder, files)
+    if foreign is not None:
+        raise SavedModelError(f"{foreign} in {folder} is not part of the saved model: move it elsewhere")
     return set(files)
+
+
+def _foreign(folder: Path, files: Iterable[str]) -> str | None:
+    """The first thing in the folder that is neither the manifest nor one of these files or their folders."""
+    known = {_MANIFEST, *files}
+    folders = {name.rpartition("/")[0] for name in known} - {""}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or name not in (folders if path.is_dir() else known):
+            return name
+    return None
+
+
+def _check_replaceable(folder: Path) -> None:
+    if not (folder / _MANIFEST).is_file():
+        raise FileExistsError(f"{folder} is not a saved model and is not replaced: choose another folder")
+    foreign = _foreign(folder, _json(folder / _MANIFEST).get("files", {}))
+    if foreign is not None:
+        raise FileExistsError(
+            f"{folder} holds {foreign}, which is not part of a saved model: move it elsewhere first"
+        )
 
 
 def _replace(work: Path, folder: Path) -> None:

@@ -204,7 +204,7 @@ def test_rows_are_numbered_where_there_are_no_keys() -> None:
 
 def test_k_beyond_the_catalogue_is_refused_before_anything_is_computed() -> None:
     model = session_model()
-    with pytest.raises(ValueError, match="k is 31, but the catalogue holds 30 items that can be answers"):
+    with pytest.raises(ValueError, match="k has 31, but the catalogue holds 30 items that can be answers"):
         model.predict(session_table(), k=31)
     model.vocabularies["item_id"] = mm.Vocabulary(pa.array(range(2, ITEMS + 1)))
     with pytest.raises(ValueError, match="the catalogue holds 29 items"):

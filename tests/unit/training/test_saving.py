@@ -64,9 +64,12 @@ def test_an_existing_folder_is_replaced_only_when_asked(model: mm.Model, folder:
     (folder / "note.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="choose another folder or pass overwrite=True"):
         model.save(folder)
-    assert (folder / "note.txt").is_file()
+    with pytest.raises(FileExistsError, match=r"holds note.txt, which is not part of a saved model"):
+        model.save(folder, overwrite=True)
+    assert (folder / "note.txt").read_text() == "mine"
+    (folder / "note.txt").unlink()
     model.save(folder, overwrite=True)
-    assert not (folder / "note.txt").exists()
+    assert mm.load(folder).predict(session_table(), k=2).num_rows == 24
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
 
 
@@ -117,6 +120,10 @@ def test_a_changed_or_missing_manifest_is_refused(folder: Path) -> None:
 def test_a_foreign_file_is_named(folder: Path) -> None:
     (folder / "extra.pkl").write_bytes(b"\x80\x04.")
     with pytest.raises(SavedModelError, match=r"extra.pkl in .* is not part of the saved model"):
+        mm.load(folder)
+    (folder / "extra.pkl").unlink()
+    os.symlink(folder.parent, folder / "elsewhere")
+    with pytest.raises(SavedModelError, match=r"elsewhere in .* is not part of the saved model"):
         mm.load(folder)
 
 
