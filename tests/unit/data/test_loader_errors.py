@@ -123,7 +123,10 @@ def test_data_frames_of_mixed_types() -> None:
 @pytest.mark.parametrize("limit", [0, 2**30])
 def test_empty_sessions_are_counted(parquet: Write, limit: int) -> None:
     file = parquet(pa.table({"item_id": pa.array([[1], [], None], pa.list_(pa.int64()))}))
-    text = r'column \'item_id\' of .* has 2 empty rows, the first is row 1: leave them out of the data, or by ParquetLoader\(..., empty="drop"\)'
+    text = (
+        r"column 'item_id' of .* has 2 empty rows, the first is row 1: "
+        r'leave them out of the data, or by ParquetLoader\(..., empty="drop"\)'
+    )
     refused(file, ITEMS, text, memory_limit=limit)
     none = parquet(pa.table({"item_id": pa.array([[], []], pa.list_(pa.int64()))}), "none.parquet")
     refused(none, ITEMS, "every row is empty, so none is left", memory_limit=limit, empty="drop")
