@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.equivalence.cases import areas
+from tests.equivalence.make_data import write_observed_data
 from tests.equivalence.programs import write_data
 
 ROOT = Path(__file__).parents[2]
@@ -42,11 +44,18 @@ def finish(processes: list[subprocess.Popen[str]]) -> None:
             raise SystemExit(f"{' '.join(process.args)} failed:\n{output}")
 
 
+def record_cases(folder: Path, reference: str, wanted: list[str]) -> None:
+    """The cases of some areas, two processes at a time."""
+    halves = [half for half in (wanted[::2], wanted[1::2]) if half]
+    finish([start(reference, "record_cases", folder, *half) for half in halves])
+
+
 def record(folder: Path, reference: str) -> None:
     """The exact recordings, and the whole programs of the statistical arm on both sides, two at a time."""
     statistical = folder / "statistical"
     data = write_data(statistical / "data")
     finish([start(reference, "record", folder)])
+    record_cases(folder, reference, areas())
     for masking in MASKINGS:
         runs = [
             (reference, f"original-{masking}.json"),
@@ -66,12 +75,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.equivalence", description=__doc__)
     needs = "interpreter with transformers4rec 23.12.0, made with reference-constraints.txt"
     parser.add_argument("--reference-python", required=True, help=needs)
+    parser.add_argument("--area", action="append", choices=areas(), help="only the cases of this area")
     parser.add_argument("pytest", nargs="*", help="further arguments for pytest, after --")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="equivalence-") as folder:
-        record(Path(folder), given.reference_python)
+        if given.area:
+            write_observed_data(Path(folder))
+            record_cases(Path(folder), given.reference_python, given.area)
+            wanted = [str(Path(__file__).with_name("test_cases.py")), "-k", " or ".join(given.area)]
+        else:
+            record(Path(folder), given.reference_python)
+            wanted = [str(Path(__file__).parent)]
         environment = {**os.environ, "EQUIVALENCE_DIR": folder}
-        command = [sys.executable, "-m", "pytest", "-q", "-rs", str(Path(__file__).parent), *given.pytest]
+        command = [sys.executable, "-m", "pytest", "-q", "-rs", *wanted, *given.pytest]
         return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 

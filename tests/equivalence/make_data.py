@@ -126,3 +126,13 @@ def write_windows(
         pq.write_table(sessions.draw(train, seed=seed + 2 * window), inside / "train.parquet")
         pq.write_table(sessions.draw(valid, seed=seed + 2 * window + 1), inside / "valid.parquet")
     return folder
+
+
+def write_observed_data(folder: Path) -> Path:
+    """The data of the exact arm: rows of one item, rows too long for a model of 20, a short last batch.
+
+    Args:
+        folder: of the recording; the data goes to ``folder/data``.
+    """
+    sessions = Sessions(shortest=1, longest=26)
+    return write_windows(folder / "data", sessions, windows=1, train=20 * 32, valid=5 * 32 + 7)

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from tests.equivalence.make_data import Sessions, write_windows
-from tests.equivalence.observe import BATCH, MASKINGS, WINDOWS, observe
+from tests.equivalence.make_data import write_observed_data
+from tests.equivalence.observe import MASKINGS, observe
 
 REFERENCE = "23.12.0"
 
@@ -35,10 +35,7 @@ def record(folder: Path) -> None:
         raise RuntimeError(
             f"the reference is transformers4rec {REFERENCE}, but {installed} is installed here"
         )
-    steps = sum(count for count, _ in WINDOWS)
-    # Rows of one item, rows longer than the model takes, and a last batch of validation that is short.
-    sessions = Sessions(shortest=1, longest=26)
-    data = write_windows(folder / "data", sessions, windows=1, train=steps * BATCH, valid=5 * BATCH + 7)
+    data = write_observed_data(folder)
     versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "torchmetrics")}
     for masking in MASKINGS:
         tensors, rest = observe(data, folder / "scratch", masking)
