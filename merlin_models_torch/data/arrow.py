@@ -55,15 +55,17 @@ def to_column(array: pa.ChunkedArray, kind: Kind, *, where: str, first_row: int 
 
     Args:
         array: numbers, bool, dates or times; lists of these (list, large list, fixed-size list, list view);
-            lists of vectors. Slices and chunks of all of these. A null list is an empty list.
+            lists of vectors; lists of lists of ids. Slices and chunks of all of these. A null list is an empty
+            list.
         kind: "scalar" for a value a row, "list" for a ragged column, "vector" for lists of one length that
             become one (B, D) matrix.
         where: names the column and its file in errors.
         first_row: number of the first row, for errors.
 
     Returns:
-        (B,) or (B, D) tensor, or :class:`Ragged` with values (L,) or (L, D). Values keep their width;
-        unsigned integers become signed, dates and times integers, decimals float64.
+        (B,) or (B, D) tensor, or :class:`Ragged` with values (L,) or (L, D). Inner lists of integers are filled
+        up with 0 to the longest. Values keep their width; unsigned integers become signed, dates and times
+        integers, decimals float64.
 
     Raises:
         DataError: if there is a null that is not a whole list, or a type that holds no numbers.
@@ -80,11 +82,14 @@ def to_column(array: pa.ChunkedArray, kind: Kind, *, where: str, first_row: int 
         else:
             sizes = _lengths(chunk)
             inner = _plain(chunk.flatten())
-            convert = _vectors if is_list(inner.type) else _numbers
-            values.append(convert(inner, where, row, sizes))
+            if is_list(inner.type) and is_integer_like(leaf_type(inner.type)):
+                values.append(_filled_up(inner, where, row, sizes))
+            else:
+                convert = _vectors if is_list(inner.type) else _numbers
+                values.append(convert(inner, where, row, sizes))
             lengths.append(sizes)
         row += len(chunk)
-    joined = _joined(values, where)
+    joined = _joined(_of_one_width(values) if kind == "list" else values, where)
     if kind != "list":
         return joined
     offsets = torch.zeros(row - first_row + 1, dtype=torch.int64)
@@ -130,6 +135,35 @@ def _vectors(chunk: pa.Array, where: str, row: int, lengths: NDArray[np.int64] |
         )
     numbers = _numbers(_plain(chunk.flatten()), where, row, sizes if lengths is None else lengths * size)
     return numbers.reshape(len(chunk), size)
+
+
+def _filled_up(chunk: pa.Array, where: str, row: int, lengths: NDArray[np.int64]) -> NDArray[np.generic]:
+    """Lists of ids as rows of a matrix, with 0 after the end of each."""
+    sizes = _lengths(chunk)
+    inner = _plain(chunk.flatten())
+    if is_list(inner.type):
+        raise DataError(
+            f"{where} has lists inside lists inside lists, expected two levels: flatten one of them"
+        )
+    numbers = _numbers(inner, where, row, _totals(sizes, lengths))
+    inside = np.arange(sizes.max(initial=0)) < sizes[:, None]
+    matrix = np.zeros(inside.shape, numbers.dtype)
+    matrix[inside] = numbers
+    return matrix
+
+
+def _totals(sizes: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Values in each row, of inner lists with these sizes of which each row has so many."""
+    ends: NDArray[np.int64] = np.append(0, sizes.cumsum())[np.append(0, lengths.cumsum())]
+    return ends[1:] - ends[:-1]
+
+
+def _of_one_width(parts: Sequence[NDArray[np.generic]]) -> list[NDArray[np.generic]]:
+    """Matrices of integers filled up with 0 to the widest of them; anything else as it is."""
+    if any(part.ndim < 2 or part.dtype.kind == "f" for part in parts):
+        return list(parts)
+    widest = max((part.shape[1] for part in parts), default=0)
+    return [np.pad(part, ((0, 0), (0, widest - part.shape[1]))) for part in parts]
 
 
 def _numbers(chunk: pa.Array, where: str, row: int, lengths: NDArray[np.int64] | None) -> NDArray[np.generic]:

@@ -137,5 +137,13 @@ def concatenate(tables: Sequence[TensorTable]) -> TensorTable:
             continue
         lengths = torch.cat([part.lengths for part in ragged])
         offsets = torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
-        columns[name] = Ragged(torch.cat([part.values for part in ragged]), offsets)
+        columns[name] = Ragged(torch.cat(_of_one_width([part.values for part in ragged])), offsets)
     return TensorTable(share_offsets(columns), torch.cat([table.rows for table in tables]))
+
+
+def _of_one_width(parts: Sequence[Tensor]) -> list[Tensor]:
+    """Inner lists of ids filled up with 0 to the longest of all parts; anything else as it is."""
+    if any(part.dim() != 2 or part.is_floating_point() for part in parts):
+        return list(parts)
+    widest = max(part.shape[1] for part in parts)
+    return [torch.nn.functional.pad(part, (0, widest - part.shape[1])) for part in parts]

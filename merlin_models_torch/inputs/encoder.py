@@ -277,17 +277,20 @@ class ColumnEncoder(nn.Module):
 
     def _matrix(self, name: str, column: Column) -> tuple[Tensor, Tensor]:
         """Values and which of them are in use, where that matters."""
-        if not isinstance(column, Ragged):
-            return column, column != 0
-        if name in self.sequences or name not in self.lists:
-            raise TypeError(
-                f"list column {name!r} is still ragged: call prepare() on the batch before forward()"
-            )
-        values = column.padded()
-        if name in self.categorical:
+        if isinstance(column, Ragged):
+            if name in self.sequences or name not in self.lists:
+                raise TypeError(
+                    f"list column {name!r} is still ragged: call prepare() on the batch before forward()"
+                )
+            values = column.padded()
+            if name not in self.categorical:
+                steps = torch.arange(values.shape[1], device=values.device)
+                return values, steps < column.lengths[:, None]
             return values, values != 0
-        steps = torch.arange(values.shape[1], device=values.device)
-        return values, steps < column.lengths[:, None]
+        if name not in self.categorical and column.dim() == 3:
+            # Numbers of inner lists are all in use, also those that are 0; only inner lists of ids are filled up.
+            return column, torch.ones_like(column, dtype=torch.bool)
+        return column, column != 0
 
     def _number(self, name: str, column: Column) -> Tensor:
         values, inside = self._matrix(name, column)

@@ -114,3 +114,17 @@ def test_unusable_values_name_the_column_and_row() -> None:
         to_column(pa.chunked_array([[[1.0], [1.0, 2.0]]]), "vector", where="column 'a'")
     with pytest.raises(DataError, match=r"column 'a' has vectors of 1 and of 2 values"):
         to_column(pa.chunked_array([[[1.0]], [[1.0, 2.0]]]), "vector", where="column 'a'")
+
+
+def test_inner_lists_of_ids_are_filled_up_and_those_of_numbers_are_not() -> None:
+    rows = [[[1, 2], [], [3]], None, [[4, 5, 6]]]
+    column = to_column(pa.chunked_array([rows[:2], rows[2:]]), "list", where="column 'a'")
+    assert isinstance(column, Ragged)
+    assert column.values.tolist() == [[1, 2, 0], [0, 0, 0], [3, 0, 0], [4, 5, 6]]
+    assert column.offsets.tolist() == [0, 3, 3, 4]
+    with pytest.raises(DataError, match=r"column 'a' has vectors of 1 and of 2 values"):
+        to_column(pa.chunked_array([[[[1.0], [1.0, 2.0]]]]), "list", where="column 'a'")
+    with pytest.raises(DataError, match="column 'a' has 1 missing values, the first in row 1"):
+        to_column(pa.chunked_array([[[[1]], [[1, 2], [None]]]]), "list", where="column 'a'")
+    with pytest.raises(DataError, match="column 'a' has lists inside lists inside lists"):
+        to_column(pa.chunked_array([[[[[1]]]]]), "list", where="column 'a'")

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import nn
@@ -331,16 +333,65 @@ def test_an_exported_block_gives_the_same() -> None:
     torch.testing.assert_close(exported(*columns), block(*columns))
 
 
-def test_lists_inside_lists_come_from_parquet_and_reach_the_model() -> None:
-    import pyarrow as pa
+TAGS = [[[1, 2, 9], [3]], [[4, 5]], [[], [6], [7, 8]], [[2, 2, 3, 1]]]
 
-    column = mm.ColumnSchema(
-        "tags", ["categorical"], {"domain": {"min": 0, "max": 9}}, "int64", dims=(None, (0, None), 2)
+
+def _tagged(tmp_path: Path) -> tuple[Path, mm.Schema]:
+    """Sessions whose items have tags, more of them in the second row group than in the first."""
+    items = [[item + 1 for item in range(len(row))] for row in TAGS]
+    table = pa.table({"item_id": items, "tags": pa.array(TAGS, pa.list_(pa.list_(pa.int64())))})
+    pq.write_table(table, tmp_path / "sessions.parquet", row_group_size=3)
+    return tmp_path / "sessions.parquet", mm.Schema.infer(tmp_path / "sessions.parquet")
+
+
+@pytest.mark.parametrize("how", ["mean", "sum", "max"])
+@pytest.mark.parametrize("memory_limit", [2**20, 0])
+def test_inner_lists_of_any_length_go_from_parquet_to_a_vector_of_each_item(
+    how: str, memory_limit: int, tmp_path: Path
+) -> None:
+    path, schema = _tagged(tmp_path)
+    loader = mm.ParquetLoader(path, schema, batch_size=4, memory_limit=memory_limit)
+    inputs = mm.TabularInputBlock(
+        schema,
+        embedding_dim=4,
+        combiner=None if how == "mean" else {"tags": how},
+        masking=mm.CausalMasking(),
     )
-    schema = mm.Schema([categorical("item_id", ITEMS, mm.Tags.ITEM_ID), column])
-    table = pa.table({"item_id": [[1, 2], [3]], "tags": [[[1, 2], [3, 0]], [[4, 5]]]})
-    batch = next(iter(mm.ParquetLoader(table, schema, batch_size=2)))
-    inputs = mm.TabularInputBlock(schema, embedding_dim=4, masking=mm.CausalMasking())
-    found = inputs.vectors(inputs.for_prediction(batch))["tags"]
     weight = inputs.tables["tags"].weight
-    torch.testing.assert_close(found[0], torch.stack([(weight[1] + weight[2]) / 2, weight[3]]))
+    pools = {"mean": lambda v: v.mean(0), "sum": lambda v: v.sum(0), "max": lambda v: v.amax(0)}
+    seen = 0
+    for batch in loader:
+        found = inputs.vectors(inputs.for_prediction(batch))["tags"]
+        for row, vectors in zip(batch.rows, found, strict=True):
+            for tags, vector in zip(TAGS[int(row)], vectors, strict=False):
+                expected = pools[how](weight[tags]) if tags else torch.zeros(4)
+                torch.testing.assert_close(vector, expected)
+                seen += 1
+    assert seen == sum(map(len, TAGS))
+
+
+def test_filling_inner_lists_up_further_changes_no_answer(tmp_path: Path) -> None:
+    path, schema = _tagged(tmp_path)
+    torch.manual_seed(0)
+    inputs = mm.TabularInputBlock(
+        schema, embedding_dim=4, combiner={"tags": "attention"}, masking=mm.CausalMasking()
+    )
+    made = mm.Model(inputs, mm.GRUBlock(4), mm.CategoricalOutput(weight_tying=True, top_ks=(2,))).eval()
+    batch = next(iter(mm.ParquetLoader(path, schema, batch_size=4)))
+    tags = batch["tags"]
+    assert isinstance(tags, mm.Ragged)
+    wider = mm.Ragged(nn.functional.pad(tags.values, (0, 3)), tags.offsets)
+    torch.testing.assert_close(made(batch.with_features({"tags": wider})), made(batch))
+
+
+def test_numbers_of_inner_lists_count_also_where_they_are_zero() -> None:
+    schema = mm.Schema(
+        [
+            categorical("item_id", ITEMS, mm.Tags.ITEM_ID),
+            mm.ColumnSchema("sizes", [mm.Tags.CONTINUOUS], {}, "float32", dims=(None, (0, None), 2)),
+        ]
+    )
+    table = pa.table({"item_id": [[1, 2], [3]], "sizes": [[[0.0, 2.0], [1.0, 3.0]], [[0.0, 0.0]]]})
+    inputs = mm.TabularInputBlock(schema, embedding_dim=4, masking=mm.CausalMasking())
+    batch = inputs.for_prediction(next(iter(mm.ParquetLoader(table, schema, batch_size=2))))
+    assert inputs.vectors(batch)["sizes"][..., 0].tolist() == [[1.0, 2.0], [0.0, 0.0]]
