@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,30 +17,37 @@ from merlin_models_torch.masking.sight import Sight
 from merlin_models_torch.serialize import serializable
 
 
-class _RecurrentBlock(nn.Module):
+class RecurrentBlock(nn.Module):
     """What GRU and LSTM blocks have in common; the arguments are theirs."""
+
+    layer: ClassVar[Callable[..., nn.RNNBase]]
+    lazy_layer: ClassVar[Callable[..., nn.RNNBase]]
 
     def __init__(
         self,
         dim: int,
         *,
-        layers: int,
-        dropout: float,
-        bidirectional: bool,
-        any_masking: bool,
-        recurrent: Callable[..., nn.RNNBase],
+        in_features: int | None = None,
+        layers: int = 1,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        any_masking: bool = False,
     ) -> None:
         super().__init__()
         if dim < 1 or layers < 1:
             raise ValueError(f"dim is {dim} and layers is {layers}, expected at least 1 of each")
         if bidirectional and dim % 2:
             raise ValueError(f"dim is {dim}, expected an even width, half of it for each direction")
-        self.recurrent = recurrent(
-            hidden_size=dim // 2 if bidirectional else dim,
-            num_layers=layers,
-            batch_first=True,
-            dropout=dropout if layers > 1 else 0.0,
-            bidirectional=bidirectional,
+        options: dict[str, Any] = {
+            "hidden_size": dim // 2 if bidirectional else dim,
+            "num_layers": layers,
+            "batch_first": True,
+            "dropout": dropout if layers > 1 else 0.0,
+            "bidirectional": bidirectional,
+        }
+        cls = type(self)
+        self.recurrent = (
+            cls.lazy_layer(**options) if in_features is None else cls.layer(in_features, **options)
         )
         self.dropout = Dropout(dropout)
         self.dim = dim
@@ -89,7 +96,7 @@ class _RecurrentBlock(nn.Module):
 
 
 @serializable
-class GRUBlock(_RecurrentBlock):
+class GRUBlock(RecurrentBlock):
     """Gated recurrent units over the sequence (Cho et al. 2014; for sessions Hidasi et al. 2016, GRU4Rec).
 
     Causal by nature: the state at a position depends on this position and earlier ones only. So it fits
@@ -112,31 +119,15 @@ class GRUBlock(_RecurrentBlock):
         torch.Size([3, 5, 8])
     """
 
-    def __init__(
-        self,
-        dim: int,
-        *,
-        in_features: int | None = None,
-        layers: int = 1,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        any_masking: bool = False,
-    ) -> None:
-        super().__init__(
-            dim,
-            layers=layers,
-            dropout=dropout,
-            bidirectional=bidirectional,
-            any_masking=any_masking,
-            recurrent=LazyGRU if in_features is None else partial(nn.GRU, in_features),
-        )
+    layer = nn.GRU
+    lazy_layer = LazyGRU
 
 
 @serializable
-class LSTMBlock(_RecurrentBlock):
+class LSTMBlock(RecurrentBlock):
     """Long short-term memory over the sequence (Hochreiter and Schmidhuber 1997).
 
-    Causal by nature, as :class:`GRUBlock`, whose arguments it has.
+    Causal by nature, as :class:`GRUBlock`.
 
     Args:
         dim: width D of the outputs.
@@ -148,23 +139,11 @@ class LSTMBlock(_RecurrentBlock):
 
     Raises:
         ValueError: if a size is not positive, or odd for two directions.
+
+    Example:
+        >>> LSTMBlock(8)(torch.zeros(3, 5, 4)).shape
+        torch.Size([3, 5, 8])
     """
 
-    def __init__(
-        self,
-        dim: int,
-        *,
-        in_features: int | None = None,
-        layers: int = 1,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        any_masking: bool = False,
-    ) -> None:
-        super().__init__(
-            dim,
-            layers=layers,
-            dropout=dropout,
-            bidirectional=bidirectional,
-            any_masking=any_masking,
-            recurrent=LazyLSTM if in_features is None else partial(nn.LSTM, in_features),
-        )
+    layer = nn.LSTM
+    lazy_layer = LazyLSTM

@@ -55,17 +55,16 @@ def to_column(array: pa.ChunkedArray, kind: Kind, *, where: str, first_row: int 
 
     Args:
         array: numbers, bool, dates or times; lists of these (list, large list, fixed-size list, list view);
-            lists of vectors; lists of lists of ids. Slices and chunks of all of these. A null list is an empty
-            list.
+            lists of vectors or of lists of ids. Slices and chunks of these. A null list is an empty list.
         kind: "scalar" for a value a row, "list" for a ragged column, "vector" for lists of one length that
             become one (B, D) matrix.
         where: names the column and its file in errors.
         first_row: number of the first row, for errors.
 
     Returns:
-        (B,) or (B, D) tensor, or :class:`Ragged` with values (L,) or (L, D). Inner lists of integers are filled
-        up with 0 to the longest. Values keep their width; unsigned integers become signed, dates and times
-        integers, decimals float64.
+        (B,) or (B, D) tensor, or :class:`Ragged` with values (L,) or (L, D). Inner lists of integers are
+        filled up with 0 to the longest. Values keep their width; unsigned integers become signed, dates and
+        times integers, decimals float64.
 
     Raises:
         DataError: if there is a null that is not a whole list, or a type that holds no numbers.

@@ -288,7 +288,7 @@ class ColumnEncoder(nn.Module):
                 return values, steps < column.lengths[:, None]
             return values, values != 0
         if name not in self.categorical and column.dim() == 3:
-            # Numbers of inner lists are all in use, also those that are 0; only inner lists of ids are filled up.
+            # Numbers of inner lists are all in use, zeros too; only inner lists of ids are filled up.
             return column, torch.ones_like(column, dtype=torch.bool)
         return column, column != 0
 
