@@ -5,6 +5,7 @@ from merlin_models_torch.outputs.binary import BinaryOutput
 from merlin_models_torch.outputs.categorical import CategoricalOutput
 from merlin_models_torch.outputs.classification import ClassificationOutput
 from merlin_models_torch.outputs.contrastive import ContrastiveOutput
+from merlin_models_torch.outputs.distinct import DistinctNegatives
 from merlin_models_torch.outputs.losses import softmax_cross_entropy
 from merlin_models_torch.outputs.negatives import (
     CachedNegatives,
@@ -32,6 +33,7 @@ __all__ = [
     "CategoricalOutput",
     "ClassificationOutput",
     "ContrastiveOutput",
+    "DistinctNegatives",
     "InBatchNegatives",
     "ItemOutput",
     "MixedNegatives",

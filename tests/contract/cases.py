@@ -237,6 +237,7 @@ CASES: dict[str, Case] = {
         lambda: mm.DLRMBlock(bottom=nn.Linear(8, 8), top=mm.MLPBlock([4])),
         _named("continuous", "user", "item"),
     ),
+    "DistinctNegatives": _sampler(lambda: mm.DistinctNegatives(3)),
     "DotInteraction": Case(lambda: mm.DotInteraction(), _sequence, learns=False),
     "DotProduct": Case(lambda: mm.DotProduct(query="a", candidate="b"), _named("a", "b"), learns=False),
     "ElementwiseSum": Case(lambda: mm.ElementwiseSum(), _named("a", "b"), learns=False),
