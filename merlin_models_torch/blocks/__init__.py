@@ -1,5 +1,6 @@
 """Modules to build models from."""
 
+from merlin_models_torch.blocks.attention_weights import attention_weights
 from merlin_models_torch.blocks.base import Block, ParallelBlock
 from merlin_models_torch.blocks.batch_block import BatchBlock
 from merlin_models_torch.blocks.cross import CrossBlock
@@ -11,6 +12,7 @@ from merlin_models_torch.blocks.huggingface import HuggingFaceBlock
 from merlin_models_torch.blocks.interactions import DotInteraction, DotProduct, FMInteraction
 from merlin_models_torch.blocks.mlp import MLPBlock
 from merlin_models_torch.blocks.ple import CGCBlock, PLEBlock
+from merlin_models_torch.blocks.pooling import MeanPooling
 from merlin_models_torch.blocks.recurrent import GRUBlock, LSTMBlock
 from merlin_models_torch.blocks.repeat import repeat, repeat_parallel, repeat_parallel_like
 from merlin_models_torch.blocks.residual import ResidualBlock, ShortcutBlock
@@ -38,6 +40,7 @@ __all__ = [
     "LSTMBlock",
     "MLPBlock",
     "MMOEBlock",
+    "MeanPooling",
     "PLEBlock",
     "ParallelBlock",
     "ResidualBlock",
@@ -47,6 +50,7 @@ __all__ = [
     "TransformerBlock",
     "TransformerXLBlock",
     "XLNetBlock",
+    "attention_weights",
     "find",
     "leaf",
     "map",

@@ -129,10 +129,18 @@ def _biased(query: Tensor, key: Tensor, *, view: View, bias: Tensor | None) -> t
     return hidden if bias is None else hidden + bias.to(query.dtype), some
 
 
-def _attend_by_hand(
-    query: Tensor, key: Tensor, value: Tensor, *, view: View, bias: Tensor | None, probability: float
-) -> Tensor:
-    """The formula itself: on CPU torch has no fused kernel with dropout, and its plain one draws slowly."""
+def attention_weights(query: Tensor, key: Tensor, *, view: View, bias: Tensor | None = None) -> Tensor:
+    """The weights that :func:`attend` mixes values with, without dropout.
+
+    Args:
+        query: (B, H, T, D) float.
+        key: (B, H, S, D).
+        view: what is visible.
+        bias: (H, T, S) float, added to the scaled scores.
+
+    Returns:
+        (B, H, T, S), the sum over S is 1; 0 for a position that sees nothing.
+    """
     batch, heads, steps, _ = query.shape
     scaled = (query * (1 / math.sqrt(query.shape[-1]))).flatten(0, 1)
     scores = torch.bmm(scaled, key.flatten(0, 1).transpose(1, 2)).view(batch, heads, steps, key.shape[2])
@@ -141,8 +149,14 @@ def _attend_by_hand(
         added, some = _biased(query, key, view=view, bias=bias)
         scores = scores + added
     weights = scores.softmax(-1)
-    if some is not None:
-        weights = weights * some
+    return weights if some is None else weights * some
+
+
+def _attend_by_hand(
+    query: Tensor, key: Tensor, value: Tensor, *, view: View, bias: Tensor | None, probability: float
+) -> Tensor:
+    """The formula itself: on CPU torch has no fused kernel with dropout, and its plain one draws slowly."""
+    weights = attention_weights(query, key, view=view, bias=bias)
     weights = dropout(weights.to(value.dtype), probability)
     return torch.bmm(weights.flatten(0, 1), value.flatten(0, 1)).view_as(query)
 
@@ -183,16 +197,27 @@ class SelfAttention(nn.Module):
         Returns:
             (B, T, D).
         """
-        batch, steps, dim = hidden.shape
-        qkv = self.qkv(hidden).view(batch, steps, 3, self.heads, dim // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        bias = None
-        if positions is not None:
-            query, key, bias = positions.rotated(query), positions.rotated(key), positions.bias
+        query, key, value, bias = self._projected(hidden, positions)
         mixed = attend(
             query, key, value, view=view, bias=bias, probability=self.dropout, training=self.training
         )
-        return self.out(mixed.transpose(1, 2).reshape(batch, steps, dim))  # type: ignore[no-any-return]
+        return self.out(mixed.transpose(1, 2).reshape(hidden.shape))  # type: ignore[no-any-return]
+
+    def weights(self, hidden: Tensor, view: View, positions: Positions | None = None) -> Tensor:
+        """(B, H, T, T): how much each position (third) takes from each (last) in :meth:`forward`."""
+        query, key, _, bias = self._projected(hidden, positions)
+        return attention_weights(query, key, view=view, bias=bias)
+
+    def _projected(
+        self, hidden: Tensor, positions: Positions | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Queries, keys and values (B, H, T, D / H), and what is added to the scores."""
+        batch, steps, dim = hidden.shape
+        qkv = self.qkv(hidden).view(batch, steps, 3, self.heads, dim // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        if positions is None:
+            return query, key, value, None
+        return positions.rotated(query), positions.rotated(key), value, positions.bias
 
 
 def check_heads(dim: int, heads: int) -> None:
@@ -200,4 +225,21 @@ def check_heads(dim: int, heads: int) -> None:
     if heads < 1 or dim % heads:
         raise ValueError(
             f"dim is {dim} and heads is {heads}: choose a number of heads that divides the width"
+        )
+
+
+def check_width(inputs: Tensor, dim: int, body: str) -> None:
+    """Raises ValueError unless (B, T, D) inputs have the width ``dim`` of a body of this name."""
+    if inputs.shape[-1] != dim:
+        raise ValueError(
+            f"the {body} block has width {dim} and got inputs of width {inputs.shape[-1]}: put "
+            f"MLPBlock([{dim}]) before it"
+        )
+
+
+def check_even(dim: int) -> None:
+    """Raises ValueError for an odd width, which has no room for pairs of sine and cosine."""
+    if dim % 2:
+        raise ValueError(
+            f"dim is {dim}, expected an even width, because positions are pairs of sine and cosine"
         )

@@ -97,21 +97,12 @@ class RelativeAttention(nn.Module):
         Returns:
             (B, T, D).
         """
-        batch, steps, _ = hidden.shape
-        heads, width = self.r_w_bias.shape
-        scale = 1 / math.sqrt(width)
-        # The scale goes into the query's weights and biases, which are smaller than the scores.
-        weights = torch.cat([self.q.flatten(1) * scale, self.k.flatten(1), self.v.flatten(1)], 1)
-        query, key, value = (hidden @ weights).view(batch, steps, 3, heads, width).unbind(2)
-        distance = (positions.to(hidden.dtype) @ self.r.flatten(1)).view(2 * steps, heads, width)
-        scores = _content_scores(query + self.r_w_bias * scale, key)
-        scores = scores + _distance_scores(query + self.r_r_bias * scale, distance)
-        if bias is not None:
-            scores = scores + bias
-        probabilities = self.dropout(scores.softmax(-1)).to(value.dtype)
-        mixed = torch.matmul(probabilities, value.transpose(1, 2)).transpose(1, 2).flatten(2)
-        result: Tensor = self.layer_norm(self.dropout(mixed @ self.o.flatten(1).T) + hidden)
-        return result
+        weights, value = self._weights(hidden, positions, bias)
+        return self._mixed(weights, value, hidden)
+
+    def weights(self, hidden: Tensor, positions: Tensor, bias: Tensor | None = None) -> Tensor:
+        """(B, H, T, T): how much each position (third) takes from each (last) in :meth:`forward`."""
+        return self._weights(hidden, positions, bias)[0]
 
     def queries(
         self, queries: Tensor, hidden: Tensor, positions: Tensor, visible: tuple[Tensor, Tensor]
@@ -127,19 +118,52 @@ class RelativeAttention(nn.Module):
         Returns:
             (B, T, D); a query that sees nothing takes nothing from the items.
         """
-        batch, steps, _ = hidden.shape
-        heads, width = self.r_w_bias.shape
-        scale = 1 / math.sqrt(width)
-        query = (queries @ (self.q.flatten(1) * scale)).view(batch, steps, heads, width)
+        weights, value = self._query_weights(queries, hidden, positions, visible)
+        return self._mixed(weights, value, queries)
+
+    def query_weights(
+        self, queries: Tensor, hidden: Tensor, positions: Tensor, visible: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """(B, H, T, T): how much each query (third) takes from each item (last) in :meth:`queries`."""
+        return self._query_weights(queries, hidden, positions, visible)[0]
+
+    @property
+    def _scale(self) -> float:
+        # It goes into the query's weights and biases, which are smaller than the scores.
+        return 1 / math.sqrt(self.r_w_bias.shape[1])
+
+    def _weights(self, hidden: Tensor, positions: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+        weights = torch.cat([self.q.flatten(1) * self._scale, self.k.flatten(1), self.v.flatten(1)], 1)
+        query, key, value = _heads(hidden @ weights, 3, *self.r_w_bias.shape).unbind(2)
+        scores = self._scores(query, key, positions)
+        return (scores if bias is None else scores + bias).softmax(-1), value
+
+    def _query_weights(
+        self, queries: Tensor, hidden: Tensor, positions: Tensor, visible: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        query = _heads(queries @ (self.q.flatten(1) * self._scale), *self.r_w_bias.shape)
         weights = torch.cat([self.k.flatten(1), self.v.flatten(1)], 1)
-        key, value = (hidden @ weights).view(batch, steps, 2, heads, width).unbind(2)
-        distance = (positions.to(hidden.dtype) @ self.r.flatten(1)).view(2 * steps, heads, width)
-        scores = _content_scores(query + self.r_w_bias * scale, key)
-        scores = scores + _distance_scores(query + self.r_r_bias * scale, distance) + visible[0]
-        probabilities = self.dropout(scores.softmax(-1) * visible[1]).to(value.dtype)
-        mixed = torch.matmul(probabilities, value.transpose(1, 2)).transpose(1, 2).flatten(2)
-        result: Tensor = self.layer_norm(self.dropout(mixed @ self.o.flatten(1).T) + queries)
+        key, value = _heads(hidden @ weights, 2, *self.r_w_bias.shape).unbind(2)
+        bias, some = visible
+        return (self._scores(query, key, positions) + bias).softmax(-1) * some, value
+
+    def _scores(self, query: Tensor, key: Tensor, positions: Tensor) -> Tensor:
+        """(B, H, T, T) of scaled queries and keys (B, T, H, d)."""
+        distance = _heads(positions.to(query.dtype) @ self.r.flatten(1), *self.r_w_bias.shape)
+        scores = _content_scores(query + self.r_w_bias * self._scale, key)
+        return scores + _distance_scores(query + self.r_r_bias * self._scale, distance)
+
+    def _mixed(self, weights: Tensor, value: Tensor, before: Tensor) -> Tensor:
+        """Values mixed by the weights and projected, added to what was before, and normalised."""
+        mixed = torch.matmul(self.dropout(weights).to(value.dtype), value.transpose(1, 2))
+        mixed = mixed.transpose(1, 2).flatten(2)
+        result: Tensor = self.layer_norm(self.dropout(mixed @ self.o.flatten(1).T) + before)
         return result
+
+
+def _heads(vectors: Tensor, *sizes: int) -> Tensor:
+    """(..., D) with the last dimension as several."""
+    return vectors.view(*vectors.shape[:-1], *sizes)
 
 
 def _content_scores(query: Tensor, key: Tensor) -> Tensor:

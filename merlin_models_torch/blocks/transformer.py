@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.activation import Activation, activation_function
-from merlin_models_torch.blocks.attention import SelfAttention, View, check_heads
+from merlin_models_torch.blocks.attention import SelfAttention, View, check_heads, check_width
 from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.blocks.positions import Positions, RelativeBias, rotation
 from merlin_models_torch.masking.sight import Sight
@@ -81,6 +81,11 @@ class TransformerLayer(nn.Module):
             return hidden + self.dropout(self.ff(self.ff_norm(hidden)))  # type: ignore[no-any-return]
         hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, view, positions)))
         return self.ff_norm(hidden + self.dropout(self.ff(hidden)))  # type: ignore[no-any-return]
+
+    def weights(self, hidden: Tensor, view: View, positions: Positions | None = None) -> Tensor:
+        """(B, H, T, T) attention weights of :meth:`forward`."""
+        hidden = self.attention_norm(hidden) if self.norm == "pre" else hidden
+        return self.attention.weights(hidden, view, positions)
 
 
 @serializable
@@ -195,11 +200,31 @@ class TransformerBlock(nn.Module):
         Raises:
             ValueError: if the width is not ``dim``, or there are more positions than ``max_length``.
         """
-        if inputs.shape[-1] != self.dim:
-            raise ValueError(
-                f"the transformer block has width {self.dim} and got inputs of width {inputs.shape[-1]}: put "
-                f"MLPBlock([{self.dim}]) before it"
-            )
+        hidden, view, positions = self._prepared(inputs, batch)
+        for layer in self.layer:
+            hidden = layer(hidden, view, positions)
+        return self.last_norm(hidden)  # type: ignore[no-any-return]
+
+    def attention_weights(self, inputs: Tensor, batch: Batch | None = None) -> tuple[Tensor, ...]:
+        """The attention weights of each layer, without dropout of the weights.
+
+        Args:
+            inputs: as for :meth:`forward`.
+            batch: as for :meth:`forward`.
+
+        Returns:
+            For each layer (B, H, T, T): how much each position (third) takes from each (last).
+        """
+        hidden, view, positions = self._prepared(inputs, batch)
+        weights = []
+        for layer in self.layer:
+            weights.append(layer.weights(hidden, view, positions))  # type: ignore[operator]
+            hidden = layer(hidden, view, positions)
+        return tuple(weights)
+
+    def _prepared(self, inputs: Tensor, batch: Batch | None) -> tuple[Tensor, View, Positions | None]:
+        """What the first layer gets."""
+        check_width(inputs, self.dim, "transformer")
         view = View.of(inputs, batch, sight=_SIGHT)
         if self.positions is not None:
             inputs = inputs + self._position_vectors(inputs.shape[1])
@@ -208,10 +233,7 @@ class TransformerBlock(nn.Module):
             positions = Positions(bias=self.distances(inputs.shape[1]))
         elif self.rotary_width is not None:
             positions = Positions(rotation=rotation(inputs, self.rotary_width))
-        hidden = self.dropout(inputs)
-        for layer in self.layer:
-            hidden = layer(hidden, view, positions)
-        return self.last_norm(hidden)  # type: ignore[no-any-return]
+        return self.dropout(inputs), view, positions
 
     def _position_vectors(self, steps: int) -> Tensor:
         table = self.positions.weight  # type: ignore[union-attr]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.activation import Activation
-from merlin_models_torch.blocks.attention import check_heads, plan_of
+from merlin_models_torch.blocks.attention import check_even, check_heads, check_width, plan_of
 from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.blocks.relative_attention import attention_bias, relative_positions
 from merlin_models_torch.blocks.transformer import FeedForward
@@ -52,19 +54,26 @@ class XLAttention(nn.Module):
         Returns:
             (B, T, D).
         """
+        weights, value = self._weights(hidden, memory, bias)
+        mixed = self.dropout(weights).to(value.dtype) @ value
+        return self.out(mixed.transpose(1, 2).reshape(hidden.shape))  # type: ignore[no-any-return]
+
+    def weights(self, hidden: Tensor, memory: Tensor | None, bias: Tensor | None) -> Tensor:
+        """(B, H, T, M + T): how much each position (third) takes from each (last) in :meth:`forward`."""
+        return self._weights(hidden, memory, bias)[0]
+
+    def _weights(self, hidden: Tensor, memory: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The weights, and the values (B, H, M + T, D / H) that they are for."""
         heads, width = self.content_bias.shape
         seen = hidden if memory is None else torch.cat([memory, hidden], 1)
-        (batch, steps, dim), total = hidden.shape, seen.shape[1]
+        (batch, steps, _), total = hidden.shape, seen.shape[1]
         scale = 1 / math.sqrt(width)
         query = self.query(hidden).view(batch, steps, heads, width) * scale
         both = self.key_value(seen).view(batch, total, 2, heads, width)
         key, value = both.permute(2, 0, 3, 1, 4).unbind(0)
         scores = (query + self.content_bias * scale).transpose(1, 2) @ key.transpose(2, 3)
         scores = scores + self._distance_scores(query + self.distance_bias * scale, total)
-        if bias is not None:
-            scores = scores + bias
-        mixed = self.dropout(scores.softmax(-1)).to(value.dtype) @ value
-        return self.out(mixed.transpose(1, 2).reshape(batch, steps, dim))  # type: ignore[no-any-return]
+        return (scores if bias is None else scores + bias).softmax(-1), value
 
     def _distance_scores(self, query: Tensor, total: int) -> Tensor:
         """(B, T, H, d) to (B, H, T, S): each query times the vector of its distance to each key."""
@@ -113,13 +122,21 @@ class TransformerXLLayer(nn.Module):
 
     def forward(self, hidden: Tensor, memory: Tensor | None, bias: Tensor | None) -> Tensor:
         """(B, T, D) to (B, T, D); the arguments are those of :class:`XLAttention`."""
+        mixed = self.attention(*self._normed(hidden, memory), bias)
         if self.norm == "pre":
-            before = None if memory is None else self.attention_norm(memory)
-            mixed = self.attention(self.attention_norm(hidden), before, bias)
             hidden = hidden + self.dropout(mixed)
             return hidden + self.dropout(self.ff(self.ff_norm(hidden)))  # type: ignore[no-any-return]
-        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, memory, bias)))
+        hidden = self.attention_norm(hidden + self.dropout(mixed))
         return self.ff_norm(hidden + self.dropout(self.ff(hidden)))  # type: ignore[no-any-return]
+
+    def weights(self, hidden: Tensor, memory: Tensor | None, bias: Tensor | None) -> Tensor:
+        """(B, H, T, M + T) attention weights of :meth:`forward`."""
+        return self.attention.weights(*self._normed(hidden, memory), bias)
+
+    def _normed(self, hidden: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if self.norm == "post":
+            return hidden, memory
+        return self.attention_norm(hidden), None if memory is None else self.attention_norm(memory)
 
 
 @serializable
@@ -171,10 +188,7 @@ class TransformerXLBlock(nn.Module):
         initializer_range: float = 0.02,
     ) -> None:
         super().__init__()
-        if dim % 2:
-            raise ValueError(
-                f"dim is {dim}, expected an even width, because positions are pairs of sine and cosine"
-            )
+        check_even(dim)
         if norm not in ("pre", "post"):
             raise ValueError(f"norm is {norm!r}, expected one of ['pre', 'post']")
         if segment_length is not None and segment_length < 1:
@@ -241,32 +255,50 @@ class TransformerXLBlock(nn.Module):
         Raises:
             ValueError: if the width is not ``dim``, or the plan does not fit.
         """
-        if inputs.shape[-1] != self.dim:
-            raise ValueError(
-                f"the Transformer-XL block has width {self.dim} and got inputs of width {inputs.shape[-1]}: "
-                f"put MLPBlock([{self.dim}]) before it"
-            )
-        plan = plan_of(inputs, batch, sight=self.sight)
-        hidden = self.dropout(inputs)
-        if self.segment_length is None:
-            bias = None if plan is None else attention_bias(plan.visible()).to(inputs.dtype)
-            for layer in self.layer:
-                hidden = layer(hidden, None, bias)
-        else:
-            hidden = self._by_segments(hidden)
-        return self.dropout(self.last_norm(hidden))  # type: ignore[no-any-return]
+        outputs = [hidden for hidden, _ in self._run(inputs, batch, weights=False)]
+        return self.dropout(self.last_norm(torch.cat(outputs, 1)))  # type: ignore[no-any-return]
 
-    def _by_segments(self, hidden: Tensor) -> Tensor:
+    def attention_weights(self, inputs: Tensor, batch: Batch | None = None) -> tuple[Tensor, ...]:
+        """The attention weights of each layer, without dropout of the weights.
+
+        Args:
+            inputs: as for :meth:`forward`.
+            batch: as for :meth:`forward`.
+
+        Returns:
+            For each layer (B, H, T, T): how much each position (third) takes from each (last); 0 for those
+            that are neither in its piece nor in the memory of it.
+        """
+        steps, start = inputs.shape[1], 0
+        layers: list[list[Tensor]] = [[] for _ in self.layer]
+        for hidden, weights in self._run(inputs, batch, weights=True):
+            end = start + hidden.shape[1]
+            for found, own in zip(layers, weights, strict=True):
+                # The last key of a piece is at its last position.
+                found.append(functional.pad(own, (end - own.shape[-1], steps - end)))
+            start = end
+        return tuple(torch.cat(found, 2) for found in layers)
+
+    def _run(
+        self, inputs: Tensor, batch: Batch | None, *, weights: bool
+    ) -> Iterator[tuple[Tensor, list[Tensor]]]:
+        """(B, S, D) of each piece of S positions, with each layer's weights (B, H, S, M + S) if asked for."""
+        check_width(inputs, self.dim, "Transformer-XL")
+        plan = plan_of(inputs, batch, sight=self.sight)
+        whole = None if plan is None else attention_bias(plan.visible()).to(inputs.dtype)
         memories: list[Tensor | None] = [None] * len(self.layer)
-        outputs = []
-        for piece in torch.split(hidden, self.segment_length or hidden.shape[1], 1):
+        for piece in torch.split(self.dropout(inputs), self.segment_length or inputs.shape[1], 1):
+            found = []
             for index, layer in enumerate(self.layer):
-                memory = memories[index]
-                seen = piece if memory is None else torch.cat([memory, piece], 1)
-                memories[index] = seen[:, -(self.memory_length or 0) :].detach()
-                piece = layer(piece, memory, _causal_bias(piece, seen.shape[1]))
-            outputs.append(piece)
-        return torch.cat(outputs, 1)
+                memory, bias = memories[index], whole
+                if self.segment_length is not None:
+                    seen = piece if memory is None else torch.cat([memory, piece], 1)
+                    memories[index] = seen[:, -(self.memory_length or 0) :].detach()
+                    bias = _causal_bias(piece, seen.shape[1])
+                if weights:
+                    found.append(layer.weights(piece, memory, bias))  # type: ignore[operator]
+                piece = layer(piece, memory, bias)
+            yield piece, found
 
 
 def _causal_bias(piece: Tensor, total: int) -> Tensor:

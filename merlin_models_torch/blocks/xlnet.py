@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.activation import Activation, activation_function
-from merlin_models_torch.blocks.attention import plan_of
+from merlin_models_torch.blocks.attention import check_even, check_width, plan_of
 from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.blocks.relative_attention import (
     RelativeAttention,
@@ -99,6 +100,35 @@ class XLNetLayer(nn.Module):
         return self.ff(mixed)  # type: ignore[no-any-return]
 
 
+@dataclass(frozen=True)
+class _Streams:
+    """What goes from layer to layer: the items, and where there are two streams what predicts them."""
+
+    hidden: Tensor
+    positions: Tensor
+    bias: Tensor | None
+    queries: Tensor | None = None
+    visible: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def output(self) -> Tensor:
+        return self.hidden if self.queries is None else self.queries
+
+    def through(self, layer: nn.Module, *, last: bool) -> _Streams:
+        if self.queries is None:
+            return replace(self, hidden=layer(self.hidden, self.positions, self.bias))
+        queries = layer.queries(self.queries, self.hidden, self.positions, self.visible)  # type: ignore[operator]
+        if last:  # nothing comes of the items of the last layer
+            return replace(self, queries=queries)
+        return replace(self, queries=queries, hidden=layer(self.hidden, self.positions, self.bias))
+
+    def weights(self, layer: nn.Module) -> Tensor:
+        attention: RelativeAttention = layer.rel_attn  # type: ignore[assignment]
+        if self.queries is None or self.visible is None:
+            return attention.weights(self.hidden, self.positions, self.bias)
+        return attention.query_weights(self.queries, self.hidden, self.positions, self.visible)
+
+
 @serializable
 class XLNetBlock(nn.Module):
     """A stack of XLNet layers (Yang et al. 2019), equal to Hugging Face's ``XLNetModel``.
@@ -148,10 +178,7 @@ class XLNetBlock(nn.Module):
         two_streams: bool = False,
     ) -> None:
         super().__init__()
-        if dim % 2:
-            raise ValueError(
-                f"dim is {dim}, expected an even width, because positions are pairs of sine and cosine"
-            )
+        check_even(dim)
         self.dim = dim
         self.activation: Activation = activation
         self.layer_norm_eps = layer_norm_eps
@@ -204,30 +231,41 @@ class XLNetBlock(nn.Module):
             ValueError: if the width is not ``dim``, or the plan is for another number of positions or asks
                 for two streams where there is one.
         """
-        if inputs.shape[-1] != self.dim:
-            raise ValueError(
-                f"the XLNet block has width {self.dim} and got inputs of width {inputs.shape[-1]}: put "
-                f"MLPBlock([{self.dim}]) before it"
-            )
+        streams = self._start(inputs, batch)
+        for number, layer in enumerate(self.layer, 1):
+            streams = streams.through(layer, last=number == len(self.layer))
+        return self.dropout(streams.output)  # type: ignore[no-any-return]
+
+    def attention_weights(self, inputs: Tensor, batch: Batch | None = None) -> tuple[Tensor, ...]:
+        """The attention weights of each layer, without dropout of the weights.
+
+        Args:
+            inputs: as for :meth:`forward`.
+            batch: as for :meth:`forward`.
+
+        Returns:
+            For each layer (B, H, T, T): how much each position (third) takes from each (last), in the second
+            stream where there are two.
+        """
+        streams = self._start(inputs, batch)
+        weights = []
+        for number, layer in enumerate(self.layer, 1):
+            weights.append(streams.weights(layer))
+            streams = streams.through(layer, last=number == len(self.layer))
+        return tuple(weights)
+
+    def _start(self, inputs: Tensor, batch: Batch | None) -> _Streams:
+        """What the first layer gets."""
+        check_width(inputs, self.dim, "XLNet")
         plan = plan_of(inputs, batch, sight=self.sight)
         bias = None if plan is None else attention_bias(plan.visible())
         positions = relative_positions(inputs.shape[1], self.dim, device=inputs.device).to(inputs.dtype)
         positions = self.dropout(positions)
         hidden = self.dropout(inputs)
-        if plan is not None and plan.pairs is not None:
-            return self.dropout(self._second_stream(hidden, positions, bias, plan.pairs))  # type: ignore[no-any-return]
-        for layer in self.layer:
-            hidden = layer(hidden, positions, bias)
-        return self.dropout(hidden)  # type: ignore[no-any-return]
-
-    def _second_stream(self, hidden: Tensor, positions: Tensor, bias: Tensor | None, pairs: Tensor) -> Tensor:
-        visible = query_bias(pairs)
-        queries: Tensor = self.dropout(self.mask_emb.to(hidden.dtype).expand_as(hidden))  # type: ignore[union-attr]
-        for number, layer in enumerate(self.layer, 1):
-            queries = layer.queries(queries, hidden, positions, visible)  # type: ignore[operator]
-            if number < len(self.layer):  # nothing comes of the items of the last layer
-                hidden = layer(hidden, positions, bias)
-        return queries
+        if plan is None or plan.pairs is None or self.mask_emb is None:
+            return _Streams(hidden, positions, bias)
+        queries = self.dropout(self.mask_emb.to(hidden.dtype).expand_as(hidden))
+        return _Streams(hidden, positions, bias, queries, query_bias(plan.pairs))
 
     def load_huggingface(self, source: nn.Module | Mapping[str, Tensor]) -> None:
         """Takes the weights of a Hugging Face ``XLNetModel``, or of a model with one as ``transformer``.
