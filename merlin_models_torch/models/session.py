@@ -29,6 +29,8 @@ def SessionModel(
     dropout: float = 0.2,
     masking: Literal["causal", "random", "permuted"] | Masking = "causal",
     max_sequence_length: int = 50,
+    normalized: bool = False,
+    temperature: float = 1.0,
     metrics: Sequence[str] = ("recall", "ndcg"),
     top_ks: Sequence[int] = (10, 20),
     exclude_seen: bool = False,
@@ -51,6 +53,8 @@ def SessionModel(
         dropout: of a body by name.
         masking: one by name, or with options of its own.
         max_sequence_length: latest items of a session that are visible.
+        normalized: of :class:`CategoricalOutput`: scores are cosines; choose a temperature of 0.05 to 0.1.
+        temperature: of :class:`CategoricalOutput`.
         metrics: of :class:`CategoricalOutput`.
         top_ks: of :class:`CategoricalOutput`.
         exclude_seen: of :class:`CategoricalOutput`.
@@ -92,7 +96,14 @@ def SessionModel(
             length=max_sequence_length + 1,
             two_streams=isinstance(masking, PermutedMasking),
         )
-    output = CategoricalOutput(weight_tying=True, metrics=metrics, top_ks=top_ks, exclude_seen=exclude_seen)
+    output = CategoricalOutput(
+        weight_tying=True,
+        normalized=normalized,
+        temperature=temperature,
+        metrics=metrics,
+        top_ks=top_ks,
+        exclude_seen=exclude_seen,
+    )
     return Model(inputs, body, output, optimizer=optimizer, vocabularies=vocabularies, seed=seed)
 
 

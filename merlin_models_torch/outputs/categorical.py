@@ -21,7 +21,7 @@ from merlin_models_torch.serialize import serializable
 
 @serializable
 class CategoricalOutput(nn.Module):
-    """Scores every item of the catalogue by dot product with a vector of its own.
+    """Scores every item of the catalogue by dot product, or cosine, with a vector of its own.
 
     The full ``targets x catalogue`` matrix exists only where logits are asked for: the loss is computed in
     chunks and answers block by block.
@@ -33,6 +33,9 @@ class CategoricalOutput(nn.Module):
         weight_tying: the item vectors are the input block's item embeddings; if the body's width differs, a
             linear layer without activation stands between. Otherwise they are weights of their own.
         bias: adds a learned number to each item's score.
+        normalized: the body's and the items' vectors get length 1 before the dot product, so that an item's
+            score does not grow with its popularity (Gupta et al. 2019). Logits then lie within
+            1 / temperature of 0: choose a temperature of 0.05 to 0.1.
         temperature: logits are divided by it.
         label_smoothing: share of the target's probability spread over the catalogue.
         exclude: item rows that are never an answer: padding by default. They stay in the softmax.
@@ -52,6 +55,7 @@ class CategoricalOutput(nn.Module):
         target: str | ColumnSchema | Schema | None = None,
         weight_tying: bool = False,
         bias: bool = False,
+        normalized: bool = False,
         temperature: float = 1.0,
         label_smoothing: float = 0.0,
         exclude: Sequence[int] = (0,),
@@ -66,6 +70,7 @@ class CategoricalOutput(nn.Module):
         self.target = None if self._column is None else self._column.name
         self.needs_plan = target is None
         self.weight_tying = weight_tying
+        self.normalized = normalized
         self.temperature = temperature
         self.label_smoothing = label_smoothing
         self.exclude = tuple(exclude)
@@ -110,6 +115,8 @@ class CategoricalOutput(nn.Module):
         self.domain = domain or inputs.domains.get(inputs.item_id or "", self.target)
         if table is not None and self.weight_tying:
             self._tied = (table,)
+            # A softmax over the catalogue gives every row a gradient.
+            table.sparse = False
             if width != table.embedding_dim:
                 self.projection = nn.Linear(width, table.embedding_dim)
         else:
@@ -128,7 +135,12 @@ class CategoricalOutput(nn.Module):
 
     @property
     def item_vectors(self) -> Tensor:
-        """(V, D) one vector for each row of the catalogue."""
+        """(V, D) one vector for each row of the catalogue, of length 1 if ``normalized``."""
+        return unit(self._weight) if self.normalized else self._weight
+
+    @property
+    def _weight(self) -> Tensor:
+        """(V, D) the weights that item vectors are made of."""
         if self._tied:
             return self._tied[0].weight
         if self.weight is None:
@@ -138,7 +150,7 @@ class CategoricalOutput(nn.Module):
     @property
     def cardinality(self) -> int:
         """Rows of the catalogue, padding included."""
-        return self.item_vectors.shape[0]
+        return self._weight.shape[0]
 
     def make_metrics(self) -> RankingMetrics:
         """Fresh metrics for one kind of evaluation."""
@@ -152,7 +164,7 @@ class CategoricalOutput(nn.Module):
             batch: with a masking plan.
 
         Returns:
-            (N, D), row by row.
+            (N, D), row by row, of length 1 if ``normalized``.
 
         Raises:
             ValueError: if the batch has no plan.
@@ -163,7 +175,9 @@ class CategoricalOutput(nn.Module):
             raise ValueError("the batch has no masking plan: give the input block a masking")
         else:
             chosen = batch.plan.queries(hidden)
-        return chosen if self.projection is None else self.projection(chosen)
+        if self.projection is not None:
+            chosen = self.projection(chosen)
+        return unit(chosen) if self.normalized else chosen
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Logits of every item: (N, V), one row for each position that predicts."""
@@ -241,3 +255,17 @@ class CategoricalOutput(nn.Module):
             exclude=seen,
             never=sorted({*self.exclude, *never}),
         )
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors of length 1, computed in float32 at least.
+
+    A vector of zeros, such as padding's, stays zero and gets no gradient; ``torch.nn.functional.normalize``
+    gives it one that outweighs all others.
+
+    Args:
+        vectors: (..., D) float.
+    """
+    vectors = vectors.to(torch.promote_types(vectors.dtype, torch.float32))
+    length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    return vectors / torch.where(length > 0, length, torch.inf)

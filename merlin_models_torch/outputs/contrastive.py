@@ -50,6 +50,7 @@ class ContrastiveOutput(CategoricalOutput):
         target: as for :class:`CategoricalOutput`, as are the others.
         weight_tying: see there.
         bias: see there.
+        normalized: see there.
         temperature: see there.
         exclude: see there.
         exclude_seen: see there.
@@ -75,6 +76,7 @@ class ContrastiveOutput(CategoricalOutput):
         target: str | ColumnSchema | Schema | None = None,
         weight_tying: bool = False,
         bias: bool = False,
+        normalized: bool = False,
         temperature: float = 1.0,
         exclude: Sequence[int] = (0,),
         exclude_seen: bool = False,
@@ -85,6 +87,7 @@ class ContrastiveOutput(CategoricalOutput):
             target=target,
             weight_tying=weight_tying,
             bias=bias,
+            normalized=normalized,
             temperature=temperature,
             exclude=exclude,
             exclude_seen=exclude_seen,

@@ -1,6 +1,7 @@
 """CategoricalOutput against plain formulas, and seen items by hand."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -30,6 +31,77 @@ def test_loss_and_answers_are_those_of_the_logits(tied: bool, options: dict[str,
     logits[:, [0, 3]] = -torch.inf
     torch.testing.assert_close(scores, logits.topk(7).values)
     torch.testing.assert_close(logits.gather(1, items), scores)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_normalized_scores_are_cosines_by_temperature(tied: bool) -> None:
+    torch.manual_seed(0)
+    model = session_model(weight_tying=tied, normalized=True, temperature=0.07, bias=True).eval()
+    torch.nn.init.normal_(model.output.bias)
+    batch = model.inputs.for_training(session_batch())
+    hidden = model.body(batch)
+    table = model.inputs.item_table.weight if tied else model.output.weight
+    cosines = torch.nn.functional.cosine_similarity(batch.plan.queries(hidden)[:, None], table[None], dim=-1)
+    logits = (cosines + model.output.bias) / 0.07
+    torch.testing.assert_close(model.output(hidden, batch), logits, rtol=1e-5, atol=1e-5)
+    expected = torch.nn.functional.cross_entropy(logits, model.output.targets(batch))
+    torch.testing.assert_close(model.output.loss(hidden, batch), expected)
+    scores, items = model.output.topk(hidden, batch, k=7)
+    torch.testing.assert_close(scores, logits[:, 1:].topk(7).values, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(logits.gather(1, items), scores, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(model.output.item_vectors[1:].norm(dim=1), torch.ones(len(table) - 1))
+
+
+def test_normalized_gradients_are_those_of_the_plain_formula() -> None:
+    torch.manual_seed(0)
+    model = session_model(weight_tying=False, normalized=True, temperature=0.1).eval()
+    batch = model.inputs.for_training(session_batch())
+    hidden = model.body(batch).detach().requires_grad_()
+    weight, normalize = model.output.weight, torch.nn.functional.normalize
+    logits = normalize(batch.plan.queries(hidden), dim=-1) @ normalize(weight, dim=-1).T / 0.1
+    plain = torch.nn.functional.cross_entropy(logits, model.output.targets(batch))
+    expected = torch.autograd.grad(plain, [hidden, weight])
+    found = torch.autograd.grad(model.output.loss(hidden, batch), [hidden, weight])
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_length_of_a_vector_changes_no_normalized_answer(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = session_model(weight_tying=False, normalized=True, temperature=0.1).eval()
+    before = model.topk(session_batch(), k=5)
+    with torch.no_grad():
+        model.output.weight *= torch.rand(len(model.output.weight), 1) + 0.5
+    torch.testing.assert_close(model.topk(session_batch(), k=5), before)
+    model.save(tmp_path / "model")
+    loaded = mm.load(tmp_path / "model")
+    assert loaded.output.normalized
+    torch.testing.assert_close(loaded.topk(session_batch(), k=5), before)
+
+
+def test_a_vector_of_zeros_has_score_0_and_does_not_learn() -> None:
+    torch.manual_seed(0)
+    model = session_model(normalized=True, temperature=0.07).eval()
+    table = model.inputs.item_table
+    with torch.no_grad():
+        table.weight[4] = 0
+    batch = model.inputs.for_training(session_batch())
+    hidden = model.body(batch)
+    assert (model.output(hidden, batch)[:, [0, 4]] == 0).all()
+    (gradient,) = torch.autograd.grad(model.output.loss(hidden.detach(), batch), [table.weight])
+    assert (gradient[[0, 4]] == 0).all()
+    assert gradient[1:4].ne(0).any(1).all()
+    assert gradient.isfinite().all()
+
+
+def test_extracted_parts_score_as_the_normalized_model() -> None:
+    torch.manual_seed(0)
+    model = session_model(normalized=True, temperature=0.07).eval()
+    batch = session_batch()
+    hidden = model.select("*")(batch)
+    last = hidden[torch.arange(len(batch)), batch.lengths("item_id") - 1]
+    table = model.extract(mm.Tags.ITEM_ID).weight
+    scores = torch.nn.functional.cosine_similarity(last[:, None], table[None], dim=-1) / 0.07
+    torch.testing.assert_close(model(batch), scores, rtol=1e-5, atol=1e-5)
 
 
 def test_tied_weights_are_the_item_embeddings_once() -> None:

@@ -217,6 +217,28 @@ def test_retrieval_metrics_do_not_depend_on_batches_and_break_ties_by_id() -> No
     assert ties.compute()["mrr_at_3"].item() == pytest.approx((1 / 3 + 1 + 1 / 2) / 3)
 
 
+def test_normalized_scores_are_cosines_in_training_too() -> None:
+    torch.manual_seed(0)
+    inputs = mm.TabularInputBlock(session_schema(), embedding_dim=6, masking=mm.CausalMasking())
+    output = ContrastiveOutput(
+        negatives=InBatchNegatives(), weight_tying=True, normalized=True, temperature=0.07, log_q="none"
+    )
+    model = mm.Model(inputs, mm.MLPBlock([6]), output)
+    batch = inputs.for_training(session_batch())
+    hidden = model.body(batch)
+    items = output.targets(batch)
+    table = inputs.item_table.weight
+    scores = torch.nn.functional.cosine_similarity(
+        batch.plan.queries(hidden)[:, None], table[items][None], dim=-1
+    )
+    scores = scores / 0.07
+    same = items[:, None] == items
+    positive = scores.diagonal()
+    others = scores.masked_fill(same, -torch.inf)
+    expected = torch.cat([positive[:, None], others], 1).logsumexp(1) - positive
+    torch.testing.assert_close(output.loss(hidden, batch), expected.mean())
+
+
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(
         ValueError, match="loss is 'bpr', expected one of softmax, bce, gbce, bpr_max, top1_max"
