@@ -194,6 +194,10 @@ MODELS: dict[str, tuple[Callable[[], mm.Model], Callable[[], mm.Batch]]] = {
         lambda: session_model(mm.RandomMasking(probability=0.4), body="xlnet"),
         lambda: session_batch(6),
     ),
+    "session, cosines": (
+        lambda: session_model(normalized=True, temperature=0.07),
+        lambda: session_batch(6),
+    ),
     "ranking": (ranking_model, table_batch),
     "SessionModel": (lambda: mm.SessionModel(session_schema(), dim=8), lambda: session_batch(6)),
     "DCNModel": (lambda: mm.DCNModel(click_schema(), embedding_dim=4), table_batch),

@@ -11,16 +11,17 @@ from tests.unit.schemas import categorical, session_schema
 from tests.unit.sessions import session_batch, session_table
 
 
-def test_the_builder_makes_the_model_written_out() -> None:
+@pytest.mark.parametrize("options", [{}, {"normalized": True, "temperature": 0.07}])
+def test_the_builder_makes_the_model_written_out(options: dict[str, float]) -> None:
     schema = mm.Schema([categorical("item_id", 30, mm.Tags.ITEM_ID)])
     torch.manual_seed(0)
-    built = mm.SessionModel(schema, dim=16, max_sequence_length=8)
+    built = mm.SessionModel(schema, dim=16, max_sequence_length=8, **options)
     torch.manual_seed(0)
     inputs = mm.TabularInputBlock(
         schema, embedding_dim=16, masking=mm.CausalMasking(), max_sequence_length=8, continuous_projection=16
     )
     body = mm.TransformerBlock(16, heads=2, layers=2, dropout=0.2, max_length=9)
-    written = mm.Model(inputs, body, mm.CategoricalOutput(weight_tying=True))
+    written = mm.Model(inputs, body, mm.CategoricalOutput(weight_tying=True, **options))
     assert list(built.state_dict()) == list(written.state_dict())
     batch = session_batch()
     assert torch.equal(built.eval()(batch), written.eval()(batch))
