@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,38 @@ def query_bias(visible: Tensor) -> tuple[Tensor, Tensor]:
     return bias[:, None], some[:, None]
 
 
+class AttentionParameters(Protocol):
+    """What the formula reads, under Hugging Face's names; see :class:`RelativeAttention` for the shapes."""
+
+    q: nn.Parameter
+    k: nn.Parameter
+    v: nn.Parameter
+    o: nn.Parameter
+    r: nn.Parameter
+    r_r_bias: nn.Parameter
+    r_w_bias: nn.Parameter
+    layer_norm: nn.LayerNorm
+    dropout: nn.Dropout
+
+
+def relative_attention(
+    attention: AttentionParameters, hidden: Tensor, positions: Tensor, bias: Tensor | None = None
+) -> Tensor:
+    """:meth:`RelativeAttention.forward` with the parameters of any module that has them.
+
+    Args:
+        attention: the parameters.
+        hidden: (B, T, D).
+        positions: (2T, D) of :func:`relative_positions`.
+        bias: (B, 1, T, T) of :func:`attention_bias`; everything is visible without it.
+
+    Returns:
+        (B, T, D).
+    """
+    weights, value = _weights(attention, hidden, positions, bias)
+    return _mixed(attention, weights, value, hidden)
+
+
 class RelativeAttention(nn.Module):
     """Attention by content and by distance (Dai et al. 2019, section 3.3; Yang et al. 2019, section 2.2).
 
@@ -97,12 +130,11 @@ class RelativeAttention(nn.Module):
         Returns:
             (B, T, D).
         """
-        weights, value = self._weights(hidden, positions, bias)
-        return self._mixed(weights, value, hidden)
+        return relative_attention(self, hidden, positions, bias)
 
     def weights(self, hidden: Tensor, positions: Tensor, bias: Tensor | None = None) -> Tensor:
         """(B, H, T, T): how much each position (third) takes from each (last) in :meth:`forward`."""
-        return self._weights(hidden, positions, bias)[0]
+        return _weights(self, hidden, positions, bias)[0]
 
     def queries(
         self, queries: Tensor, hidden: Tensor, positions: Tensor, visible: tuple[Tensor, Tensor]
@@ -118,47 +150,60 @@ class RelativeAttention(nn.Module):
         Returns:
             (B, T, D); a query that sees nothing takes nothing from the items.
         """
-        weights, value = self._query_weights(queries, hidden, positions, visible)
-        return self._mixed(weights, value, queries)
+        weights, value = _query_weights(self, queries, hidden, positions, visible)
+        return _mixed(self, weights, value, queries)
 
     def query_weights(
         self, queries: Tensor, hidden: Tensor, positions: Tensor, visible: tuple[Tensor, Tensor]
     ) -> Tensor:
         """(B, H, T, T): how much each query (third) takes from each item (last) in :meth:`queries`."""
-        return self._query_weights(queries, hidden, positions, visible)[0]
+        return _query_weights(self, queries, hidden, positions, visible)[0]
 
-    @property
-    def _scale(self) -> float:
-        # It goes into the query's weights and biases, which are smaller than the scores.
-        return 1 / math.sqrt(self.r_w_bias.shape[1])
 
-    def _weights(self, hidden: Tensor, positions: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-        weights = torch.cat([self.q.flatten(1) * self._scale, self.k.flatten(1), self.v.flatten(1)], 1)
-        query, key, value = _heads(hidden @ weights, 3, *self.r_w_bias.shape).unbind(2)
-        scores = self._scores(query, key, positions)
-        return (scores if bias is None else scores + bias).softmax(-1), value
+def _scale(attention: AttentionParameters) -> float:
+    # It goes into the query's weights and biases, which are smaller than the scores.
+    return 1 / math.sqrt(attention.r_w_bias.shape[1])
 
-    def _query_weights(
-        self, queries: Tensor, hidden: Tensor, positions: Tensor, visible: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        query = _heads(queries @ (self.q.flatten(1) * self._scale), *self.r_w_bias.shape)
-        weights = torch.cat([self.k.flatten(1), self.v.flatten(1)], 1)
-        key, value = _heads(hidden @ weights, 2, *self.r_w_bias.shape).unbind(2)
-        bias, some = visible
-        return (self._scores(query, key, positions) + bias).softmax(-1) * some, value
 
-    def _scores(self, query: Tensor, key: Tensor, positions: Tensor) -> Tensor:
-        """(B, H, T, T) of scaled queries and keys (B, T, H, d)."""
-        distance = _heads(positions.to(query.dtype) @ self.r.flatten(1), *self.r_w_bias.shape)
-        scores = _content_scores(query + self.r_w_bias * self._scale, key)
-        return scores + _distance_scores(query + self.r_r_bias * self._scale, distance)
+def _weights(
+    attention: AttentionParameters, hidden: Tensor, positions: Tensor, bias: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    of_query = attention.q.flatten(1) * _scale(attention)
+    weights = torch.cat([of_query, attention.k.flatten(1), attention.v.flatten(1)], 1)
+    query, key, value = _heads(hidden @ weights, 3, *attention.r_w_bias.shape).unbind(2)
+    scores = _scores(attention, query, key, positions)
+    return (scores if bias is None else scores + bias).softmax(-1), value
 
-    def _mixed(self, weights: Tensor, value: Tensor, before: Tensor) -> Tensor:
-        """Values mixed by the weights and projected, added to what was before, and normalised."""
-        mixed = torch.matmul(self.dropout(weights).to(value.dtype), value.transpose(1, 2))
-        mixed = mixed.transpose(1, 2).flatten(2)
-        result: Tensor = self.layer_norm(self.dropout(mixed @ self.o.flatten(1).T) + before)
-        return result
+
+def _query_weights(
+    attention: AttentionParameters,
+    queries: Tensor,
+    hidden: Tensor,
+    positions: Tensor,
+    visible: tuple[Tensor, Tensor],
+) -> tuple[Tensor, Tensor]:
+    sizes = attention.r_w_bias.shape
+    query = _heads(queries @ (attention.q.flatten(1) * _scale(attention)), *sizes)
+    weights = torch.cat([attention.k.flatten(1), attention.v.flatten(1)], 1)
+    key, value = _heads(hidden @ weights, 2, *sizes).unbind(2)
+    bias, some = visible
+    return (_scores(attention, query, key, positions) + bias).softmax(-1) * some, value
+
+
+def _scores(attention: AttentionParameters, query: Tensor, key: Tensor, positions: Tensor) -> Tensor:
+    """(B, H, T, T) of scaled queries and keys (B, T, H, d)."""
+    scale = _scale(attention)
+    distance = _heads(positions.to(query.dtype) @ attention.r.flatten(1), *attention.r_w_bias.shape)
+    scores = _content_scores(query + attention.r_w_bias * scale, key)
+    return scores + _distance_scores(query + attention.r_r_bias * scale, distance)
+
+
+def _mixed(attention: AttentionParameters, weights: Tensor, value: Tensor, before: Tensor) -> Tensor:
+    """Values mixed by the weights and projected, added to what was before, and normalised."""
+    mixed = torch.matmul(attention.dropout(weights).to(value.dtype), value.transpose(1, 2))
+    mixed = mixed.transpose(1, 2).flatten(2)
+    result: Tensor = attention.layer_norm(attention.dropout(mixed @ attention.o.flatten(1).T) + before)
+    return result
 
 
 def _heads(vectors: Tensor, *sizes: int) -> Tensor:

@@ -9,7 +9,11 @@ import transformers
 from transformers.models.xlnet.modeling_xlnet import XLNetModelOutput
 
 from merlin_models_torch.blocks.dropout import Dropout
-from merlin_models_torch.blocks.xlnet import RelativeAttention, attention_bias, relative_positions
+from merlin_models_torch.blocks.relative_attention import (
+    attention_bias,
+    relative_attention,
+    relative_positions,
+)
 
 
 class XLNetModel(transformers.XLNetModel):
@@ -105,5 +109,5 @@ class XLNetModel(transformers.XLNetModel):
         hidden = self.dropout(inputs)
         for layer in self.layer:
             # The core's attention has the same parameters under the same names, so it runs on Hugging Face's.
-            hidden = layer.ff(RelativeAttention.forward(layer.rel_attn, hidden, positions, bias))
+            hidden = layer.ff(relative_attention(layer.rel_attn, hidden, positions, bias))
         return self.dropout(hidden)
