@@ -61,15 +61,24 @@ def query_bias(visible: Tensor) -> tuple[Tensor, Tensor]:
 class AttentionParameters(Protocol):
     """What the formula reads, under Hugging Face's names; see :class:`RelativeAttention` for the shapes."""
 
-    q: nn.Parameter
-    k: nn.Parameter
-    v: nn.Parameter
-    o: nn.Parameter
-    r: nn.Parameter
-    r_r_bias: nn.Parameter
-    r_w_bias: nn.Parameter
-    layer_norm: nn.LayerNorm
-    dropout: nn.Dropout
+    @property
+    def q(self) -> Tensor: ...
+    @property
+    def k(self) -> Tensor: ...
+    @property
+    def v(self) -> Tensor: ...
+    @property
+    def o(self) -> Tensor: ...
+    @property
+    def r(self) -> Tensor: ...
+    @property
+    def r_r_bias(self) -> Tensor: ...
+    @property
+    def r_w_bias(self) -> Tensor: ...
+    @property
+    def layer_norm(self) -> nn.Module: ...
+    @property
+    def dropout(self) -> nn.Module: ...
 
 
 def relative_attention(
