@@ -19,6 +19,8 @@ from merlin_models_torch.schema import Schema, Tags, as_schema
 TRUSTED = ("merlin_models_torch",)
 _TORCH_MODULES = "torch.nn.modules."
 _ARGUMENTS = "_init_arguments"
+# Arguments of torch's layers that are not needed to make them again, the last two deprecated.
+_NOT_KEPT = frozenset({"device", "dtype", "mode", "size_average", "reduce"})
 
 C = TypeVar("C", bound=type)
 
@@ -68,7 +70,7 @@ def _torch_arguments(module: nn.Module) -> dict[str, Any]:
     cls = nn.RNNBase if isinstance(module, nn.RNNBase) else type(module)
     for name, parameter in inspect.signature(cls).parameters.items():
         starred = parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        if starred or name in ("device", "dtype", "mode"):
+        if starred or name in _NOT_KEPT or name.startswith("_"):
             continue
         if not hasattr(module, name):
             raise ConfigError(

@@ -55,7 +55,7 @@ def draw_distinct(
         (M,) int64 ids, rising.
     """
     drawn = torch.multinomial(chance, draws, replacement=True, generator=generator)
-    ids: Tensor = torch.unique(drawn)  # type: ignore[no-untyped-call]
+    ids: Tensor = torch.unique(drawn)
     if len(ids) > count and keep == "random":
         order = torch.randperm(len(ids), generator=generator, device=ids.device)
         return ids[order[:count].sort().values]

@@ -108,7 +108,6 @@ def test_names_that_are_not_offered(name):
         ("transformers4rec.torch.utils.data_utils", "ShuffleDataset"),
         ("transformers4rec.torch.utils.examples_utils", "fit_and_evaluate"),
         ("transformers4rec.torch.block.transformer", "GPT2Prepare"),
-        ("transformers4rec.torch.model.prediction_task", "LogUniformSampler"),
         ("transformers4rec.config.trainer", "T4RecTrainingArgumentsTF"),
         ("transformers4rec.config.transformer", "BertConfig"),
     ],
@@ -146,12 +145,10 @@ def test_sequences_of_different_lengths():
         model()(other, training=True)
 
 
-@pytest.mark.parametrize("loading", [False, True])
-def test_pickles_are_neither_written_nor_read(tmp_path, loading):
+def test_pickles_are_not_read(tmp_path):
     (tmp_path / "t4rec_model_class.pkl").write_bytes(b"not even looked at")
-    with pytest.raises(NotImplementedError, match="weights"):
-        tr.Model.load(tmp_path) if loading else model().save(tmp_path / "new")
-    assert not (tmp_path / "new").exists()
+    with pytest.raises(NotImplementedError, match="is a pickle, which runs code when it is read"):
+        tr.Model.load(tmp_path)
 
 
 def test_nothing_in_the_package_unpickles():

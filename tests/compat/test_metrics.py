@@ -89,7 +89,7 @@ def test_a_single_cut_off_and_the_default_ones():
 
 
 def test_more_answers_than_items_are_refused():
-    with pytest.raises(ValueError, match="the best 5 of 4 items are asked for"):
+    with pytest.raises(RuntimeError, match="the best 5 of 4 items are asked for"):
         rm.RecallAt(top_ks=[5], labels_onehot=True)(SCORES, TARGETS)
 
 

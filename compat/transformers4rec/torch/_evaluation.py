@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers.trainer_pt_utils import find_batch_size
 from transformers.trainer_utils import EvalLoopOutput
 
+from transformers4rec.torch.model import _item_metrics
 from transformers4rec.torch.model.prediction_task import NextItemPredictionTask
 from transformers4rec.torch.ranking_metric import Ranking, best_items
 from transformers4rec.torch.utils.torch_utils import (
@@ -208,10 +209,10 @@ class EvaluationMixin:
                 )
             best, items = (part[:, :keep] if keep else part for part in scores)
             return self._replaced(predictions, (items, best)), None
-        shared = measure and not several and tasks[0].shares_one_ranking(model)
-        best, items = best_items(scores, max(keep, tasks[0].largest_top_k if shared else 0))
+        shared = measure and not several and _item_metrics.share_one_ranking(tasks[0], model)
+        best, items = best_items(scores, max(keep, _item_metrics.largest_top_k(tasks[0]) if shared else 0))
         if shared:
-            values = tasks[0].calculate_metrics(scores, labels, ranking=Ranking.of_targets(items, labels))
+            values = _item_metrics.update(tasks[0], scores, labels, Ranking.of_targets(items, labels))
         else:
             values = model.calculate_metrics(predictions, labels) if measure else None
         if not keep:

@@ -54,13 +54,16 @@ def best_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
         k: how many.
 
     Raises:
-        ValueError: if there are fewer items.
+        RuntimeError: if there are fewer items.
     """
-    if k > scores.shape[-1]:
-        raise ValueError(
+    try:
+        best = torch.topk(scores, k)
+    except RuntimeError as error:
+        if k <= scores.shape[-1]:
+            raise
+        raise RuntimeError(
             f"the best {k} of {scores.shape[-1]} items are asked for: lower top_ks or predict_top_k"
-        )
-    best = torch.topk(scores, k)
+        ) from error
     return best.values, best.indices
 
 
@@ -87,12 +90,12 @@ class RankingMetric(tm.Metric):
         """Whether one ranking for all metrics will do: not where a subclass has its own ``_metric``."""
         return self.labels_onehot and type(self)._metric is RankingMetric._metric
 
-    def update(self, preds: Tensor | Ranking, target: Tensor | None = None, **kwargs: Any) -> None:
+    def update(self, preds: Tensor | Ranking, target: Tensor | None, **kwargs: Any) -> None:
         """Adds the rows of a batch.
 
         Args:
             preds: (N, V) scores, or their ranking.
-            target: (N,) ids or (N, V) labels; left out with a ranking.
+            target: (N,) ids or (N, V) labels; None with a ranking.
             **kwargs: not used.
         """
         if isinstance(preds, Ranking):
@@ -163,7 +166,8 @@ class AvgPrecisionAt(RankingMetric):
     """Precision at the places of relevant items, added up, over the smaller of k and the relevant items."""
 
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:
-        return _each(map_at, ks, ranking)
+        # Labels that add up to less than one relevant item count as one.
+        return _each(map_at, ks, Ranking(ranking.relevance, ranking.total.clamp(min=1)))
 
 
 @ranking_metrics_registry.register_with_multiple_names("dcg_at", "dcg")

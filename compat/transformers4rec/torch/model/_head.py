@@ -33,7 +33,7 @@ class Head(torch.nn.Module, LossMixin, MetricsMixin):
     def __init__(
         self,
         body: Any,
-        prediction_tasks: PredictionTask | list[PredictionTask],
+        prediction_tasks: PredictionTask | list[PredictionTask] | None,
         task_blocks: Any = None,
         task_weights: list[float] | None = None,
         loss_reduction: str = "mean",
@@ -43,6 +43,8 @@ class Head(torch.nn.Module, LossMixin, MetricsMixin):
         self.body = body
         self.loss_reduction = loss_reduction
         tasks = prediction_tasks if isinstance(prediction_tasks, list) else [prediction_tasks]
+        if not prediction_tasks:
+            tasks = []
         self.prediction_task_dict = torch.nn.ModuleDict()
         for task in tasks:
             self.prediction_task_dict[task.task_name] = task

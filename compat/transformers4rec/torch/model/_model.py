@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from transformers4rec._legacy import legacy
+from transformers4rec._legacy import legacy, tell_once
 from transformers4rec.torch._outputs import Outputs
+from transformers4rec.torch.model import _loops, _saved
 from transformers4rec.torch.model._head import Head
 from transformers4rec.torch.model._task import PredictionTask
 from transformers4rec.torch.typing import TabularData
@@ -61,6 +60,7 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
         self.optimizer = optimizer
         self.max_sequence_length = max_sequence_length
         self.top_k = top_k
+        _tell_of_shared_metrics(self.prediction_tasks)
 
     def forward(
         self,
@@ -161,7 +161,7 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
         Args:
             dataloader: batches of inputs and targets.
             optimizer: class or instance.
-            eval_dataloader: evaluated and printed after each epoch.
+            eval_dataloader: evaluated and printed after each epoch, with ``verbose``.
             num_epochs: how many.
             amp: automatic mixed precision on CUDA.
             train: whether weights change.
@@ -171,30 +171,17 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
         Returns:
             (num_epochs,) mean loss of each epoch.
         """
-        batches = dataloader.dataset if isinstance(dataloader, torch.utils.data.DataLoader) else dataloader
-        if inspect.isclass(optimizer):
-            optimizer = optimizer(self.parameters())
-        self.train(mode=train)
-        epoch_losses = []
-        with torch.set_grad_enabled(mode=train):
-            for _ in range(num_epochs):
-                losses = []
-                for inputs, targets in tqdm(batches) if verbose else batches:
-                    with torch.autocast("cuda", enabled=amp):
-                        output = self(inputs, targets=targets, training=True)
-                    losses.append(output["loss"].item())
-                    if compute_metric:
-                        self.calculate_metrics(output["predictions"], targets=output["labels"])
-                    if train:
-                        optimizer.zero_grad()
-                        output["loss"].backward()
-                        optimizer.step()
-                if verbose:
-                    tqdm.write(str(self.compute_metrics(mode="train")))
-                    if eval_dataloader:
-                        tqdm.write(str(self.evaluate(eval_dataloader, verbose=False)))
-                epoch_losses.append(np.mean(losses))
-        return np.array(epoch_losses)
+        return _loops.fit(
+            self,
+            dataloader,
+            optimizer,
+            eval_dataloader,
+            num_epochs=num_epochs,
+            amp=amp,
+            train=train,
+            verbose=verbose,
+            compute_metric=compute_metric,
+        )
 
     def evaluate(
         self,
@@ -217,13 +204,9 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
             verbose: progress bar.
             mode: put before the names of tasks.
         """
-        batches = dataloader.dataset if isinstance(dataloader, torch.utils.data.DataLoader) else dataloader
-        self.reset_metrics()
-        with torch.no_grad():
-            for inputs, labels in tqdm(batches) if verbose else batches:
-                output = self(inputs, targets=labels, training=training, testing=testing)
-                self.calculate_metrics(output["predictions"], targets=output["labels"])
-        return self.compute_metrics(mode=mode)
+        return _loops.evaluate(
+            self, dataloader, training=training, testing=testing, verbose=verbose, mode=mode
+        )
 
     def _get_name(self) -> str:
         return self.name or super()._get_name()
@@ -247,29 +230,42 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
         return [task for head in self.heads for task in head.prediction_task_dict.values()]
 
     def save(self, path: str | os.PathLike[str], model_name: str = "t4rec_model_class") -> None:
-        """Not offered: 23.12.0 pickled the whole model here, and whoever loads a pickle runs its code.
+        """Writes the model to two files, ``<model_name>.json`` and ``<model_name>.safetensors``.
+
+        23.12.0 pickled it to ``<model_name>.pkl``; whoever loads a pickle runs its code.
+
+        Args:
+            path: folder, made if it is not there.
+            model_name: name of the files.
 
         Raises:
-            NotImplementedError: names the safe ways.
+            SavedModelError: if part of the model is of the user's program.
         """
-        raise NotImplementedError(
-            "Model.save pickled the model with its code in Transformers4Rec 23.12.0; this version does not. "
-            "Write the weights with safetensors.torch.save_model(model, 'model.safetensors') or "
-            "torch.save(model.state_dict(), 'pytorch_model.bin'), or use merlin_models_torch.Model, whose "
-            "save(folder) keeps everything. See migration_guides/from-transformers4rec.md#checkpoints"
-        )
+        _saved.save(self, path, model_name)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], model_name: str = "t4rec_model_class") -> Model:
-        """Not offered: it would unpickle, and whoever loads a pickle runs its code.
+        """The model that :meth:`save` wrote, built without code of the program that made it.
+
+        Args:
+            path: folder.
+            model_name: name of the files.
 
         Raises:
-            NotImplementedError: names the safe ways.
+            NotImplementedError: if there is only a pickle, which is never loaded; names the safe ways.
+            SavedModelError: if the files are damaged or name what is not trusted.
         """
-        raise NotImplementedError(
-            f"{os.fspath(path)}/{model_name}.pkl is a pickle, which runs code when it is read; it is never "
-            "loaded here. Build the model and load its weights: "
-            "model.load_state_dict(torch.load('pytorch_model.bin', weights_only=True)). An old pickle "
-            "becomes weights by torch.save(model.state_dict(), 'pytorch_model.bin') where Transformers4Rec "
-            "23.12.0 is installed. See migration_guides/from-transformers4rec.md#checkpoints"
+        model = _saved.load(path, model_name)
+        if not isinstance(model, Model):
+            raise _saved.SavedModelError(f"{os.fspath(path)} holds a {type(model).__name__}, not a Model")
+        return model
+
+
+def _tell_of_shared_metrics(tasks: list[PredictionTask]) -> None:
+    metrics = [id(metric) for task in tasks for metric in task.metrics]
+    if len(set(metrics)) < len(metrics):
+        tell_once(
+            "tasks share metrics",
+            "two tasks share metrics, as default ones are, so each reports what both measured together, as "
+            "in Transformers4Rec 23.12.0: give each task its own metrics=[...]",
         )

@@ -9,14 +9,18 @@ class SequenceSummary(torch.nn.Module):
     """One vector of each sequence.
 
     Args:
-        summary_type: "last", "first" or "mean" of the positions; None to leave the sequence as it is.
+        summary_type: "last", "first" or "mean" of the positions, "cls_index" for the last too; None to leave
+            the sequence as it is.
 
     Raises:
+        NotImplementedError: for "attn", which 23.12.0 names but does not have.
         ValueError: for anything else.
     """
 
     def __init__(self, summary_type: str | None) -> None:
         super().__init__()
+        if summary_type == "attn":
+            raise NotImplementedError("summary_type 'attn' never was there: write 'last', 'first' or 'mean'")
         if summary_type not in ("last", "first", "mean", "cls_index", None):
             raise ValueError(f"summary_type is {summary_type!r}: write 'last', 'first' or 'mean'")
         self.summary_type = summary_type

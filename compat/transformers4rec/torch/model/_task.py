@@ -112,7 +112,8 @@ class PredictionTask(torch.nn.Module, LossMixin, MetricsMixin):
             testing: whether it is evaluation; neither means inference.
 
         Raises:
-            ValueError: if targets are missing, or are no matrix where there is no summary.
+            AttributeError: if targets are missing.
+            ValueError: if they are no matrix where there is no summary.
         """
         x = inputs
         if x.dim() == 3 and self.summary_type:
@@ -121,18 +122,21 @@ class PredictionTask(torch.nn.Module, LossMixin, MetricsMixin):
             x = self.task_block(x)
         if self.pre:
             x = self.pre(x)
-        if not training and not testing:
-            return x
+        return self._with_loss(x, targets) if training or testing else x
+
+    def _with_loss(self, predictions: Tensor, targets: Tensor | None) -> dict[str, Tensor]:
         if targets is None:
-            raise ValueError(
-                f"task {self.task_name!r} got no targets: the batch has no column {self.target_name!r}"
+            raise AttributeError(
+                f"task {self.task_name!r} got no targets: give targets with a column {self.target_name!r}, "
+                "which the loader reads where the schema tags it as a target"
             )
         if self.summary_type is None and targets.dim() != 2:
             raise ValueError(
                 f"without a summary targets have to be (rows, positions), got {tuple(targets.shape)}: give "
                 "summary_type, or a list column as target"
             )
-        return {"loss": self.loss(x, target=targets), "labels": targets, "predictions": x}
+        loss = self.loss(predictions, target=targets)
+        return {"loss": loss, "labels": targets, "predictions": predictions}
 
     @property
     def task_name(self) -> str:

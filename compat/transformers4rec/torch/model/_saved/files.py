@@ -1,0 +1,81 @@
+"""The two files of a saved model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from transformers4rec.torch.model._saved.names import GUIDE, SavedModelError
+from transformers4rec.torch.model._saved.reader import Reader
+from transformers4rec.torch.model._saved.writer import Writer
+
+FORMAT = 1
+
+
+def save(model: Any, folder: str | os.PathLike[str], name: str) -> None:
+    """Writes ``<name>.json``, how to build the model, and ``<name>.safetensors``, its weights.
+
+    Files of an earlier call are replaced, each whole.
+
+    Args:
+        model: the model.
+        folder: made if it is not there.
+        name: of the files.
+
+    Raises:
+        SavedModelError: if part of the model is not of this library; nothing is written then.
+    """
+    from safetensors.torch import save as to_bytes
+
+    writer = Writer()
+    content = writer.write(model, "")
+    weights = to_bytes({place: tensor.cpu().clone().contiguous() for place, tensor in writer.tensors.items()})
+    whole = {"format": FORMAT, "sha256": hashlib.sha256(weights).hexdigest(), "model": content}
+    folder = Path(folder)
+    folder.mkdir(exist_ok=True)
+    _replace(folder / f"{name}.safetensors", weights)
+    _replace(folder / f"{name}.json", json.dumps(whole, indent=1).encode())
+
+
+def load(folder: str | os.PathLike[str], name: str) -> Any:
+    """The model that :func:`save` wrote.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        NotImplementedError: if there is a pickle of Transformers4Rec instead.
+        SavedModelError: if the files are damaged, do not belong together, or name what is not trusted.
+    """
+    from safetensors.torch import load as from_bytes
+
+    config, weights = Path(folder) / f"{name}.json", Path(folder) / f"{name}.safetensors"
+    if not config.is_file() and config.with_suffix(".pkl").is_file():
+        raise NotImplementedError(
+            f"{config.with_suffix('.pkl')} is a pickle, which runs code when it is read; it is never loaded "
+            "here. Where Transformers4Rec 23.12.0 is installed, turn it into safetensors and JSON by the "
+            "script that `merlin-migrate checkpoint --script` prints, or save model.state_dict(); then build "
+            f"the model in the program and load the weights. See {GUIDE}"
+        )
+    content, stored = config.read_bytes(), weights.read_bytes()
+    try:
+        whole = json.loads(content)
+    except ValueError as error:
+        raise SavedModelError(f"{config} is no JSON: save the model again") from error
+    if not isinstance(whole, dict) or whole.get("format") != FORMAT:
+        raise SavedModelError(f"{config} is not of format {FORMAT}, which this version reads: save again")
+    if hashlib.sha256(stored).hexdigest() != whole.get("sha256"):
+        raise SavedModelError(f"{weights} was changed or is of another model: save the model again")
+    return Reader(from_bytes(stored)).read(whole.get("model"))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """The file appears whole or not at all."""
+    work = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        work.write_bytes(content)
+        os.replace(work, path)
+    finally:
+        work.unlink(missing_ok=True)
