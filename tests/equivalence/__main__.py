@@ -11,14 +11,14 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.equivalence.cases import areas
 from tests.equivalence.make_data import write_observed_data
-from tests.equivalence.programs import write_data
+from tests.equivalence.programs import PROGRAMS, SHORTENED, write_data
 
 ROOT = Path(__file__).parents[2]
-MASKINGS = ("mlm", "causal")
 SHORT = 1
 
 
@@ -52,22 +52,19 @@ def record_cases(folder: Path, reference: str, wanted: list[str]) -> None:
 
 def record(folder: Path, reference: str) -> None:
     """The exact recordings, and the whole programs of the statistical arm on both sides, two at a time."""
-    statistical = folder / "statistical"
-    data = write_data(statistical / "data")
     finish([start(reference, "record", folder)])
     record_cases(folder, reference, areas())
-    for masking in MASKINGS:
-        runs = [
-            (reference, f"original-{masking}.json"),
-            (sys.executable, f"dropin-{masking}.json"),
-        ]
-        finish([start(python, "programs", data, statistical / out, masking) for python, out in runs])
-    finish(
-        [
-            start(reference, "programs", data, statistical / f"short-{m}.json", m, "--epochs", SHORT)
-            for m in MASKINGS
-        ]
-    )
+    statistical = folder / "statistical"
+    data = write_data(statistical / "data")
+    runs: list[tuple[object, ...]] = []
+    for name in PROGRAMS:
+        runs.append((reference, "programs", data, statistical / f"original-{name}.json", name))
+        runs.append((sys.executable, "programs", data, statistical / f"dropin-{name}.json", name))
+    for name in SHORTENED:
+        out = statistical / f"short-{name}.json"
+        runs.append((reference, "programs", data, out, name, "--epochs", SHORT))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda run: finish([start(*run)]), runs))
 
 
 def main() -> int:

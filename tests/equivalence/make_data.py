@@ -23,6 +23,7 @@ class Sessions:
         shortest: items in the shortest session.
         longest: items in the longest session.
         structure: chance that an item follows from the one before; with 0 every item is drawn evenly.
+        labels: also a session's ``bought`` (0 or 1, mostly by its category) and ``spent`` (mean of prices).
     """
 
     items: int = 200
@@ -30,6 +31,7 @@ class Sessions:
     shortest: int = 2
     longest: int = 20
     structure: float = 0.9
+    labels: bool = False
 
     def draw(self, rows: int, *, seed: int) -> pa.Table:
         """List columns ``item_id``, ``category`` (int64), ``age_days`` (float32) and ``price`` (float64)."""
@@ -50,7 +52,13 @@ class Sessions:
             "age_days": rng.random(total).astype(np.float32),
             "price": (items / self.items * 0.5 + rng.random(total) * 0.5).astype(np.float64),
         }
-        return pa.table({name: _lists(offsets, values) for name, values in columns.items()})
+        table = {name: _lists(offsets, values) for name, values in columns.items()}
+        if self.labels:
+            likely = np.where(columns["category"][offsets[:-1]] % 2 == 1, 0.9, 0.1)
+            table["bought"] = pa.array((rng.random(rows) < likely).astype(np.int64))
+            means = np.add.reduceat(columns["price"], offsets[:-1]) / lengths
+            table["spent"] = pa.array(means.astype(np.float32))
+        return pa.table(table)
 
     def schema(self) -> str:
         """The text of ``schema.pbtxt``."""
@@ -60,6 +68,14 @@ class Sessions:
                 _feature("category", "INT", self.categories, ["item", "list", "categorical"]),
                 _feature("age_days", "FLOAT", 1, ["item", "list", "continuous"]),
                 _feature("price", "FLOAT", 1, ["item", "list", "continuous"]),
+                *(
+                    [
+                        _feature("bought", "INT", 1, ["target", "binary_classification"], is_list=False),
+                        _feature("spent", "FLOAT", 1, ["target", "regression"], is_list=False),
+                    ]
+                    if self.labels
+                    else []
+                ),
             ]
         )
 
@@ -68,14 +84,14 @@ def _lists(offsets: np.ndarray, values: np.ndarray) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values))
 
 
-def _feature(name: str, kind: str, largest: int, tags: list[str]) -> str:
+def _feature(name: str, kind: str, largest: int, tags: list[str], *, is_list: bool = True) -> str:
     domain = "int_domain" if kind == "INT" else "float_domain"
-    categorical = " is_categorical: true" if kind == "INT" else ""
+    categorical = " is_categorical: true" if kind == "INT" and is_list else ""
+    count = "\n  value_count { min: 1 max: 30 }" if is_list else ""
     annotation = " ".join(f'tag: "{tag}"' for tag in tags)
     return f"""\
 feature {{
-  name: "{name}"
-  value_count {{ min: 1 max: 30 }}
+  name: "{name}"{count}
   type: {kind}
   {domain} {{ name: "{name}" min: 0 max: {largest}{categorical} }}
   annotation {{ {annotation} }}

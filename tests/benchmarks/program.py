@@ -1,0 +1,39 @@
+"""One whole program in a fresh process, under whichever interpreter runs this.
+
+``python -m tests.benchmarks.program NAME DATA EPOCHS`` prints JSON: process seconds of the imports and of the
+program once everything is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+
+def main() -> None:
+    start = time.process_time()
+    name, data, epochs = sys.argv[1:]
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    warnings.simplefilter("ignore")
+    import torch
+    from merlin.io import Dataset  # noqa: F401
+    from transformers4rec.config.trainer import T4RecTrainingArguments  # noqa: F401
+    from transformers4rec.torch import Trainer  # noqa: F401
+
+    from tests.equivalence.programs import PROGRAMS
+
+    torch.set_num_threads(1)
+    imported = time.process_time()
+    PROGRAMS[name].run(Path(data), seed=1, epochs=int(epochs))
+    done = time.process_time()
+    answers.write(json.dumps({"import": imported - start, "run": done - imported}))
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()
