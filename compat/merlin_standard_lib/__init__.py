@@ -1,5 +1,7 @@
 """The schema package beside Transformers4Rec 23.12.0, on ``merlin_models_torch.schema``."""
 
+from typing import Any
+
 from merlin.schema import Tags
 
 from merlin_standard_lib.schema import schema
@@ -8,3 +10,12 @@ from merlin_standard_lib.schema.schema import ColumnSchema, Schema, categorical_
 Tag = Tags
 
 __all__ = ["ColumnSchema", "Schema", "Tag", "Tags", "categorical_cardinalities", "schema"]
+
+
+def __getattr__(name: str) -> Any:
+    """Registry was here before 23.12."""
+    if name != "Registry":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from transformers4rec._registry import Registry
+
+    return Registry

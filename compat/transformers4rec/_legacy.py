@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial, wraps
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
@@ -82,6 +83,29 @@ def warn_user(warning: Warning | str) -> None:
     while frame.f_back is not None and (_root(frame) in _LIBRARIES or _is_generated(frame)):
         frame, level = frame.f_back, level + 1
     warnings.warn(warning, stacklevel=level)
+
+
+class Refused(ValueError, AssertionError):
+    """What 23.12.0 refused by an assertion: programs catch it as that, or as a wrong value."""
+
+
+def elsewhere(module: str, homes: Mapping[str, str], *unsupported_names: str) -> Callable[[str], Any]:
+    """A ``__getattr__`` for a module of whose names some are another module's.
+
+    Args:
+        module: its dotted name.
+        homes: dotted names of other modules, to names that programs import from this one too.
+        *unsupported_names: names of 23.12.0 that it lacks; they raise reason and alternative.
+    """
+    home_of = {name: home for home, names in homes.items() for name in names.split()}
+    missing = absent(module, *unsupported_names)
+
+    def getattribute(name: str) -> Any:
+        if name not in home_of:
+            return missing(name)
+        return getattr(import_module(home_of[name]), name)
+
+    return getattribute
 
 
 def absent(module: str, *names: str) -> Callable[[str], Any]:

@@ -3,102 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from merlin.schema import Tags
 
 from merlin_models_torch import schema as core
 from merlin_models_torch.schema.files import from_json, from_pbtxt, to_json, to_pbtxt
+from merlin_standard_lib.proto import schema_bp
+from merlin_standard_lib.schema._column import ColumnSchema
+
+ColumnSchema.__module__ = __name__
+ColumnSchemaOrStr = ColumnSchema | str
+FilterT = TypeVar("FilterT")
+ProtoMessageType = TypeVar("ProtoMessageType")
 
 
-def _counts(value_count: Any) -> dict[str, Any]:
-    if value_count is None:
-        return {}
-    low, high = value_count if isinstance(value_count, tuple | list) else (value_count.min, value_count.max)
-    return {"value_count": {"min": low, "max": high}}
-
-
-def _with(properties: dict[str, Any], shape: Any, more: dict[str, Any]) -> dict[str, Any]:
-    dims = {"dims": (None, *shape)} if shape else {}
-    return {"properties": {**properties, **more.pop("properties", {})}, **dims, **more}
-
-
-class ColumnSchema(core.ColumnSchema):
-    """A column, with constructors for categorical and continuous ones."""
-
-    @classmethod
-    def create_categorical(
-        cls,
-        name: str,
-        num_items: int,
-        shape: Any = None,
-        value_count: Any = None,
-        min_index: int = 0,
-        tags: Any = None,
-        **kwargs: Any,
-    ) -> core.ColumnSchema:
-        """A column of ids.
-
-        Args:
-            name: of the column.
-            num_items: the largest id.
-            shape: of the values of a row.
-            value_count: smallest and largest number of values of a row.
-            min_index: the smallest id.
-            tags: besides CATEGORICAL.
-            **kwargs: of the column.
-        """
-        properties = {"domain": {"name": name, "min": min_index, "max": num_items}, **_counts(value_count)}
-        tag_set = [*core.TagSet(tags), Tags.CATEGORICAL]
-        return core.ColumnSchema(name, tags=tag_set, dtype="int64", **_with(properties, shape, kwargs))
-
-    @classmethod
-    def create_continuous(
-        cls,
-        name: str,
-        is_float: bool = True,
-        min_value: float | None = None,
-        max_value: float | None = None,
-        disallow_nan: bool = False,
-        disallow_inf: bool = False,
-        is_embedding: bool = False,
-        shape: Any = None,
-        value_count: Any = None,
-        tags: Any = None,
-        **kwargs: Any,
-    ) -> core.ColumnSchema:
-        """A column of numbers.
-
-        Args:
-            name: of the column.
-            is_float: whether they are floating-point numbers.
-            min_value: the smallest.
-            max_value: the largest.
-            disallow_nan: kept as a property.
-            disallow_inf: kept as a property.
-            is_embedding: kept as a property.
-            shape: of the values of a row.
-            value_count: smallest and largest number of values of a row.
-            tags: besides CONTINUOUS.
-            **kwargs: of the column.
-        """
-        flags = {"disallow_nan": disallow_nan, "disallow_inf": disallow_inf, "is_embedding": is_embedding}
-        properties: dict[str, Any] = {flag: True for flag, value in flags.items() if value}
-        if min_value is not None and max_value is not None:
-            properties["domain"] = {"name": name, "min": min_value, "max": max_value}
-        tag_set = [*core.TagSet(tags), Tags.CONTINUOUS]
-        return core.ColumnSchema(
-            name,
-            tags=tag_set,
-            dtype="float32" if is_float else "int64",
-            **_with({**properties, **_counts(value_count)}, shape, kwargs),
-        )
+def __getattr__(name: str) -> Any:
+    """The messages of a schema file are here too."""
+    return getattr(schema_bp, name)
 
 
 class Schema(core.Schema):
-    """A schema that reads and writes the two kinds of files."""
+    """A schema that reads and writes the two kinds of files.
+
+    Args:
+        feature: columns or names, or columns by name.
+        column_schemas: the same, by the core's name of the argument.
+    """
+
+    def __init__(self, feature: Any = None, *, column_schemas: Any = None) -> None:
+        columns = column_schemas if feature is None else feature
+        columns = columns.values() if isinstance(columns, Mapping) else columns or ()
+        super().__init__([ColumnSchema.of(column) for column in columns])
 
     @classmethod
     def create(cls, column_schemas: Any = None, **kwargs: Any) -> Schema:
@@ -107,7 +45,12 @@ class Schema(core.Schema):
         Raises:
             TypeError: if it is neither a list nor a dict.
         """
-        return cls(column_schemas)
+        if not isinstance(column_schemas or [], list | tuple | dict):
+            raise TypeError(
+                "a schema is made of a list of columns or a dict of them by name, "
+                f"not {type(column_schemas).__name__}"
+            )
+        return cls(column_schemas, **kwargs)
 
     def from_json(self, value: str | bytes | os.PathLike[str]) -> Schema:
         """The schema in a ``schema.json``, given as its path or its text."""
@@ -154,7 +97,9 @@ class Schema(core.Schema):
         return Schema(list(self.excluding_by_name(to_remove)))
 
     def select_by_tag(self, to_select: Any, pred_fn: Any = None) -> Schema:
-        """Columns that have all of the tags; of several in a list, each whole."""
+        """Columns that have all of the tags; or whose tags a function says yes to."""
+        if callable(to_select):
+            return self.filter_column_schemas(lambda column: to_select(column.tags))
         tags = core.TagSet(to_select)
         return self.filter_column_schemas(lambda column: all(tag in column.tags for tag in tags))
 
@@ -162,6 +107,14 @@ class Schema(core.Schema):
         """Columns that lack one of the tags."""
         tags = core.TagSet(to_remove)
         return self.filter_column_schemas(lambda column: not all(tag in column.tags for tag in tags))
+
+    def select_by_type(self, to_select: Any) -> Schema:
+        """Columns of these types of values; or whose type a function says yes to."""
+        return self.filter_column_schemas(_of_type(to_select))
+
+    def remove_by_type(self, to_remove: Any) -> Schema:
+        """All columns but those of these types."""
+        return self.filter_column_schemas(_of_type(to_remove), negate=True)
 
     def filter_column_schemas(
         self, filter_fn: Callable[[core.ColumnSchema], bool], negate: bool = False
@@ -173,16 +126,80 @@ class Schema(core.Schema):
         """A function's value of every column."""
         return Schema([map_fn(column) for column in self])
 
+    def filter_columns_from_dict(self, input_dict: Mapping[str, Any]) -> dict[str, Any]:
+        """The entries of a dictionary whose names are columns."""
+        return {name: value for name, value in input_dict.items() if name in self.column_schemas}
+
+    def with_tags_based_on_properties(
+        self, using_value_count: bool = True, using_domain: bool = True
+    ) -> Schema:
+        """All columns with the tags that their value counts and domains speak for.
+
+        Args:
+            using_value_count: whether columns that have a value count become LIST.
+            using_domain: whether ids become CATEGORICAL and numbers CONTINUOUS.
+        """
+        return self.map_column_schemas(
+            lambda column: column.with_tags_based_on_properties(using_value_count, using_domain)
+        )
+
+    def apply(self, selector: Any) -> Schema:
+        """The columns that a selector names; all of them for none."""
+        names = getattr(selector, "names", selector)
+        return self.select_by_name(names) if names else self
+
+    def apply_inverse(self, selector: Any) -> Schema:
+        """The columns that a selector does not name."""
+        return self.remove_by_name(getattr(selector, "names", selector)) if selector else self
+
+    def copy(self, **kwargs: Any) -> Schema:
+        """A new schema of the same columns, or of those given as ``feature``."""
+        return Schema(**{"feature": list(self), **kwargs})
+
+    def add(self, other: Any, allow_overlap: bool = True) -> Schema:
+        """These columns, then the other's; tags of columns that both have are added.
+
+        Args:
+            other: a schema, a list of columns, or a name.
+            allow_overlap: whether both may have a column.
+
+        Raises:
+            ValueError: if both have one and may not.
+        """
+        more = Schema([other] if isinstance(other, str) else list(other))
+        shared = [name for name in more.column_names if name in self.column_schemas]
+        if shared and not allow_overlap:
+            raise ValueError(f"both schemas have the columns {shared}: remove them from one")
+        columns = dict(self.column_schemas)
+        for column in more:
+            mine = columns.get(column.name)
+            columns[column.name] = mine.with_tags(column.tags) if mine else column
+        return Schema(columns)
+
     def __add__(self, other: Any) -> Schema:
-        columns = core.Schema(list(other)) if isinstance(other, list | tuple) else other
-        return Schema(list(super().__add__(columns)))
+        return self.add(other)
+
+    def __radd__(self, other: Any) -> Schema:
+        return self.add(other)
+
+    def __sub__(self, other: Any) -> Schema:
+        if other is not None and not isinstance(other, core.Schema):
+            raise TypeError(f"a schema is subtracted from a schema, not {type(other).__name__}")
+        return self.remove_by_name(other.column_names) if other is not None else self
+
+
+def _of_type(types: Any) -> Callable[[Any], bool]:
+    if callable(types) and not isinstance(types, int):
+        return lambda column: bool(types(column.type))
+    several = types if isinstance(types, list | tuple) else [types]
+    return lambda column: column.type in several
 
 
 def _text(path_or_text: Any) -> str:
     if isinstance(path_or_text, bytes):
         return path_or_text.decode()
     text = os.fspath(path_or_text)
-    return Path(text).read_text(encoding="utf-8") if os.path.isfile(text) else text
+    return pathlib.Path(text).read_text(encoding="utf-8") if os.path.isfile(text) else text
 
 
 def categorical_cardinalities(schema: Any) -> dict[str, int]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from merlin_standard_lib.schema.schema import categorical_cardinalities
+from merlin_standard_lib.schema.schema import Schema, categorical_cardinalities
+
+__all__ = [
+    "Schema",
+    "categorical_cardinalities",
+    "get_embedding_size_from_cardinality",
+    "get_embedding_sizes_from_schema",
+]
 
 
 def get_embedding_size_from_cardinality(cardinality: int, multiplier: float = 2.0) -> int:

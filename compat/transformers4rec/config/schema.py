@@ -6,6 +6,10 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from transformers4rec._legacy import elsewhere
+
+__getattr__ = elsewhere(__name__, {"merlin_standard_lib": "Schema"})
+
 _Class = TypeVar("_Class", bound=type)
 
 

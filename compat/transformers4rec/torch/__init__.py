@@ -5,13 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from merlin_migrate.warnings import unsupported
-
 _HOMES = {
     "merlin_standard_lib": "Schema",
     "transformers4rec.config.schema": "requires_schema",
     "transformers4rec.config.trainer": "T4RecTrainingArguments",
-    "transformers4rec.config.transformer": "T4RecConfig XLNetConfig",
+    "transformers4rec.config.transformer": "AlbertConfig ElectraConfig GPT2Config LongformerConfig"
+    " ReformerConfig T4RecConfig TransfoXLConfig XLNetConfig",
     "transformers4rec.torch.block.base": "Block BlockBase SequentialBlock build_blocks right_shift_block",
     "transformers4rec.torch.block.mlp": "MLPBlock",
     "transformers4rec.torch.block.transformer": "TransformerBlock",
@@ -44,14 +43,6 @@ _SUBMODULES = (
     "typing",
     "utils",
 )
-_NOT_OFFERED = {
-    "AlbertConfig": "transformers4rec.torch.AlbertConfig",
-    "ElectraConfig": "transformers4rec.torch.ElectraConfig",
-    "GPT2Config": "transformers4rec.torch.GPT2Config",
-    "LongformerConfig": "transformers4rec.torch.LongformerConfig",
-    "ReformerConfig": "transformers4rec.torch.ReformerConfig",
-    "TransfoXLConfig": "transformers4rec.torch.TransfoXLConfig",
-}
 
 __all__ = [*_HOME_OF, "ranking_metric"]
 
@@ -63,8 +54,6 @@ def __getattr__(name: str) -> Any:
         value = import_module("transformers4rec.data")
     elif name in _SUBMODULES:
         value = import_module(f"{__name__}.{name}")
-    elif name in _NOT_OFFERED:
-        raise unsupported(_NOT_OFFERED[name])
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

@@ -82,11 +82,15 @@ def _members(cls: type) -> dict[str, Any]:
 
 
 def describe(value: Any) -> dict[str, Any]:
-    """One public name: what it is, how it is called, what it has."""
+    """One public name: what it is, how it is called, what it has; messages of protobuf have fields."""
     if type(value).__name__ == "Registry":
         return {"kind": "registry", "strings": sorted(value.keys())}
     if inspect.isclass(value) and issubclass(value, enum.Enum):
         return {"kind": "enum", "members": {name: text(m.value) for name, m in value.__members__.items()}}
+    if hasattr(value, "DESCRIPTOR"):
+        fields = [field.name for field in value.DESCRIPTOR.fields]
+        taken = [[name, "positional_or_keyword", "None"] for name in fields]
+        return {"kind": "dataclass", "parameters": taken, "members": dict.fromkeys(fields, "value")}
     if inspect.isclass(value):
         seen: dict[str, Any] = {
             "kind": "class",

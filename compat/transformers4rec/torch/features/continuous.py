@@ -6,10 +6,18 @@ from typing import Any
 
 import torch
 
-from transformers4rec._legacy import legacy
+from transformers4rec._legacy import elsewhere, legacy
 from transformers4rec.torch.features.base import InputBlock
 from transformers4rec.torch.tabular.base import FilterFeatures
 from transformers4rec.torch.typing import TabularData
+
+__getattr__ = elsewhere(
+    __name__,
+    {
+        "merlin_standard_lib": "Schema",
+        "transformers4rec.torch.tabular.base": "TabularAggregationType TabularTransformationType",
+    },
+)
 
 
 @legacy

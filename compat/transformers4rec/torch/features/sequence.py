@@ -7,12 +7,23 @@ from typing import Any
 import torch
 from merlin.schema import Tags
 
-from transformers4rec._legacy import legacy
+from transformers4rec._legacy import elsewhere, legacy
 from transformers4rec.torch.block.mlp import MLPBlock
 from transformers4rec.torch.features.embedding import EmbeddingFeatures, FeatureConfig, TableConfig
 from transformers4rec.torch.features.tabular import TabularFeatures
 from transformers4rec.torch.masking import masking_registry
 from transformers4rec.torch.typing import TabularData
+
+__getattr__ = elsewhere(
+    __name__,
+    {
+        "merlin_standard_lib": "Schema",
+        "transformers4rec.torch.block.base": "BlockOrModule BuildableBlock SequentialBlock",
+        "transformers4rec.torch.masking": "MaskSequence",
+        "transformers4rec.torch.tabular.base": "AsTabular TabularAggregationType TabularModule"
+        " TabularTransformationType",
+    },
+)
 
 
 @legacy
@@ -220,6 +231,10 @@ class TabularSequenceFeatures(TabularFeatures):
             items = self.to_merge["categorical_module"].item_seq
             outputs = self.masking(outputs, item_ids=items, training=training, testing=testing)
         return outputs
+
+    def project_continuous_features(self, dimensions: int | list[int]) -> Any:
+        """Replaces the continuous columns by one projection of all of them, of this width or these."""
+        return super().project_continuous_features(dimensions)
 
     def forward_output_size(self, input_size: Any) -> Any:
         """Size of the projection, or of the aggregated columns, or the sizes of the columns."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from merlin.schema import Tags
 
-from transformers4rec._legacy import legacy
+from transformers4rec._legacy import elsewhere, legacy
 from transformers4rec.torch.block.base import SequentialBlock
 from transformers4rec.torch.block.mlp import MLPBlock
 from transformers4rec.torch.features.continuous import ContinuousFeatures
@@ -17,6 +17,15 @@ from transformers4rec.torch.features.embedding import (
 )
 from transformers4rec.torch.tabular.base import AsTabular, MergeTabular
 from transformers4rec.torch.utils.torch_utils import get_output_sizes_from_schema
+
+__getattr__ = elsewhere(
+    __name__,
+    {
+        "merlin_standard_lib": "Schema",
+        "transformers4rec.torch.tabular.base": "TabularAggregationType TabularModule"
+        " TabularTransformationType",
+    },
+)
 
 
 @legacy

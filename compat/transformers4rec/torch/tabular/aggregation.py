@@ -6,11 +6,18 @@ from typing import Any
 
 import torch
 
-from transformers4rec._legacy import legacy
+from transformers4rec._legacy import elsewhere, legacy
 from transformers4rec.config.schema import item_id_column, requires_schema
 from transformers4rec.torch.tabular.base import TabularAggregation, tabular_aggregation_registry
 from transformers4rec.torch.typing import TabularData
 from transformers4rec.torch.utils.torch_utils import calculate_batch_size_from_input_size
+
+__getattr__ = elsewhere(
+    __name__,
+    {
+        "merlin_standard_lib": "Schema",
+    },
+)
 
 
 def _by_name(inputs: TabularData) -> list[torch.Tensor]:

@@ -10,11 +10,18 @@ from typing import Any
 
 import torch
 
-from transformers4rec._legacy import legacy
+from transformers4rec._legacy import elsewhere, legacy
 from transformers4rec._registry import Registry
 from transformers4rec.torch.block.base import BlockBase, SequentialBlock, right_shift_block
 from transformers4rec.torch.typing import TabularData, TensorOrTabularData
 from transformers4rec.torch.utils.torch_utils import OutputSizeMixin, calculate_batch_size_from_input_size
+
+__getattr__ = elsewhere(
+    __name__,
+    {
+        "merlin_standard_lib": "Schema",
+    },
+)
 
 tabular_transformation_registry: Registry = Registry.class_registry("torch.tabular_transformations")
 tabular_aggregation_registry: Registry = Registry.class_registry("torch.tabular_aggregations")

@@ -8,11 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from transformers4rec._legacy import legacy
+from transformers4rec._legacy import elsewhere, legacy
 from transformers4rec.torch.tabular.base import TabularTransformation, tabular_transformation_registry
 from transformers4rec.torch.typing import TabularData, TensorOrTabularData
 
 LOG = logging.getLogger("transformers4rec")
+
+
+__getattr__ = elsewhere(
+    __name__,
+    {
+        "transformers4rec.torch.features.embedding": "FeatureConfig TableConfig",
+    },
+)
 
 
 @tabular_transformation_registry.register_with_multiple_names("stochastic-swap-noise", "ssn")

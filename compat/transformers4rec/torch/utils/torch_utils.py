@@ -11,6 +11,7 @@ from merlin.schema import Tags
 from torch import Tensor
 
 from merlin_models_torch.schema import as_schema
+from transformers4rec._legacy import elsewhere
 from transformers4rec.config.schema import SchemaMixin, requires_schema
 
 __all__ = [
@@ -28,6 +29,16 @@ __all__ = [
     "nested_truncate",
     "requires_schema",
 ]
+
+__getattr__ = elsewhere(
+    __name__,
+    {
+        "merlin_standard_lib": "ColumnSchema Schema",
+        "transformers4rec.torch.utils._helpers": "MappingTransformerMasking atleast_1d check_inputs"
+        " create_output_placeholder extract_topk numpy_pad_and_concatenate one_hot_1d"
+        " torch_pad_and_concatenate tranform_label_to_onehot",
+    },
+)
 
 
 class OutputSizeMixin(SchemaMixin, abc.ABC):

@@ -1,0 +1,1 @@
+"""Parts of schemas, under their old module path."""

@@ -1,0 +1,138 @@
+"""The messages of a schema file that Transformers4Rec read, as the core's classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from merlin_models_torch.schema import Domain, Shape
+
+
+class FeatureType(IntEnum):
+    """Type of the values of a column."""
+
+    TYPE_UNKNOWN = 0
+    BYTES = 1
+    INT = 2
+    FLOAT = 3
+    STRUCT = 4
+
+
+class _Part(Domain):
+    """A domain that is false where nothing is said."""
+
+    def __bool__(self) -> bool:
+        return bool(self.min or self.max)
+
+
+class IntDomain(_Part):
+    """The whole numbers that a column has.
+
+    Args:
+        name: columns whose domains have the same name share their values.
+        min: smallest.
+        max: largest.
+        is_categorical: whether they are ids.
+    """
+
+    is_categorical: bool = False
+
+    def __init__(
+        self, name: str | None = None, min: int = 0, max: int = 0, is_categorical: bool = False
+    ) -> None:
+        super().__init__(min, max, name or None)
+        object.__setattr__(self, "is_categorical", is_categorical)
+
+
+class FloatDomain(_Part):
+    """The floating-point numbers that a column has.
+
+    Args:
+        name: columns whose domains have the same name share their values.
+        min: smallest.
+        max: largest.
+        disallow_nan: kept as a property.
+        disallow_inf: kept as a property.
+        is_embedding: kept as a property.
+    """
+
+    disallow_nan: bool = False
+    disallow_inf: bool = False
+    is_embedding: bool = False
+
+    def __init__(
+        self,
+        name: str | None = None,
+        min: float | None = None,
+        max: float | None = None,
+        disallow_nan: bool = False,
+        disallow_inf: bool = False,
+        is_embedding: bool = False,
+    ) -> None:
+        super().__init__(min, max, name or None)
+        flags = {"disallow_nan": disallow_nan, "disallow_inf": disallow_inf, "is_embedding": is_embedding}
+        for flag, value in flags.items():
+            object.__setattr__(self, flag, value)
+
+
+class ValueCount(_Part):
+    """How many values a row has.
+
+    Args:
+        min: fewest.
+        max: most.
+    """
+
+    def __init__(self, min: int = 0, max: int = 0) -> None:
+        super().__init__(min, max)
+
+
+@dataclass(frozen=True)
+class ValueCountList:
+    """How many values a row has on each level of nested lists."""
+
+    value_count: list[ValueCount] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class FixedShapeDim:
+    """One dimension of what a row holds."""
+
+    size: int = 0
+    name: str = ""
+
+
+class FixedShape(Shape):
+    """What every row holds.
+
+    Args:
+        dim: its dimensions, rows left out.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, dim: Any = ()) -> None:
+        super().__init__((None, *(part.size for part in dim)) if dim else None)
+
+    @classmethod
+    def of(cls, shape: Shape) -> FixedShape:
+        """A shape of the core as one of this class."""
+        made = cls()
+        made.dims = shape.dims
+        return made
+
+    @property
+    def dim(self) -> list[FixedShapeDim]:
+        """The dimensions of a row; none where rows differ."""
+        inner = (self.dims or ())[1:]
+        return [FixedShapeDim(one.max or 0) for one in inner] if all(d.is_fixed for d in inner) else []
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Tags and properties of a column."""
+
+    tag: list[str] = field(default_factory=list)
+    comment: list[str] = field(default_factory=list)
+    extra_metadata: list[dict[str, Any]] = field(default_factory=list)

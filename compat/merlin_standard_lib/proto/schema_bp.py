@@ -1,0 +1,57 @@
+"""Messages of schema files: those that were read here, all others as tensorflow-metadata has them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+from merlin_standard_lib.proto._parts import (
+    Annotation,
+    FeatureType,
+    FixedShape,
+    FixedShapeDim,
+    FloatDomain,
+    IntDomain,
+    ValueCount,
+    ValueCountList,
+)
+
+__all__ = [
+    "Annotation",
+    "FeatureType",
+    "FixedShape",
+    "FixedShapeDim",
+    "FloatDomain",
+    "IntDomain",
+    "ValueCount",
+    "ValueCountList",
+]
+
+
+def _message(name: str, home: Any) -> Any:
+    """The message of this name; ``SparseFeatureIndexFeature`` is IndexFeature inside SparseFeature."""
+    if hasattr(home, name):
+        return getattr(home, name)
+    for end in range(len(name) - 1, 0, -1):
+        outer = getattr(home, name[:end], None)
+        if hasattr(outer, "DESCRIPTOR") and (found := _message(name[end:], outer)) is not None:
+            return found
+    return None
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Feature":
+        from merlin_standard_lib.schema.schema import ColumnSchema
+
+        return ColumnSchema
+    value = None
+    if not name.startswith("_"):
+        from tensorflow_metadata.proto.v0 import path_pb2, schema_pb2
+
+        value = _message(name, schema_pb2) or _message(name, path_pb2)
+    if value is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if not isinstance(value, type):
+        value = IntEnum(name, dict(value.items()))  # type: ignore[misc]
+    globals()[name] = value
+    return value

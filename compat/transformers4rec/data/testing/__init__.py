@@ -1,0 +1,1 @@
+"""Generated data sets to try things on."""
