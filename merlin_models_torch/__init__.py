@@ -117,6 +117,7 @@ from merlin_models_torch.selection import (
 )
 from merlin_models_torch.serialize import serializable
 from merlin_models_torch.training import Model, OptimizerConfig, load
+from merlin_models_torch.training.growth import grow
 
 __version__ = "0.1.0"
 
@@ -219,6 +220,7 @@ __all__ = [
     "extract",
     "feature_schema",
     "find",
+    "grow",
     "inferred_dim",
     "input_schema",
     "leaf",

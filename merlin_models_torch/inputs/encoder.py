@@ -161,8 +161,9 @@ class ColumnEncoder(nn.Module):
         table = self.embeddings[self.item_id] if given else self._table(self.item_id)
         if not isinstance(table, nn.Embedding):
             raise TypeError(
-                f"the items are embedded by a {type(table).__name__}, expected an EmbeddingTable: pass such "
-                "a module as extra_embeddings, beside the table"
+                f"the items are embedded by a {type(table).__name__}, whose vectors an output cannot share, "
+                "expected an EmbeddingTable: leave out weight_tying, or pass such a module as "
+                "extra_embeddings, beside the table"
             )
         if isinstance(table, EmbeddingTable) and len(table.domains) > 1:
             raise TypeError(
@@ -183,7 +184,9 @@ class ColumnEncoder(nn.Module):
         sharing = [name for name, other in self.domains.items() if other == domain]
         rows = max(self.schema.cardinality(name) for name in sharing)
         module = self.embeddings[self.item_id] if self.item_id in self.embeddings else self.tables[domain]
-        return max(rows, module.num_embeddings) if isinstance(module, EmbeddingTable) else rows
+        if isinstance(module, EmbeddingTable) and len(module.domains) == 1:
+            return max(rows, module.num_embeddings)
+        return rows
 
     def grow(
         self,
@@ -213,6 +216,8 @@ class ColumnEncoder(nn.Module):
             raise ValueError(
                 f"{odd} are not among the categorical columns {self.categorical}: leave them out"
             )
+        for name, column in new.items():
+            self._check_room(name, column)
         for table in [*self.tables.values(), *self.embeddings.distinct()]:
             names = table.schema.column_names if isinstance(table, EmbeddingTable) else []
             own = [new[name] for name in names if name in new]
@@ -226,6 +231,19 @@ class ColumnEncoder(nn.Module):
             widths = {domain: self._table(domain).embedding_dim for domain in self.tables}
             self._init_arguments["embedding_dim"] = widths
         return self
+
+    def _check_room(self, name: str, column: ColumnSchema) -> None:
+        """Refuses new ids of a column whose module has a fixed number of them."""
+        rows = Schema([column]).cardinality(name)
+        for module in (self.embeddings.find(name), self.extra_embeddings.find(name)):
+            if module is None or isinstance(module, EmbeddingTable):
+                continue
+            has = getattr(module, "num_embeddings", getattr(module, "cardinality", rows))
+            if has < rows:
+                raise ValueError(
+                    f"column {name!r} would have {rows} ids, and its {type(module).__name__} has {has}: make "
+                    "the block anew with one that has as many, only an EmbeddingTable grows"
+                )
 
     def vectors(self, batch: Batch) -> dict[str, Tensor]:
         """The vectors of each column of the prepared batch before they are aggregated.

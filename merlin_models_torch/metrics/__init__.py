@@ -1,5 +1,6 @@
 """How good a ranking is."""
 
+from merlin_models_torch.metrics.answers import AnswerMetrics, answer_metrics
 from merlin_models_torch.metrics.binary import LogLoss
 from merlin_models_torch.metrics.coverage import Coverage
 from merlin_models_torch.metrics.joint import JointMetrics
@@ -18,11 +19,13 @@ from merlin_models_torch.metrics.streaming import RankingMetrics
 
 __all__ = [
     "MEASURES",
+    "AnswerMetrics",
     "Coverage",
     "JointMetrics",
     "LogLoss",
     "RankingMetrics",
     "RetrievalMetrics",
+    "answer_metrics",
     "hit_rate_at",
     "map_at",
     "mrr_at",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -33,22 +35,26 @@ class Coverage(Metric):
     full_state_update = False
 
     answered: Tensor
+    never: Tensor
 
     def __init__(self, size: int, *, k: int | None = None, exclude: tuple[int, ...] = (0,)) -> None:
         super().__init__()
-        self.exclude = tuple(sorted({row for row in exclude if 0 <= row < size}))
-        if size - len(self.exclude) < 1:
+        never = torch.zeros(size, dtype=torch.int64)
+        never[[row for row in exclude if 0 <= row < size]] = 1
+        if size - int(never.sum()) < 1:
             raise ValueError(f"the catalogue has {size} rows of which none is an item: give its size")
         if k is not None and k < 1:
             raise ValueError(f"k is {k}, expected at least 1")
         self.size, self.k = size, k
         self.add_state("answered", torch.zeros(size, dtype=torch.int64), dist_reduce_fx="max")
+        self.add_state("never", never, dist_reduce_fx="max")
 
-    def update(self, answers: Tensor) -> None:
+    def update(self, answers: Tensor, *, never: Sequence[int] = ()) -> None:
         """Adds the answers to some queries.
 
         Args:
             answers: (N, K) int64 item rows, best first, K at least ``k``; -1 where there is no answer.
+            never: further rows that stand for no item.
 
         Raises:
             ValueError: if there are fewer than k answers, or a row is outside the catalogue.
@@ -66,8 +72,9 @@ class Coverage(Metric):
                 "give its size"
             )
         self.answered[found] = 1
+        self.never[list(never)] = 1
 
     def compute(self) -> Tensor:
         """Items answered so far over all items: a float32 scalar."""
-        total = self.answered.sum() - self.answered[list(self.exclude)].sum()
-        return total / (self.size - len(self.exclude))
+        item = self.never == 0
+        return (self.answered[item].sum() / item.sum()).float()

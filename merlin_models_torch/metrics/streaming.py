@@ -42,7 +42,10 @@ class RankingMetrics(Metric):
         super().__init__()
         unknown = [name for name in metrics if name not in MEASURES]
         if unknown:
-            raise ValueError(f"metric {unknown[0]!r} is not known: choose from {', '.join(sorted(MEASURES))}")
+            known = ", ".join(sorted(MEASURES))
+            raise ValueError(
+                f"metric {unknown[0]!r} is not known: choose from {known} (and coverage, in an output)"
+            )
         if not metrics or not top_ks or min(top_ks) < 1:
             raise ValueError(
                 f"metrics {tuple(metrics)} at {tuple(top_ks)}: give names, and cut-offs of at least 1"

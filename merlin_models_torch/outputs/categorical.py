@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.inputs import TabularInputBlock
-from merlin_models_torch.metrics import RankingMetrics
+from merlin_models_torch.metrics import AnswerMetrics, RankingMetrics, answer_metrics
 from merlin_models_torch.outputs.base import Widths
+from merlin_models_torch.outputs.growth import Start, grown
 from merlin_models_torch.outputs.labels import column_of, per_row, single_column
 from merlin_models_torch.outputs.losses import softmax_cross_entropy
 from merlin_models_torch.retrieval.topk import topk_blockwise
@@ -40,7 +41,8 @@ class CategoricalOutput(nn.Module):
         label_smoothing: share of the target's probability spread over the catalogue.
         exclude: item rows that are never an answer: padding by default. They stay in the softmax.
         exclude_seen: items that the session has shown are not answers, in evaluation and prediction.
-        metrics: names of ranking metrics, see :class:`RankingMetrics`.
+        metrics: names of ranking metrics, see :class:`RankingMetrics`, and "coverage", the share of the items
+            that is ever answered.
         top_ks: cut-offs of the metrics.
 
     Raises:
@@ -108,22 +110,53 @@ class CategoricalOutput(nn.Module):
                 f"the body gives several outputs ({', '.join(width)}) and CategoricalOutput needs one: join "
                 "them, by Concat or an MLPBlock"
             )
-        table = None if self._own_catalogue is not None else inputs.item_table
-        size = self._own_catalogue if table is None else table.num_embeddings
+        table = inputs.item_table if self.weight_tying else None
         self.item_id = self.target or inputs.item_id
         domain = self._column and (self._column.properties.get("domain") or {}).get("name")
         self.domain = domain or inputs.domains.get(inputs.item_id or "", self.target)
-        if table is not None and self.weight_tying:
+        if table is not None:
+            size = table.num_embeddings
             self._tied = (table,)
             # A softmax over the catalogue gives every row a gradient.
             table.sparse = False
             if width != table.embedding_dim:
                 self.projection = nn.Linear(width, table.embedding_dim)
         else:
-            self.weight = nn.Parameter(torch.empty(size or 0, width))
+            size = self._own_catalogue or inputs.item_cardinality
+            self.weight = nn.Parameter(torch.empty(size, width))
             nn.init.kaiming_uniform_(self.weight, a=5**0.5)
         if self.has_bias:
-            self.bias = nn.Parameter(torch.zeros(size or 0))
+            self.bias = nn.Parameter(torch.zeros(size))
+
+    def grow(
+        self,
+        inputs: TabularInputBlock,
+        columns: Schema,
+        *,
+        start: Start = "random",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """Weights and biases for new items; those of old ones stay as they are. See :func:`grow`.
+
+        Args:
+            inputs: the model's input block, grown already.
+            columns: those that have grown.
+            start: what new rows are.
+            generator: makes the random rows.
+        """
+        if self._column is not None and self._column.name in columns.column_names:
+            self._column = columns[self._column.name]
+            self._init_arguments = {**self._init_arguments, "target": self._column}
+        if self._tied:
+            size = inputs.item_table.num_embeddings
+        else:
+            size = self._own_catalogue or inputs.item_cardinality
+        if self.weight is not None:
+            self.weight = grown(
+                self.weight, size, start=start, bound=self.weight.shape[1] ** -0.5, generator=generator
+            )
+        if self.bias is not None:
+            self.bias = grown(self.bias, size, start=start, bound=0.0, generator=generator)
 
     @property
     def _own_catalogue(self) -> int | None:
@@ -152,9 +185,9 @@ class CategoricalOutput(nn.Module):
         """Rows of the catalogue, padding included."""
         return self._weight.shape[0]
 
-    def make_metrics(self) -> RankingMetrics:
+    def make_metrics(self) -> RankingMetrics | AnswerMetrics:
         """Fresh metrics for one kind of evaluation."""
-        return RankingMetrics(metrics=self.metrics, top_ks=self.top_ks)
+        return answer_metrics(self.metrics, self.top_ks, size=self.cardinality, exclude=self.exclude)
 
     def queries(self, hidden: Tensor, batch: Batch) -> Tensor:
         """The body's vectors at the positions that predict, in the items' space.
@@ -200,7 +233,7 @@ class CategoricalOutput(nn.Module):
 
     def update_metrics(
         self,
-        metrics: RankingMetrics,
+        metrics: RankingMetrics | AnswerMetrics,
         hidden: Tensor,
         batch: Batch,
         *,
@@ -209,7 +242,10 @@ class CategoricalOutput(nn.Module):
     ) -> None:
         """Adds the answers to a batch; ``seen`` and ``never`` as for :meth:`topk`."""
         answers = self.topk(hidden, batch, k=max(self.top_ks), seen=seen, never=never)[1]
-        metrics.update(answers, self.targets(batch))
+        if isinstance(metrics, AnswerMetrics):
+            metrics.update(answers, self.targets(batch), never=never)
+        else:
+            metrics.update(answers, self.targets(batch))
 
     def loss(self, hidden: Tensor, batch: Batch, *, generator: torch.Generator | None = None) -> Tensor:
         """Mean cross entropy over the targets, without the full matrix of logits: a scalar.

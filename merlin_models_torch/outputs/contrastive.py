@@ -12,6 +12,7 @@ from merlin_models_torch.batch import Batch
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.outputs.base import Widths
 from merlin_models_torch.outputs.categorical import CategoricalOutput
+from merlin_models_torch.outputs.growth import Start
 from merlin_models_torch.outputs.negatives import InBatchNegatives, Negatives, NegativeSampler
 from merlin_models_torch.outputs.pairwise import (
     bce_loss,
@@ -100,8 +101,23 @@ class ContrastiveOutput(CategoricalOutput):
     def build(self, inputs: TabularInputBlock, width: Widths) -> None:
         """Makes the weights and gives the sampler its sizes; see :meth:`CategoricalOutput.build`."""
         super().build(inputs, width)
+        self._build_negatives()
+
+    def _build_negatives(self) -> None:
         first = next(row for row in range(len(self.exclude) + 1) if row not in self.exclude)
         self.negatives.build(self.cardinality, first=first)
+
+    def grow(
+        self,
+        inputs: TabularInputBlock,
+        columns: Schema,
+        *,
+        start: Start = "random",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """As :meth:`CategoricalOutput.grow`; the sampler of negatives starts anew."""
+        super().grow(inputs, columns, start=start, generator=generator)
+        self._build_negatives()
 
     def loss(self, hidden: Tensor, batch: Batch, *, generator: torch.Generator | None = None) -> Tensor:
         """Mean over the targets: a scalar.

@@ -54,8 +54,13 @@ def column_of(batch: Batch, name: str, *, role: str = "target") -> Column:
 
 
 def items_visible(batch: Batch, steps: int) -> Tensor | None:
-    """(B,) int64 places of (B, steps, D) hidden vectors that are no padding; None if that is not known."""
-    return None if batch.plan is None else batch.plan.lengths.clamp(max=steps)
+    """(B,) int64 places of (B, steps, D) hidden vectors that are no padding; None if that is not known.
+
+    A plan that leaves the last item out does so for every row, also where the matrix has room for it.
+    """
+    if batch.plan is None:
+        return None
+    return (batch.plan.lengths + min(batch.plan.extend, 0)).clamp(min=0, max=steps)
 
 
 def by_position(batch: Batch, column: Column, steps: int) -> tuple[Tensor, Tensor]:
@@ -79,11 +84,12 @@ def by_position(batch: Batch, column: Column, steps: int) -> tuple[Tensor, Tenso
         matrix = torch.nn.functional.pad(column, (0, max(0, steps - column.shape[1])))[:, :steps]
         lengths = torch.full_like(at[:1], min(steps, column.shape[1])).expand(len(column))
         if plan is not None:
-            lengths = torch.minimum(lengths, plan.lengths - max(plan.extend, 0))
+            lengths = torch.minimum(lengths, plan.lengths - abs(plan.extend))
         return matrix, at < lengths[:, None]
     lengths = column.lengths
     kept = lengths if plan is None else torch.minimum(lengths, plan.lengths - max(plan.extend, 0))
-    inside = at < kept[:, None]
+    # An item that is only a target has a position in the row, and none in the sequence.
+    inside = at < (kept if plan is None else kept + min(plan.extend, 0))[:, None]
     if not column.values.shape[0]:
         return column.values.new_zeros(inside.shape), torch.zeros_like(inside)
     source = column.offsets[1:, None] - kept[:, None] + at

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 
-from merlin_models_torch.batch import Batch, Column
+from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.metrics import JointMetrics
 from merlin_models_torch.outputs.base import Widths
 from merlin_models_torch.outputs.binary import BinaryOutput
+from merlin_models_torch.outputs.categorical import CategoricalOutput
 from merlin_models_torch.outputs.classification import ClassificationOutput
+from merlin_models_torch.outputs.growth import Start
 from merlin_models_torch.outputs.regression import RegressionOutput
 from merlin_models_torch.outputs.target import TargetOutput
 from merlin_models_torch.schema import ColumnSchema, Schema, Tags
@@ -30,8 +32,13 @@ class TabularOutputBlock(nn.Module):
     A body that gives one tensor serves all of them; of one that gives several by name (``MMOEBlock``, or a
     ``ParallelBlock`` of towers) each output takes the one named as its target.
 
-    Metrics keep their names (``val_click_auc``), and each output's loss is logged as well
-    (``val_click_loss``). ``Model.predict`` gives a column for each target.
+    The next item may be among the targets, under the name "next_item": then the masking hides items in
+    training and evaluation as it does for a :class:`CategoricalOutput` alone, and the other outputs answer
+    from what is visible, so that evaluation still equals prediction on sessions without their last items.
+
+    Metrics keep their names (``val_click_auc``, ``val_recall_at_10``), and each output's loss is logged as
+    well (``val_click_loss``). ``Model.predict`` gives a column for each target; for items the list of as many
+    as the largest cut-off, and their scores.
 
     Args:
         outputs: a schema, of which columns tagged BINARY or BINARY_CLASSIFICATION get a
@@ -41,9 +48,9 @@ class TabularOutputBlock(nn.Module):
         weight: column of sample weights of all outputs made from a schema.
 
     Raises:
-        ValueError: if there is no target, two outputs have the same one, or a loss weight is of none or
-            negative.
-        TypeError: if an output is not one for a target.
+        ValueError: if there is no target, two outputs have the same one, a loss weight is of none or
+            negative, or items are to be left out that were seen.
+        TypeError: if an output is not one for a target or for items.
 
     Example:
         >>> block = TabularOutputBlock([BinaryOutput("click"), RegressionOutput("rating")])
@@ -51,18 +58,17 @@ class TabularOutputBlock(nn.Module):
         ['click', 'rating']
     """
 
-    needs_plan = False
-
     def __init__(
         self,
-        outputs: Schema | Iterable[TargetOutput],
+        outputs: Schema | Iterable[TargetOutput | CategoricalOutput],
         *,
         loss_weights: Mapping[str, float] | None = None,
         weight: str | None = None,
     ) -> None:
         super().__init__()
+        made: list[TargetOutput | CategoricalOutput]
         if isinstance(outputs, Schema):
-            made = _from_schema(outputs, weight)
+            made = [*_from_schema(outputs, weight)]
         elif weight is not None:
             raise ValueError(
                 f"weight {weight!r} is for outputs made from a schema: give it to each output of your own"
@@ -73,14 +79,11 @@ class TabularOutputBlock(nn.Module):
             raise ValueError("there is no output: give at least one")
         self.outputs = nn.ModuleDict()
         for output in made:
-            if not isinstance(output, TargetOutput):
-                raise TypeError(
-                    f"{type(output).__name__} has no column of labels: give BinaryOutput, "
-                    "ClassificationOutput or RegressionOutput"
-                )
-            if output.target in self.outputs:
-                raise ValueError(f"two outputs have the target {output.target!r}: give one for each")
-            self.outputs[output.target] = output
+            name = _name(output)
+            if name in self.outputs:
+                raise ValueError(f"two outputs have the target {name!r}: give one for each")
+            self.outputs[name] = output
+        self.needs_plan = any(output.needs_plan for output in made)
         self.loss_weights = dict.fromkeys(self.outputs, 1.0) | dict(loss_weights or {})
         for name, value in self.loss_weights.items():
             if name not in self.outputs:
@@ -92,7 +95,7 @@ class TabularOutputBlock(nn.Module):
         """Makes the weights of each output.
 
         Args:
-            inputs: not used.
+            inputs: the model's input block.
             width: of the body's output, or widths by target.
 
         Raises:
@@ -106,8 +109,28 @@ class TabularOutputBlock(nn.Module):
                 )
             output.build(inputs, width if isinstance(width, int) else width[name])
 
-    def _each(self) -> Iterable[tuple[str, TargetOutput]]:
+    def _each(self) -> Iterable[tuple[str, TargetOutput | CategoricalOutput]]:
         return self.outputs.items()  # type: ignore[return-value]
+
+    def _items(self) -> Iterable[CategoricalOutput]:
+        return (output for output in self.outputs.values() if isinstance(output, CategoricalOutput))
+
+    @property
+    def item_columns(self) -> dict[str, str | None]:
+        """Columns of :meth:`predictions` that hold items, each with the domain of its ids."""
+        return {f"{output.item_id}": output.domain for output in self._items()}
+
+    def grow(
+        self,
+        inputs: Any,
+        columns: Schema,
+        *,
+        start: Start = "random",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """Rows for new items in the outputs that name items: see :meth:`CategoricalOutput.grow`."""
+        for output in self._items():
+            output.grow(inputs, columns, start=start, generator=generator)
 
     def forward(self, hidden: Tensor | Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """What each output's ``forward`` gives, by target.
@@ -118,9 +141,17 @@ class TabularOutputBlock(nn.Module):
         """
         return {name: output(_own(hidden, name), batch) for name, output in self._each()}
 
-    def losses(self, hidden: Tensor | Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+    def losses(
+        self,
+        hidden: Tensor | Mapping[str, Tensor],
+        batch: Batch,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
         """The loss of each output, a scalar, without its weight."""
-        return {name: output.loss(_own(hidden, name), batch) for name, output in self._each()}
+        return {
+            name: output.loss(_own(hidden, name), batch, generator=generator) for name, output in self._each()
+        }
 
     def loss(
         self,
@@ -129,8 +160,8 @@ class TabularOutputBlock(nn.Module):
         *,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Weighted sum of the losses: a scalar; nothing is random here."""
-        losses = self.losses(hidden, batch)
+        """Weighted sum of the losses: a scalar; ``generator`` draws negatives where there are some."""
+        losses = self.losses(hidden, batch, generator=generator)
         return torch.stack([self.loss_weights[name] * loss for name, loss in losses.items()]).sum()
 
     def count(self, batch: Batch) -> int:
@@ -138,10 +169,17 @@ class TabularOutputBlock(nn.Module):
         return max(output.count(batch) for _, output in self._each())
 
     def predictions(self, hidden: Tensor | Mapping[str, Tensor], batch: Batch) -> dict[str, Column]:
-        """The columns of all outputs."""
+        """The columns of all outputs; of items, rows of the catalogue and ``<item id>_score``, best first."""
         columns: dict[str, Column] = {}
         for name, output in self._each():
-            columns.update(output.predictions(_own(hidden, name), batch))
+            own = _own(hidden, name)
+            if isinstance(output, CategoricalOutput):
+                scores, items = output.topk(own, batch, k=max(output.top_ks))
+                counts = torch.full_like(items[:, 0], items.shape[1])
+                columns[f"{output.item_id}"] = Ragged.from_padded(items, counts)
+                columns[f"{output.item_id}_score"] = Ragged.from_padded(scores, counts)
+            else:
+                columns.update(output.predictions(own, batch))
         return columns
 
     def make_metrics(self) -> JointMetrics:
@@ -163,13 +201,32 @@ class TabularOutputBlock(nn.Module):
         """Adds the predictions of a batch to the metrics of each output."""
         losses: Any = metrics.parts["losses of all"]
         for name, output in self._each():
-            own = _own(hidden, name)
-            output.update_metrics(metrics.parts[name], own, batch)  # type: ignore[arg-type]
+            own, part = _own(hidden, name), cast(Any, metrics.parts[name])
+            if not output.count(batch):
+                continue
+            output.update_metrics(part, own, batch, seen=seen, never=never)
             losses[f"{name}_loss"].update(output.loss(own, batch).detach(), output.count(batch))
 
     def init_arguments(self) -> dict[str, Any]:
         """What builds this block again."""
         return {"outputs": list(self.outputs.values()), "loss_weights": self.loss_weights}
+
+
+def _name(output: object) -> str:
+    """The target's name."""
+    if isinstance(output, TargetOutput):
+        return output.target
+    if not isinstance(output, CategoricalOutput):
+        raise TypeError(
+            f"{type(output).__name__} has no column of labels: give BinaryOutput, ClassificationOutput, "
+            "RegressionOutput or CategoricalOutput"
+        )
+    if output.exclude_seen:
+        raise ValueError(
+            "exclude_seen is for a CategoricalOutput that is a model's only output: leave it out, or leave "
+            "out what was seen from the answers"
+        )
+    return output.target or "next_item"
 
 
 def _own(hidden: Tensor | Mapping[str, Tensor], name: str) -> Tensor:

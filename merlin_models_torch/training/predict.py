@@ -43,8 +43,14 @@ def predict_scores(
         ]
     table = loader.keys(rows[order], keys)
     columns = {name: table[name] for name in table.column_names}
+    items = getattr(model.output, "item_columns", {})
     for name, parts in scores.items():
-        columns[name] = _arrow(parts).take(pa.array(order.numpy()))
+        column = _arrow(parts).take(pa.array(order.numpy()))
+        vocabulary = model.vocabularies.get(items.get(name) or "")
+        if vocabulary is not None:
+            ids = vocabulary.decode(column.flatten().to_numpy())
+            column = pa.LargeListArray.from_arrays(column.offsets, ids)
+        columns[name] = column
     return pa.table(columns)
 
 

@@ -184,7 +184,9 @@ def test_what_does_not_fit_is_refused() -> None:
         built(context="early")
     with pytest.raises(ValueError, match="aggregation 'stack' keeps columns apart"):
         built(aggregation="stack", masking=mm.CausalMasking())
-    with pytest.raises(TypeError, match="items are embedded by a OneHot, expected an EmbeddingTable"):
+    with pytest.raises(
+        TypeError, match="items are embedded by a OneHot, whose vectors an output cannot share"
+    ):
         _ = built(embeddings={"item_id": mm.OneHot(ITEMS + 1)})[0].item_table
     with pytest.raises(TypeError, match="list column 'item_id' is still ragged"):
         mm.TabularInputBlock(session_schema())(session_batch(3))

@@ -143,6 +143,88 @@ def test_padding_changes_no_answer_of_a_session() -> None:
     torch.testing.assert_close(scores[0], scores[1])
 
 
+def walk_schema() -> Schema:
+    return sequence_schema().select_by_name(["item_id", "bought"])
+
+
+def next_and_bought(masking: mm.Masking) -> mm.Model:
+    torch.manual_seed(0)
+    inputs = mm.TabularInputBlock(walk_schema(), embedding_dim=8, masking=masking, max_sequence_length=6)
+    return mm.Model(
+        inputs,
+        mm.TransformerBlock(8, heads=2, layers=1, max_length=8, dropout=0.0),
+        mm.TabularOutputBlock(
+            [
+                mm.CategoricalOutput(weight_tying=True, metrics=("recall", "coverage"), top_ks=(2, 5)),
+                mm.BinaryOutput("bought"),
+            ],
+            loss_weights={"bought": 0.5},
+        ),
+        optimizer=mm.OptimizerConfig(lr=0.02),
+    )
+
+
+def walk_table(rows: int = 40) -> pa.Table:
+    """Each item is followed by the next one, and long sessions end in a purchase."""
+    lengths = [2 + row % 8 for row in range(rows)]
+    items = [[1 + (row + step) % 30 for step in range(length)] for row, length in enumerate(lengths)]
+    return pa.table({"item_id": items, "bought": [int(length > 5) for length in lengths]})
+
+
+@pytest.mark.parametrize("masking", [mm.CausalMasking(), mm.RandomMasking()])
+def test_the_next_item_is_learned_beside_a_label(masking: mm.Masking, tmp_path: Path) -> None:
+    model = next_and_bought(masking)
+    assert model.output.needs_plan
+    data = mm.ParquetLoader(walk_table(), walk_schema(), targets=["bought"], batch_size=8)
+    planned = model.inputs.for_training(next(iter(data)), generator=torch.Generator().manual_seed(0))
+    hidden = model.body(planned)
+    losses = model.output.losses(hidden, planned)
+    items, bought = model.output.outputs["next_item"], model.output.outputs["bought"]
+    torch.testing.assert_close(losses["next_item"], items.loss(hidden, planned))
+    torch.testing.assert_close(
+        model.output.loss(hidden, planned), losses["next_item"] + 0.5 * bought.loss(hidden, planned)
+    )
+    run = trainer(max_epochs=25)
+    run.fit(model, data)
+    figures = run.validate(model, data, verbose=False)[0]
+    assert figures["val_recall_at_5"] > 0.6
+    assert figures["val_bought_auc"] > 0.6
+    assert 0 < figures["val_coverage_at_5"] <= 1
+    assert {"val_next_item_loss", "val_bought_loss", "val_loss"} <= set(figures)
+    answers = model.predict(walk_table())
+    assert answers.column_names == ["row", "item_id", "item_id_score", "bought_score"]
+    assert all(len(row) == 5 for row in answers["item_id"].to_pylist())
+    model.save(tmp_path / "model")
+    assert mm.load(tmp_path / "model").predict(walk_table()).equals(answers)
+
+
+@pytest.mark.parametrize("masking", [mm.CausalMasking(), mm.RandomMasking()])
+@pytest.mark.parametrize("together", [1, 40])
+def test_evaluation_of_both_is_prediction_without_the_last_item(masking: mm.Masking, together: int) -> None:
+    model = next_and_bought(masking).eval()
+    table = walk_table()
+    shorter = table.set_column(0, "item_id", [[row[:-1] for row in table["item_id"].to_pylist()]])
+    expected = model.predict(shorter)
+    found = []
+    for batch in mm.ParquetLoader(table, walk_schema(), targets=["bought"], batch_size=together):
+        planned = model.inputs.for_evaluation(batch)
+        columns = model.output.predictions(
+            model.body(planned.with_features({"bought": batch.targets["bought"]})), planned
+        )
+        found += columns["bought_score"].tolist()
+    assert found == pytest.approx(expected["bought_score"].to_pylist(), abs=1e-6)
+
+
+def test_items_are_answered_by_their_original_ids() -> None:
+    model = next_and_bought(mm.CausalMasking()).eval()
+    codes = model.predict(walk_table())["item_id"].to_pylist()
+    model.vocabularies["item_id"] = mm.Vocabulary(
+        pa.array([f"item {code}" for code in range(1, 31)]), first=1
+    )
+    named = model.predict(walk_table())["item_id"].to_pylist()
+    assert named == [[f"item {code}" for code in row] for row in codes]
+
+
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(ValueError, match=r"no column of \['weight'\] is a target: tag them with"):
         mm.TabularOutputBlock(click_schema().select("weight"))
@@ -150,8 +232,12 @@ def test_errors_say_what_to_do() -> None:
         mm.TabularOutputBlock([])
     with pytest.raises(ValueError, match="two outputs have the target 'click'"):
         mm.TabularOutputBlock([mm.BinaryOutput("click"), mm.RegressionOutput("click")])
-    with pytest.raises(TypeError, match="CategoricalOutput has no column of labels"):
-        mm.TabularOutputBlock([mm.CategoricalOutput()])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="TabularOutputBlock has no column of labels"):
+        mm.TabularOutputBlock([mm.TabularOutputBlock([mm.BinaryOutput("a")])])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="exclude_seen is for a CategoricalOutput that is a model's only"):
+        mm.TabularOutputBlock([mm.CategoricalOutput(exclude_seen=True)])
+    with pytest.raises(ValueError, match="two outputs have the target 'next_item'"):
+        mm.TabularOutputBlock([mm.CategoricalOutput(), mm.CategoricalOutput()])
     with pytest.raises(
         ValueError, match=r"loss_weights has 'clik', but the targets are \['click', 'rating'\]"
     ):

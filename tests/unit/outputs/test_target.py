@@ -132,9 +132,9 @@ def test_labels_of_positions_are_those_of_the_visible_latest_positions() -> None
     longer = torch.cat([hidden, torch.tensor([[[12.0]], [[22.0]]])], 1)
     appended = mm.Batch({}, batch.targets, plan([3, 2], 3, extend=1))
     assert numbers_at(longer, appended) == ([10.0, 11.0, 20.0], [2.0, 3.0, 4.0])
-    # With the last item left out, its label is.
+    # With the last item of each row left out, its label is, also where the matrix has room for it.
     shorter = mm.Batch({}, {"rating": ragged([1.0, 2.0, 3.0], [4.0])}, plan([3, 1], 2, extend=-1))
-    assert numbers_at(hidden, shorter) == ([10.0, 11.0, 20.0], [1.0, 2.0, 4.0])
+    assert numbers_at(hidden, shorter) == ([10.0, 11.0], [1.0, 2.0])
     padded = mm.Batch({}, {"rating": torch.tensor([[2.0, 3.0], [4.0, 0.0]])}, plan([2, 1], 2))
     assert numbers_at(hidden, padded) == ([10.0, 11.0, 20.0], [2.0, 3.0, 4.0])
 
