@@ -70,8 +70,8 @@ class DistinctNegatives(NegativeSampler):
         count: negatives of a batch, at most; fewer if too many draws repeat an item.
         tries: draws for each.
         keep: which of more distinct items than ``count`` stay. "random" is fair. "lowest" keeps the most
-            popular ones always and the others hardly ever, while the expected number is that of all draws:
-            what Transformers4Rec 23.12.0 does.
+            popular ones always and the others hardly ever, while the expected number is that of all draws,
+            as in Transformers4Rec 23.12.0.
 
     Raises:
         ValueError: if a number is below 1, or ``keep`` unknown.

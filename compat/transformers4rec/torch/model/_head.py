@@ -70,7 +70,7 @@ class Head(torch.nn.Module, LossMixin, MetricsMixin):
         self.input_size = input_size
 
     @classmethod
-    @legacy
+    @legacy(home="transformers4rec.torch.model.base")
     def from_schema(
         cls,
         schema: Any,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from merlin_models_torch.outputs.distinct import at_least_once, draw_distinct, log_uniform
+from merlin_models_torch.outputs.distinct import draw_distinct, log_uniform
 from transformers4rec._legacy import legacy, tell_once
 
 
@@ -53,8 +53,11 @@ class LogUniformSampler(torch.nn.Module):
         return log_uniform(max_id, first=min_id)
 
     def get_unique_sampling_distr(self, dist: Tensor, n_sample: int) -> Tensor:
-        """(max_id,) chance of each item to be drawn at least once."""
-        return at_least_once(dist, n_sample)
+        """(max_id,) chance of each item to be drawn at least once, a little less than it is: 1 - (1 + p)^-n.
+
+        23.12.0 has a sign wrong; the chance is 1 - (1 - p)^n.
+        """
+        return 1 - (1 + dist.double()).pow(-n_sample).float()
 
     def sample(self, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Negatives (M,), and the chances of labels (N,) and negatives (M,).
