@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -48,6 +52,16 @@ def weights(folder: str) -> dict[str, Tensor]:
     return torch.load(os.path.join(folder, _BIN), map_location="cpu", weights_only=True)
 
 
+@contextmanager
+def random_states() -> Iterator[None]:
+    """Lets torch read random states, also those that NumPy 1 wrote; nothing else than arrays is made."""
+    from transformers.trainer_pt_utils import safe_globals
+
+    remake = np._core.multiarray._reconstruct  # type: ignore[attr-defined]
+    with safe_globals(), torch.serialization.safe_globals([(remake, "numpy.core.multiarray._reconstruct")]):
+        yield
+
+
 def load(folder: str, model: Any) -> Any:
     """The model with the weights of a checkpoint; random states become those of the checkpoint too.
 
@@ -55,12 +69,10 @@ def load(folder: str, model: Any) -> Any:
         folder: the checkpoint.
         model: built as the one that was saved.
     """
-    from transformers.trainer_pt_utils import safe_globals
-
     model.load_state_dict(weights(folder))
     file = os.path.join(folder, "rng_state.pth")
     if os.path.isfile(file):
-        with safe_globals():
+        with random_states():
             states = torch.load(file, map_location="cpu", weights_only=True)
         random.setstate(states["python"])
         np.random.set_state(states["numpy"])
@@ -68,3 +80,23 @@ def load(folder: str, model: Any) -> Any:
         if torch.cuda.is_available() and "cuda" in states:
             torch.cuda.random.set_rng_state(states["cuda"])
     return model
+
+
+@contextmanager
+def completed_state(folder: str | None, since: dict[str, Any]) -> Iterator[str | None]:
+    """A folder with the Trainer's state of a checkpoint, and in it what transformers 4.30 did not write.
+
+    Args:
+        folder: the checkpoint, which stays as it is; None for none.
+        since: what newer checkpoints hold, for one that does not.
+    """
+    file = os.path.join(folder or "", "trainer_state.json")
+    if folder is None or not os.path.isfile(file):
+        yield folder
+        return
+    with open(file, encoding="utf-8") as opened:
+        state = json.load(opened)
+    with tempfile.TemporaryDirectory() as other:
+        with open(os.path.join(other, "trainer_state.json"), "w", encoding="utf-8") as opened:
+            json.dump({**since, **state}, opened)
+        yield other

@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
-import inspect
+import logging
 import os
-import re
-from copy import deepcopy
 from typing import Any
 
 import torch
+from merlin_standard_lib import Schema
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 from transformers import Trainer as BaseTrainer
-from transformers.optimization import TYPE_TO_SCHEDULER_FUNCTION
 from transformers.trainer_callback import TrainerCallback
 from transformers.trainer_pt_utils import get_parameter_names
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SchedulerType
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from transformers4rec._legacy import legacy
 from transformers4rec.config.trainer import T4RecTrainingArguments
-from transformers4rec.torch import _checkpoint
+from transformers4rec.torch import _accumulation, _checkpoint, _logs, _schedules
 from transformers4rec.torch._adamw import AdamW
+from transformers4rec.torch._callbacks import Callbacks, IncrementalLoggingCallback
 from transformers4rec.torch._evaluation import EvaluationMixin, process_metrics
-from transformers4rec.torch._signatures import NEWER_ARGUMENTS, accepting
+from transformers4rec.torch._signatures import adapt
 from transformers4rec.torch.model.base import Model
+from transformers4rec.torch.model.prediction_task import NextItemPredictionTask
 from transformers4rec.torch.utils.data_utils import T4RecDataLoader
+from transformers4rec.torch.utils.torch_utils import (
+    nested_concat,
+    nested_detach,
+    nested_numpify,
+    nested_truncate,
+)
 
-__all__ = ["DatasetMock", "IncrementalLoggingCallback", "Trainer", "process_metrics"]
+__all__ = [
+    "DatasetMock",
+    "IncrementalLoggingCallback",
+    "Model",
+    "NextItemPredictionTask",
+    "Schema",
+    "T4RecDataLoader",
+    "T4RecTrainingArguments",
+    "Trainer",
+    "nested_concat",
+    "nested_detach",
+    "nested_numpify",
+    "nested_truncate",
+    "process_metrics",
+]
+
+logger = logging.getLogger(__name__)
 
 
 @legacy
@@ -50,11 +72,12 @@ class Trainer(EvaluationMixin, BaseTrainer):
         **kwargs: of Hugging Face's Trainer.
     """
 
+    # The loss of a batch is a mean: under accumulated gradients the Trainer has to divide it.
+    loss_is_scaled_for_ga = False
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name, newer in NEWER_ARGUMENTS.items():
-            if name in vars(cls):
-                setattr(cls, name, accepting(vars(cls)[name], newer))
+        adapt(cls)
 
     def __init__(
         self,
@@ -83,6 +106,9 @@ class Trainer(EvaluationMixin, BaseTrainer):
         super().__init__(
             model=model, args=args, train_dataset=nothing, eval_dataset=nothing, callbacks=callbacks, **kwargs
         )
+        self.callback_handler = Callbacks.like(self.callback_handler)
+        self.state.epoch = None
+        self.model_accepts_loss_kwargs = False
         self.compute_metrics = compute_metrics
         self.train_dataset_or_path = train_dataset_or_path
         self.eval_dataset_or_path = eval_dataset_or_path
@@ -91,9 +117,8 @@ class Trainer(EvaluationMixin, BaseTrainer):
         self.eval_dataloader = eval_dataloader
         self.test_dataloader = test_dataloader
         self.schema = schema
-        alone = self.args.world_size <= 1
-        self.device = self.local_rank = None if alone else self.args.process_index
-        self.global_size = None if alone else self.args.world_size
+        self.device = self.local_rank = self.args.process_index
+        self.global_size = self.args.world_size
 
     # ---- data
 
@@ -169,40 +194,7 @@ class Trainer(EvaluationMixin, BaseTrainer):
             )
         return self.lr_scheduler
 
-    @staticmethod
-    def get_scheduler(
-        name: str | SchedulerType,
-        optimizer: Optimizer,
-        num_warmup_steps: int | None = None,
-        num_training_steps: int | None = None,
-        num_cycles: float | None = 0.5,
-    ) -> Any:
-        """A schedule of Hugging Face by name.
-
-        Args:
-            name: of the schedule.
-            optimizer: what it moves.
-            num_warmup_steps: steps in which the rate rises from 0.
-            num_training_steps: all steps.
-            num_cycles: waves of the schedules that have some.
-
-        Raises:
-            ValueError: if the schedule needs a number of steps that is not given.
-        """
-        name = SchedulerType(name)
-        function = TYPE_TO_SCHEDULER_FUNCTION[name]
-        if name == SchedulerType.CONSTANT:
-            return function(optimizer)
-        if num_warmup_steps is None:
-            raise ValueError(f"schedule {name.value!r} needs num_warmup_steps: give it, 0 for none")
-        if name == SchedulerType.CONSTANT_WITH_WARMUP:
-            return function(optimizer, num_warmup_steps=num_warmup_steps)
-        if num_training_steps is None:
-            raise ValueError(f"schedule {name.value!r} needs num_training_steps: give it")
-        cycles = {"num_cycles": num_cycles} if "num_cycles" in inspect.signature(function).parameters else {}
-        return function(
-            optimizer, num_warmup_steps=num_warmup_steps, num_training_steps=num_training_steps, **cycles
-        )
+    get_scheduler = staticmethod(_schedules.get_scheduler)
 
     # ---- steps
 
@@ -222,7 +214,40 @@ class Trainer(EvaluationMixin, BaseTrainer):
             raise ValueError(f"the model gave no 'loss', only {sorted(outputs)}: its forward has to")
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
 
+    def set_initial_training_values(self, args: Any, dataloader: Any) -> tuple[Any, ...]:
+        """Numbers of epochs, steps and examples; an epoch counts as its whole steps."""
+        values = super().set_initial_training_values(args, dataloader)
+        batches = values[5]
+        if not _accumulation.leaves_batches(args, batches):
+            return values
+        epochs, per_epoch, steps = _accumulation.planned_steps(args, batches)
+        return epochs, per_epoch, *values[2:6], steps
+
+    def _run_epoch(self, **given: Any) -> None:
+        loader = given["train_dataloader"]
+        if hasattr(loader, "set_epoch"):  # what skips batches to resume has not
+            loader.set_epoch(given["epoch"])
+        if _accumulation.leaves_batches(self.args, given["steps_in_epoch"]):
+            _accumulation.run_epoch(self, **given)
+        else:
+            super()._run_epoch(**given)
+
     # ---- saving
+
+    def _init_training_state(
+        self, max_steps: int, steps_in_epoch: int, epochs: int, resume_from_checkpoint: str | None, trial: Any
+    ) -> tuple[int, int]:
+        since = {f"{kind}_steps": getattr(self.args, f"{kind}_steps") for kind in ("logging", "eval", "save")}
+        since |= {"train_batch_size": self._train_batch_size}
+        since |= {"stateful_callbacks": self.state.stateful_callbacks}
+        with _checkpoint.completed_state(resume_from_checkpoint, since) as folder:
+            trained = super()._init_training_state(max_steps, steps_in_epoch, epochs, folder, trial)
+        self.state.compute_steps(self.args, max_steps)
+        return trained
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with _checkpoint.random_states():
+            super()._load_rng_state(checkpoint)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """Writes ``pytorch_model.bin``, or ``model.safetensors`` if asked for, and the arguments."""
@@ -268,34 +293,13 @@ class Trainer(EvaluationMixin, BaseTrainer):
 
         Args:
             logs: values by name.
-            start_time: of training.
+            start_time: of training, not used.
         """
-        logs = {re.sub("^eval/", "eval_", name).replace("train/", ""): value for name, value in logs.items()}
-        if not self.incremental_logging:
-            super().log(logs, start_time)
-            return
-        if self.state.epoch is not None:
-            logs["epoch"] = round(self.state.epoch, 2)
-        # Schedules read the steps of the state, so the steps to log are those of a copy.
-        state = deepcopy(self.state)
-        state.global_step = self._get_general_global_step()
-        self.state.log_history.append({**logs, "step": state.global_step})
-        self.control = self.callback_handler.on_log(self.args, state, self.control, logs)
-
-
-class IncrementalLoggingCallback(TrainerCallback):
-    """Adds the steps of each training to those before it.
-
-    Args:
-        trainer: the trainer.
-    """
-
-    def __init__(self, trainer: Trainer) -> None:
-        self.trainer = trainer
-
-    def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        """Adds the steps of the training that ended."""
-        self.trainer._increment_past_global_steps(state.global_step)
+        logs = _logs.renamed(logs)
+        if {"loss", "learning_rate"} <= set(logs):
+            logs = _logs.of_training(logs, self._get_learning_rate())
+        step = self._get_general_global_step() if self.incremental_logging else self.state.global_step
+        _logs.write(self, logs, step)
 
 
 class DatasetMock(Dataset):
@@ -310,3 +314,6 @@ class DatasetMock(Dataset):
 
     def __len__(self) -> int:
         return self.nsteps
+
+
+IncrementalLoggingCallback.__module__ = __name__

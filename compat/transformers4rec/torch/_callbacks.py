@@ -1,0 +1,81 @@
+"""How callbacks are called, and the one that Transformers4Rec has."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+from transformers.trainer_callback import CallbackHandler, DefaultFlowCallback, TrainerCallback
+
+
+class Flow(DefaultFlowCallback):
+    """When to log, evaluate and save; unlike transformers 5, 4.30 did nothing extra after the last step."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        """Asks for what is due after a step.
+
+        Args:
+            args: of training.
+            state: of the Trainer.
+            control: takes what is due.
+            **kwargs: not used.
+        """
+        if state.global_step < state.max_steps:
+            return super().on_step_end(args, state, control, **kwargs)
+        going_on = copy(state)
+        going_on.max_steps = state.global_step + 1
+        control = super().on_step_end(args, going_on, control, **kwargs)
+        control.should_training_stop = True
+        return control
+
+
+class Callbacks(CallbackHandler):
+    """Calls callbacks with ``tokenizer`` too, by which transformers 4.30 called ``processing_class``."""
+
+    @classmethod
+    def like(cls, handler: CallbackHandler) -> Callbacks:
+        """Takes over from Hugging Face's handler.
+
+        Args:
+            handler: made by Hugging Face's Trainer.
+        """
+        return cls(
+            handler.callbacks,
+            handler.model,
+            handler.processing_class,
+            handler.optimizer,
+            handler.lr_scheduler,
+        )
+
+    def call_event(self, event: str, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        """Calls one method of every callback.
+
+        Args:
+            event: name of the method.
+            args: of training.
+            state: of the Trainer.
+            control: of the Trainer.
+            **kwargs: what else the event tells.
+        """
+        return super().call_event(event, args, state, control, tokenizer=self.processing_class, **kwargs)
+
+
+class IncrementalLoggingCallback(TrainerCallback):
+    """Adds the steps of each training to those before it.
+
+    Args:
+        trainer: the trainer.
+    """
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        """Nothing; subclasses of programs may call it."""
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        """Nothing; subclasses of programs may call it."""
+
+    def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        """Adds the steps of the training that ended."""
+        self.trainer._increment_past_global_steps(state.global_step)
