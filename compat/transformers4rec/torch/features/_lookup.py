@@ -9,7 +9,7 @@ from merlin.schema import Tags
 from merlin_standard_lib import categorical_cardinalities
 from merlin_standard_lib.utils.embedding_utils import get_embedding_sizes_from_schema
 
-from transformers4rec._legacy import legacy
+from transformers4rec._legacy import Refused, legacy
 from transformers4rec.torch.features._tables import FeatureConfig, Initializer, TableConfig
 from transformers4rec.torch.features.base import InputBlock
 from transformers4rec.torch.tabular.base import FilterFeatures
@@ -57,10 +57,10 @@ class EmbeddingFeatures(InputBlock):
         """The table of the item column.
 
         Raises:
-            ValueError: if no column is the item's.
+            Refused: if no column is the item's.
         """
         if self.item_id is None:
-            raise ValueError("no column has the tag ITEM_ID: add it to the schema, or give item_id")
+            raise Refused("no column has the tag ITEM_ID: add it to the schema, or give item_id")
         return self.embedding_tables[self.item_id]
 
     def table_to_embedding_module(self, table: TableConfig) -> torch.nn.Module:

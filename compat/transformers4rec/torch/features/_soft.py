@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from merlin_standard_lib import categorical_cardinalities
 
-from transformers4rec._legacy import legacy
+from transformers4rec._legacy import Refused, legacy
 from transformers4rec.torch.features._lookup import EmbeddingFeatures
 from transformers4rec.torch.features._tables import FeatureConfig, Initializer, TableConfig
 from transformers4rec.torch.utils.torch_utils import get_output_sizes_from_schema
@@ -25,7 +25,7 @@ class SoftEmbedding(torch.nn.Module):
         emb_initializer: draws them.
 
     Raises:
-        ValueError: for a size below 1.
+        Refused: for a size below 1.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class SoftEmbedding(torch.nn.Module):
     ) -> None:
         for argument, value in {"num_embeddings": num_embeddings, "embeddings_dim": embeddings_dim}.items():
             if value < 1:
-                raise ValueError(f"{argument} has to be at least 1, got {value}")
+                raise Refused(f"{argument} has to be at least 1, got {value}")
         super().__init__()
         self.embedding_table = torch.nn.Embedding(num_embeddings, embeddings_dim)
         if emb_initializer:

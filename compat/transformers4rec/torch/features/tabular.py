@@ -6,7 +6,7 @@ from typing import Any
 
 from merlin.schema import Tags
 
-from transformers4rec._legacy import elsewhere, legacy
+from transformers4rec._legacy import Refused, elsewhere, legacy
 from transformers4rec.torch.block.base import SequentialBlock
 from transformers4rec.torch.block.mlp import MLPBlock
 from transformers4rec.torch.features.continuous import ContinuousFeatures
@@ -43,7 +43,7 @@ class TabularFeatures(MergeTabular):
         **kwargs: not used.
 
     Raises:
-        ValueError: if there is no module at all.
+        Refused: if there is no module at all.
     """
 
     CONTINUOUS_MODULE_CLASS: Any = ContinuousFeatures
@@ -69,7 +69,7 @@ class TabularFeatures(MergeTabular):
         }
         given = {name: module for name, module in modules.items() if module}
         if not given:
-            raise ValueError(
+            raise Refused(
                 f"an input block needs at least one of {sorted(modules)}: check the tags of the schema"
             )
         super().__init__(given, pre=pre, post=post, aggregation=aggregation, schema=schema, **kwargs)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from transformers4rec._legacy import elsewhere, legacy
+from transformers4rec._legacy import Refused, elsewhere, legacy
 from transformers4rec._registry import Registry
 from transformers4rec.torch.block.base import BlockBase, SequentialBlock, right_shift_block
 from transformers4rec.torch.typing import TabularData, TensorOrTabularData
@@ -249,7 +249,13 @@ class FilterFeatures(TabularTransformation):
         self.pop = pop
 
     def forward(self, inputs: TabularData, **kwargs: Any) -> TabularData:
-        """The columns of these names, in the order of the inputs."""
+        """The columns of these names, in the order of the inputs.
+
+        Raises:
+            Refused: if the inputs are no dictionary.
+        """
+        if not isinstance(inputs, dict):
+            raise Refused(f"columns are given as a dictionary by name, got {type(inputs).__name__}")
         kept = {name: x for name, x in inputs.items() if name in self.to_include}
         if self.pop:
             for name in kept:
