@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["CheckpointError", "convert_folder", "convert_state", "load_weights", "read_weights"]
 
 FILES = ("model.safetensors", "pytorch_model.bin")
+PICKLED = "t4rec_model_class.pkl"
 GUIDE = "migration_guides/from-transformers4rec.md#checkpoints"
 
 _INPUTS = r"heads\.0\.body\.(?P<i>\d+)\."
@@ -65,6 +66,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if path.is_dir():
         found = next((path / name for name in FILES if (path / name).is_file()), None)
+        if found is None and (path / PICKLED).is_file():
+            raise CheckpointError(pickle_refused(path / PICKLED))
         if found is None:
             raise CheckpointError(
                 f"{path} has none of {', '.join(FILES)}: give the file with the weights, {GUIDE}"
@@ -72,6 +75,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         path = found
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist: give the file with the weights, {GUIDE}")
+    if path.suffix == ".pkl":
+        raise CheckpointError(pickle_refused(path))
     if path.suffix == ".safetensors":
         return _safetensors(path)
     try:
@@ -84,6 +89,16 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{path} holds no state dict: save model.state_dict(), {GUIDE}")
     return dict(state)
+
+
+def pickle_refused(path: str | Path) -> str:
+    """Why a pickled model is not read, and how its owner gets at the weights."""
+    script = Path(__file__).with_name("unpickle_model.py")
+    return (
+        f"{path} is a pickled model, which runs code when it is read, and is never loaded here: copy {script} "
+        f"to where Transformers4Rec 23.12.0 is installed and run `python {script.name} {Path(path).name} "
+        f"FOLDER` there; FOLDER/model.safetensors then has the weights, {GUIDE}"
+    )
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from transformers4rec.torch.model._saved.names import GUIDE, SavedModelError
+from transformers4rec.torch.model._saved.names import SavedModelError
 from transformers4rec.torch.model._saved.reader import Reader
 from transformers4rec.torch.model._saved.writer import Writer
 
@@ -53,12 +53,9 @@ def load(folder: str | os.PathLike[str], name: str) -> Any:
 
     config, weights = Path(folder) / f"{name}.json", Path(folder) / f"{name}.safetensors"
     if not config.is_file() and config.with_suffix(".pkl").is_file():
-        raise NotImplementedError(
-            f"{config.with_suffix('.pkl')} is a pickle, which runs code when it is read; it is never loaded "
-            "here. Where Transformers4Rec 23.12.0 is installed, turn it into safetensors and JSON by the "
-            "script that `merlin-migrate checkpoint --script` prints, or save model.state_dict(); then build "
-            f"the model in the program and load the weights. See {GUIDE}"
-        )
+        from merlin_migrate.checkpoint import pickle_refused
+
+        raise NotImplementedError(pickle_refused(config.with_suffix(".pkl")))
     content, stored = config.read_bytes(), weights.read_bytes()
     try:
         whole = json.loads(content)
