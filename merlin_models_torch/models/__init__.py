@@ -8,6 +8,7 @@ from merlin_models_torch.models.replaced import ReplacedItemModel
 from merlin_models_torch.models.session import SessionModel
 from merlin_models_torch.models.two_tower import MatrixFactorizationModel, TwoTowerModel
 from merlin_models_torch.models.wide_deep import WideAndDeepModel
+from merlin_models_torch.models.youtube_dnn import YoutubeDNNRetrievalModel
 
 __all__ = [
     "DCNModel",
@@ -19,4 +20,5 @@ __all__ = [
     "SessionModel",
     "TwoTowerModel",
     "WideAndDeepModel",
+    "YoutubeDNNRetrievalModel",
 ]

@@ -1,4 +1,4 @@
-"""What the ranking builders share: columns in, targets out."""
+"""What the builders share: the schema and ids of the data, towers, columns in and targets out."""
 
 from __future__ import annotations
 
@@ -40,6 +40,18 @@ class Columns(NamedTuple):
     vocabularies: Mapping[str, Vocabulary] | None
 
 
+def schema_of(data: Schema | SessionFiles) -> Schema:
+    """The schema of what a builder is given: one of its own, ours or Merlin's, or that of session files."""
+    return as_schema(data.schema if isinstance(data, SessionFiles) else data)
+
+
+def vocabularies_of(
+    data: Schema | SessionFiles, given: Mapping[str, Vocabulary] | None
+) -> Mapping[str, Vocabulary] | None:
+    """The vocabularies that are given, or else those of session files."""
+    return data.vocabularies if given is None and isinstance(data, SessionFiles) else given
+
+
 def columns_of(
     data: Schema | SessionFiles,
     output: RankingOutput | None,
@@ -57,9 +69,7 @@ def columns_of(
     Raises:
         ValueError: if there is no output and no column is tagged as a kind of target.
     """
-    schema = as_schema(data.schema if isinstance(data, SessionFiles) else data)
-    if vocabularies is None and isinstance(data, SessionFiles):
-        vocabularies = data.vocabularies
+    schema = schema_of(data)
     if output is None:
         output = TabularOutputBlock(schema)
         if len(output.outputs) == 1:
@@ -67,7 +77,7 @@ def columns_of(
     names = output.outputs if isinstance(output, TabularOutputBlock) else [output.target]
     targets = {*names, *schema.select(_TARGETS).column_names}
     features = schema.select_by_name([name for name in schema.column_names if name not in targets])
-    return Columns(features, output, vocabularies)
+    return Columns(features, output, vocabularies_of(data, vocabularies))
 
 
 def _single(block: TabularOutputBlock) -> TargetOutput:
@@ -109,6 +119,12 @@ def logit_output(output: RankingOutput, *, given: bool, model: str) -> TargetOut
 def tower(units: Sequence[int], *, dropout: float) -> list[MLPBlock]:
     """One MLP, or none without units: for ``Block(*tower([64], dropout=0.1))``."""
     return [MLPBlock(list(units), dropout=dropout)] if units else []
+
+
+def encoder(units: Sequence[int], *, dropout: float) -> list[MLPBlock]:
+    """A :func:`tower` whose last layer has no activation, so that its vector may point anywhere."""
+    last = [MLPBlock([units[-1]], activation="none")] if units else []
+    return [*tower(units[:-1], dropout=dropout), *last]
 
 
 def logit() -> MLPBlock:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from merlin_models_torch.blocks.base import Block, ParallelBlock
-from merlin_models_torch.blocks.mlp import MLPBlock
 from merlin_models_torch.data import SessionFiles, Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.inputs.combiner import Combiner
 from merlin_models_torch.inputs.tables import EmbeddingDim
+from merlin_models_torch.models.parts import encoder, schema_of, vocabularies_of
 from merlin_models_torch.outputs import TwoTowerOutput
-from merlin_models_torch.schema import ColumnSchema, Schema, Selection, Tags, as_schema
+from merlin_models_torch.schema import ColumnSchema, Schema, Selection, Tags
 from merlin_models_torch.training.model import Model
 from merlin_models_torch.training.optim import OptimizerConfig
 
@@ -36,7 +36,7 @@ def TwoTowerModel(
     """Two towers whose dot product says how well an item fits a query (Yi et al. 2019, section 3).
 
     Each row of the training data is a query and the item that was chosen; the other items of the batch are
-    its negatives.
+    its negatives. ``predict(queries, k=10, candidates=items, seen=events)`` answers with the best items.
 
     Args:
         data: schema with the columns of queries and items, or what ``sessions_from_events`` returned.
@@ -53,7 +53,8 @@ def TwoTowerModel(
         seed: of :class:`Model`.
 
     Returns:
-        A model whose body gives "query" and "candidate", (B, D) each, and whose score is that of each pair.
+        A model whose body gives "query" and "candidate", (B, D) each; it answers with the score of each row's
+        pair, or with the k best candidates.
 
     Raises:
         ValueError: if a selection means no column, there is no single item id, or the towers' widths differ.
@@ -61,8 +62,9 @@ def TwoTowerModel(
     Example:
         >>> output = TwoTowerOutput("item_id", size=1000, normalized=True, temperature=0.1)
         >>> model = TwoTowerModel(schema, units=[64, 32], output=output)  # doctest: +SKIP
+        >>> model.predict(users, k=10, candidates=items, seen=events)  # doctest: +SKIP
     """
-    schema = _schema(data)
+    schema = schema_of(data)
     towers: dict[str, nn.Module] = {}
     for name, selection, own in (
         ("query", query, units),
@@ -70,7 +72,7 @@ def TwoTowerModel(
     ):
         columns = _columns(schema, selection, name)
         inputs = TabularInputBlock(columns, embedding_dim=embedding_dim, combiner=combiner)
-        towers[name] = Block(inputs, *_layers(own, dropout))
+        towers[name] = Block(inputs, *encoder(own, dropout=dropout))
     return _model(
         data, towers, output or TwoTowerOutput(_id(schema, Tags.ITEM_ID)), optimizer, vocabularies, seed
     )
@@ -87,7 +89,8 @@ def MatrixFactorizationModel(
 ) -> Model:
     """The score of user and item is the dot product of their vectors (Koren et al. 2009, equation 1).
 
-    Learned with the items of the batch as negatives.
+    Learned with the items of the batch as negatives. ``predict(users, k=10, seen=events)`` answers with the
+    best of the whole catalogue.
 
     Args:
         data: schema with a user id and an item id, or what ``sessions_from_events`` returned.
@@ -98,15 +101,16 @@ def MatrixFactorizationModel(
         seed: of :class:`Model`.
 
     Returns:
-        A model whose body gives "query" and "candidate", (B, dim) each.
+        A model whose body gives "query" and "candidate", (B, dim) each, and which answers likewise.
 
     Raises:
         ValueError: if the schema does not have one column of user ids and one of item ids.
 
     Example:
         >>> model = MatrixFactorizationModel(schema, dim=32)  # doctest: +SKIP
+        >>> model.predict(users, k=10, seen=events)  # doctest: +SKIP
     """
-    schema = _schema(data)
+    schema = schema_of(data)
     ids = {"query": _id(schema, Tags.USER_ID), "candidate": _id(schema, Tags.ITEM_ID)}
     towers: dict[str, nn.Module] = {
         name: TabularInputBlock(Schema([column]), embedding_dim=dim) for name, column in ids.items()
@@ -124,14 +128,10 @@ def _model(
 ) -> Model:
     # Built under the names that the output reads.
     names = {"query": output.query, "candidate": output.candidate}
-    if vocabularies is None and isinstance(data, SessionFiles):
-        vocabularies = data.vocabularies
     body = ParallelBlock({names[name]: tower for name, tower in towers.items()})
-    return Model(body, output, optimizer=optimizer, vocabularies=vocabularies, seed=seed)
-
-
-def _schema(data: Schema | SessionFiles) -> Schema:
-    return as_schema(data.schema if isinstance(data, SessionFiles) else data)
+    return Model(
+        body, output, optimizer=optimizer, vocabularies=vocabularies_of(data, vocabularies), seed=seed
+    )
 
 
 def _columns(schema: Schema, selection: Selection, tower: str) -> Schema:
@@ -153,10 +153,3 @@ def _id(schema: Schema, tag: Tags) -> ColumnSchema:
             "expected one column: tag it"
         )
     return columns[0]
-
-
-def _layers(units: Sequence[int], dropout: float) -> list[nn.Module]:
-    if not units:
-        return []
-    hidden = [MLPBlock(list(units[:-1]), dropout=dropout)] if len(units) > 1 else []
-    return [*hidden, MLPBlock([units[-1]], activation="none")]

@@ -29,7 +29,8 @@ class TwoTowerOutput(nn.Module):
     is.
 
     Metrics rank each row's item among all distinct items of the evaluated data, however it is batched, and
-    are logged as ``val_recall_at_10``. ``forward`` and ``Model.predict`` give the score of each row's pair.
+    are logged as ``val_recall_at_10``. ``forward`` and ``Model.predict`` give the score of each row's pair;
+    with ``k``, ``Model.predict`` gives the best of all candidates for each row's query.
 
     Args:
         item_id: schema of the column of item ids, or its name together with ``size``. The loader must give
@@ -94,7 +95,9 @@ class TwoTowerOutput(nn.Module):
                 "negatives draws items of the whole catalogue, which have no vectors here: use "
                 "InBatchNegatives, CachedNegatives or a mixture of these"
             )
+        self._column = column
         self.item_id = column.name
+        self.domain = Schema([column]).domain_name(column.name)
         self.size = size
         self.query, self.candidate = query, candidate
         self.contrast = Contrast(loss, log_q=log_q, calibration=calibration, penalty=penalty)
@@ -125,12 +128,11 @@ class TwoTowerOutput(nn.Module):
 
     def vectors(self, hidden: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Vectors of queries and of candidates, both (B, D)."""
-        query, candidate = hidden[self.query], hidden[self.candidate]
-        return (
-            (normalize(query, dim=-1), normalize(candidate, dim=-1))
-            if self.normalized
-            else (query, candidate)
-        )
+        return self.scaled(hidden[self.query]), self.scaled(hidden[self.candidate])
+
+    def scaled(self, vectors: Tensor) -> Tensor:
+        """(..., D) vectors of one tower as they enter the dot product."""
+        return normalize(vectors, dim=-1) if self.normalized else vectors
 
     def forward(self, hidden: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """(B,) score of each row's query and candidate."""
@@ -194,7 +196,7 @@ class TwoTowerOutput(nn.Module):
         """What builds this output again."""
         contrast = self.contrast
         return {
-            "item_id": self.item_id,
+            "item_id": Schema([self._column]),
             "size": self.size,
             "query": self.query,
             "candidate": self.candidate,

@@ -16,7 +16,7 @@ from merlin_models_torch.blocks.base import Block
 from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.masking import Mode
-from merlin_models_torch.outputs import ItemOutput, Output, ScoreOutput
+from merlin_models_torch.outputs import ItemOutput, Output, ScoreOutput, TwoTowerOutput
 from merlin_models_torch.outputs.base import Metrics
 from merlin_models_torch.outputs.seen import seen_items
 from merlin_models_torch.schema import Schema, Selection
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from merlin_models_torch.data import ParquetLoader
+    from merlin_models_torch.retrieval.candidates import Candidates
 
 
 @serializable
@@ -326,33 +327,61 @@ class Model(lightning.LightningModule):
         data: ParquetLoader | pa.Table | str | Path,
         *,
         k: int | None = None,
+        candidates: Candidates | ParquetLoader | pa.Table | str | Path | None = None,
         exclude_seen: bool | None = None,
+        seen: pa.Table | str | Path | None = None,
         keys: Sequence[str] | None = None,
         batch_size: int = 512,
     ) -> pa.Table:
         """Answers for every row of some data: items with their original ids, or scores.
 
+        A model of two towers answers with the best of all candidates where ``k`` is given, and else with the
+        score of each row's pair. For the former the rows are queries and need no columns of items.
+
         Args:
             data: loader, Arrow table, or parquet path. Item ids are rows of the catalogue, as in training.
-            k: answers for each session, where the output answers with items.
-            exclude_seen: leave out items of the session; the output's choice if not given.
+            k: answers for each session or query, where the output answers with items.
+            candidates: for two towers, the items that may be answers: a table of items, or of events, with
+                the columns of the candidate tower; or what :meth:`encode_candidates` made of one. The whole
+                catalogue if not given, where that tower reads the item id alone.
+            exclude_seen: leave out items of the session; the output's choice if not given. For two towers
+                those in ``seen``, which are left out where it is given.
+            seen: for two towers, what each query has met: a table with a key of ``data`` and the item id (one
+                event, or a list of items, in each row), such as the training data.
             keys: columns of the data that tell its rows apart; those tagged as user or session id if not
                 given.
             batch_size: sessions at a time; not used for a loader.
 
         Returns:
             One row a session, in the order of the data: the keys (or ``row``, the row's number, where there
-            are none), a list column with the item id's name and the k ids in falling order of score, and a
-            list column ``score``; null and -inf where fewer than k items are left unseen. For other outputs,
-            the keys and a column ``<target>_score`` for each; the labels need not be in the data.
+            are none; those that the model reads by a vocabulary in their original form), a list column with
+            the item id's name and the k ids in falling order of score, and a list column ``score``; null and
+            -inf where fewer than k items are left unseen. For other outputs, the keys and a column
+            ``<target>_score`` for each; the labels need not be in the data.
 
         Raises:
             ValueError: if k is not given for items, or larger than the number of items that can be answers,
                 before anything is computed; if it is given where there are no items.
         """
-        from merlin_models_torch.retrieval.predict import predict_table
+        from merlin_models_torch.retrieval.predict import predict_candidates, predict_table
         from merlin_models_torch.training.predict import predict_scores
 
+        if k is not None and isinstance(self.output, TwoTowerOutput):
+            return predict_candidates(
+                self,
+                data,
+                k=k,
+                candidates=candidates,
+                seen=seen,
+                exclude_seen=exclude_seen,
+                keys=keys,
+                batch_size=batch_size,
+            )
+        if candidates is not None or seen is not None:
+            raise ValueError(
+                "candidates and seen are for the k best items of two towers, and this is "
+                f"{type(self.output).__name__} with k={k}: leave them out"
+            )
         if isinstance(self.output, ItemOutput):
             if k is None:
                 raise ValueError("k is not given: say how many items to answer with, such as k=10")
@@ -362,6 +391,14 @@ class Model(lightning.LightningModule):
                 f"k is {k}, but {type(self.output).__name__} gives scores and no items: leave it out"
             )
         return predict_scores(self, data, keys=keys, batch_size=batch_size)
+
+    def encode_candidates(
+        self, items: ParquetLoader | pa.Table | str | Path | None = None, *, batch_size: int = 4096
+    ) -> Candidates:
+        """Items for :meth:`predict`, encoded once: see :func:`retrieval.candidates.encode_candidates`."""
+        from merlin_models_torch.retrieval.candidates import encode_candidates
+
+        return encode_candidates(self, items, batch_size=batch_size)
 
     def select(self, selection: Selection, *, copy: bool = False) -> nn.Module:
         """The part that depends on some columns alone: see :func:`merlin_models_torch.selection.select`."""

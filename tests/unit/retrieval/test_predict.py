@@ -1,0 +1,168 @@
+"""The best of all candidates for each query of two towers: by plain scores, with original ids and keys."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+import merlin_models_torch as mm
+from tests.unit.clicks import click_schema, click_table
+from tests.unit.schemas import categorical
+from tests.unit.sessions import session_model, session_table
+
+USERS = pa.table({"user_id": [3, 1, 12, 7, 5], "age": pa.array([0.1, 0.5, 0.2, 0.9, 0.4], pa.float32())})
+# Two rows of item 4: the first counts. Row 0 is padding.
+ITEMS = pa.table({"item_id": [4, 9, 0, 2, 4, 7], "genres": [[1, 2], [3], [1], [2], [3, 3], [1, 3]]})
+
+
+def films_schema() -> mm.Schema:
+    return click_schema().select_by_name(["user_id", "item_id", "age"]) + mm.Schema(
+        [categorical("genres", 3, mm.Tags.ITEM)]
+    )
+
+
+def towers(**output: object) -> mm.Model:
+    torch.manual_seed(0)
+    schema = films_schema()
+    return mm.TwoTowerModel(
+        schema,
+        query=[mm.Tags.USER, "age"],
+        embedding_dim=6,
+        units=[8, 4],
+        output=mm.TwoTowerOutput(schema["item_id"], top_ks=(1,), **output),  # type: ignore[arg-type]
+    )
+
+
+def factors(**options: object) -> mm.Model:
+    torch.manual_seed(0)
+    return mm.MatrixFactorizationModel(click_schema(), dim=4, **options)  # type: ignore[arg-type]
+
+
+def plain_answers(model: mm.Model, items: pa.Table, k: int, seen: dict[int, set[int]] | None = None) -> list:
+    """Every pair of user and item as a row, by the model's own score."""
+    known = dict(
+        zip(reversed(items["item_id"].to_pylist()), reversed(items["genres"].to_pylist()), strict=True)
+    )
+    known.pop(0)
+    answers = []
+    for user in USERS.to_pylist():
+        rows = pa.table(
+            {
+                **{name: pa.array([value] * len(known), USERS[name].type) for name, value in user.items()},
+                "item_id": list(known),
+                "genres": list(known.values()),
+            }
+        )
+        scores = model.predict(rows)["item_id_score"].to_pylist()
+        ranked = sorted(zip(scores, known, strict=True), key=lambda pair: (-pair[0], pair[1]))
+        answers.append([(i, s) for s, i in ranked if i not in (seen or {}).get(user["user_id"], ())][:k])
+    return answers
+
+
+def assert_answers(found: pa.Table, wanted: list) -> None:
+    for row, pairs in zip(found.to_pylist(), wanted, strict=True):
+        k = len(row["item_id"])
+        assert row["item_id"] == [i for i, _ in pairs] + [None] * (k - len(pairs))
+        expected = [s for _, s in pairs] + [-float("inf")] * (k - len(pairs))
+        np.testing.assert_allclose(row["score"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("output", [{}, {"normalized": True, "temperature": 0.1}])
+def test_answers_are_the_best_of_all_pairs(output: dict[str, object]) -> None:
+    model = towers(**output)
+    found = model.predict(USERS, k=3, candidates=ITEMS, batch_size=2)
+    assert found.column_names == ["user_id", "item_id", "score"]
+    assert found["user_id"].to_pylist() == USERS["user_id"].to_pylist()
+    assert_answers(found, plain_answers(model, ITEMS, 3))
+    assert model.training
+
+
+@pytest.mark.parametrize("form", ["events", "lists"])
+def test_what_was_seen_is_left_out_and_missing_answers_are_null(form: str) -> None:
+    # User 99 is not asked for, item 5 is no candidate, user 1 has seen nothing.
+    pairs = [(99, 4), (3, 4), (12, 9), (3, 5), (3, 7), (12, 9), (7, 2)]
+    seen = pa.table({"user_id": [u for u, _ in pairs], "item_id": [i for _, i in pairs]})
+    if form == "lists":
+        seen = pa.table({"user_id": [99, 3, 12, 7], "item_id": [[4], [4, 5, 7], [9, 9], [2]]})
+    model = towers()
+    found = model.predict(USERS, k=4, candidates=ITEMS, seen=seen, batch_size=3)
+    wanted = plain_answers(model, ITEMS, 4, {3: {4, 5, 7}, 12: {9}, 7: {2}})
+    assert [len(row) for row in wanted] == [2, 4, 3, 3, 4]
+    assert_answers(found, wanted)
+    everything = model.predict(USERS, k=4, candidates=ITEMS, seen=seen, exclude_seen=False)
+    assert_answers(everything, plain_answers(model, ITEMS, 4))
+
+
+def test_candidates_come_from_files_and_events_and_are_encoded_once(tmp_path: Path) -> None:
+    model = towers()
+    wanted = model.predict(USERS, k=2, candidates=ITEMS)
+    pq.write_table(ITEMS, tmp_path / "items.parquet")
+    pq.write_table(USERS, tmp_path / "users.parquet")
+    assert model.predict(tmp_path / "users.parquet", k=2, candidates=tmp_path / "items.parquet").equals(
+        wanted
+    )
+    candidates = model.encode_candidates(ITEMS, batch_size=2)
+    assert candidates.ids.tolist() == [2, 4, 7, 9]
+    assert model.predict(USERS, k=2, candidates=candidates).equals(wanted)
+    assert candidates.places(torch.tensor([9, 3, 2, 10])).tolist() == [3, -1, 0, -1]
+    loader = mm.ParquetLoader(ITEMS, films_schema().select_by_name(["item_id", "genres"]), batch_size=4)
+    assert model.predict(USERS, k=2, candidates=loader).equals(wanted)
+
+
+def test_a_tower_without_item_ids_answers_with_them() -> None:
+    torch.manual_seed(0)
+    schema = films_schema()
+    output = mm.TwoTowerOutput(schema["item_id"], top_ks=(1,))
+    model = mm.TwoTowerModel(schema, candidate="genres", embedding_dim=4, units=[4], output=output)
+    found = model.predict(USERS, k=4, candidates=ITEMS)
+    assert [sorted(row) for row in found["item_id"].to_pylist()] == [[2, 4, 7, 9]] * 5
+
+
+def test_the_catalogue_is_the_candidates_of_a_tower_of_ids_and_ids_are_the_original_ones(
+    tmp_path: Path,
+) -> None:
+    users = mm.Vocabulary(pa.array([f"user {n}" for n in range(2, 13)]))
+    items = mm.Vocabulary(pa.array([f"film {n}" for n in range(2, 10)]))
+    model = factors(vocabularies={"user_id": users, "item_id": items})
+    seen = click_table(40)
+    found = model.predict(USERS.select(["user_id"]), k=8, seen=seen)
+    # Codes 0 and 1 are padding and unknown.
+    assert found["user_id"].to_pylist() == ["user 3", None, "user 12", "user 7", "user 5"]
+    own = dict.fromkeys(USERS["user_id"].to_pylist(), frozenset[str]())
+    for user, item in zip(seen["user_id"].to_pylist(), seen["item_id"].to_pylist(), strict=True):
+        own[user] = own.get(user, frozenset()) | {f"film {item}"}
+    for user, row in zip(USERS["user_id"].to_pylist(), found["item_id"].to_pylist(), strict=True):
+        assert {i for i in row if i is not None} == {f"film {n}" for n in range(2, 10)} - own[user]
+    again = mm.load(model.save(tmp_path / "model"))
+    assert again.predict(USERS.select(["user_id"]), k=8, seen=seen).equals(found)
+
+
+def test_errors_say_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"reads \['item_id', 'genres'\].*pass candidates="):
+        towers().predict(USERS, k=2)
+    with pytest.raises(ValueError, match="k is 5, but there are 4 candidates"):
+        towers().predict(USERS, k=5, candidates=ITEMS)
+    with pytest.raises(ValueError, match="exclude_seen is True, but rows of queries"):
+        factors().predict(USERS, k=2, exclude_seen=True)
+    with pytest.raises(ValueError, match=r"seen has columns \['item_id'\], expected 'item_id' and just one"):
+        factors().predict(USERS, k=2, seen=pa.table({"item_id": [1]}))
+    with pytest.raises(ValueError, match="key 'user_id' has type int64 in the data and string in seen"):
+        factors().predict(USERS, k=2, seen=pa.table({"user_id": ["a"], "item_id": [1]}))
+    with pytest.raises(ValueError, match="the candidates hold no item"):
+        towers().predict(USERS, k=2, candidates=ITEMS.slice(2, 1))
+    with pytest.raises(ValueError, match="candidates and seen are for the k best items of two towers"):
+        session_model().predict(session_table(), k=2, seen=USERS)
+    with pytest.raises(ValueError, match="TwoTowerOutput with k=None"):
+        factors().predict(click_table(), seen=click_table())
+
+
+def test_a_body_without_separate_towers_is_refused() -> None:
+    schema = click_schema().select_by_name(["user_id", "item_id"])
+    both = mm.ParallelBlock({"query": mm.MLPBlock([3]), "candidate": mm.MLPBlock([3])})
+    output = mm.TwoTowerOutput("item_id", size=10, top_ks=(1,))
+    model = mm.Model(mm.TabularInputBlock(schema, embedding_dim=4), both, output)
+    with pytest.raises(TypeError, match="no tower 'query' that reads columns by itself"):
+        model.predict(USERS, k=1)
