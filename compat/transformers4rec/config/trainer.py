@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from deprecation import DeprecatedWarning
 from transformers import TrainingArguments
+from transformers.integrations.integration_utils import default_logdir
 
 from transformers4rec._legacy import absent, legacy, warn_user
 
@@ -22,7 +23,6 @@ _RENAMED = {
     "per_gpu_eval_batch_size": "per_device_eval_batch_size",
     "xpu_backend": "ddp_backend",
     "torchdynamo": "torch_compile_backend",
-    "push_to_hub_model_id": "hub_model_id",
     "push_to_hub_token": "hub_token",
 }
 """Arguments that have another name in transformers 5; the new one gets the value."""
@@ -35,7 +35,6 @@ _WITHOUT_EFFECT = (
     "include_inputs_for_metrics",
     "jit_mode_eval",
     "mp_parameters",
-    "push_to_hub_organization",
     "ray_scope",
     "sharded_ddp",
     "tpu_metrics_debug",
@@ -89,10 +88,12 @@ class T4RecTrainingArguments(TrainingArguments):
 
     # Defaults of transformers 4.30 where transformers 5 has others.
     optim: str = field(default="adamw_hf", metadata={"help": "the optimiser"})
-    report_to: Any = field(default=None, metadata={"help": "loggers; all that are installed by default"})
+    report_to: list[str] | None = field(
+        default=None, metadata={"help": "loggers; all that are installed by default"}
+    )
 
     overwrite_output_dir: bool = _gone(False, "kept for programs that read it")
-    evaluation_strategy: str | None = _gone(None, "eval_strategy")
+    evaluation_strategy: str = _gone("no", "eval_strategy")
     per_gpu_train_batch_size: int | None = _gone(None, "per_device_train_batch_size")
     per_gpu_eval_batch_size: int | None = _gone(None, "per_device_eval_batch_size")
     warmup_ratio: float = _gone(0.0, "not used, give warmup_steps")
@@ -109,7 +110,7 @@ class T4RecTrainingArguments(TrainingArguments):
     xpu_backend: str | None = _gone(None, "ddp_backend")
     push_to_hub_model_id: str | None = _gone(None, "hub_model_id")
     push_to_hub_token: str | None = _gone(None, "hub_token")
-    push_to_hub_organization: str | None = _gone(None, "without effect")
+    push_to_hub_organization: str | None = _gone(None, "put before hub_model_id and a slash")
     fp16_backend: str = _gone("auto", "without effect")
     fp16_opt_level: str = _gone("O1", "without effect")
     half_precision_backend: str = _gone("auto", "without effect")
@@ -124,6 +125,8 @@ class T4RecTrainingArguments(TrainingArguments):
     use_ipex: bool = _gone(False, "without effect")
     use_legacy_prediction_loop: bool = _gone(False, "without effect")
     use_mps_device: bool = _gone(False, "without effect")
+
+    framework: ClassVar[str] = "pt"
 
     def __post_init__(self) -> None:
         for old, new in _RENAMED.items():
@@ -151,6 +154,9 @@ class T4RecTrainingArguments(TrainingArguments):
             self.optim = "adamw_hf"
         self.evaluation_strategy = self.eval_strategy
         self.no_cuda = self.use_cpu
+        self.local_rank = self.local_process_index
+        if self.logging_dir is None:
+            self.logging_dir = os.path.join(self.output_dir, default_logdir())
 
     def _given(self, name: str) -> bool:
         return getattr(self, name) != type(self).__dataclass_fields__[name].default
@@ -159,6 +165,15 @@ class T4RecTrainingArguments(TrainingArguments):
         if self.adafactor:
             _warn("adafactor", "Write optim='adafactor' instead")
             self.optim = "adafactor"
+        if self.optim == "adamw_apex_fused":
+            _warn("optim='adamw_apex_fused'", "Write optim='adamw_torch_fused' instead")
+            self.optim = "adamw_torch_fused"
+        if self.push_to_hub_model_id is not None:
+            _warn("push_to_hub_model_id", "Write hub_model_id='organization/name' instead")
+            owner = f"{self.push_to_hub_organization}/" if self.push_to_hub_organization else ""
+            self.hub_model_id = owner + self.push_to_hub_model_id
+        if not 0 <= self.warmup_ratio <= 1:
+            raise ValueError(f"warmup_ratio is {self.warmup_ratio}, expected 0 to 1: give warmup_steps")
         if self.warmup_ratio:
             warn_user(
                 "warmup_ratio is not used, as in Transformers4Rec 23.12.0, whose schedules count "
@@ -184,5 +199,5 @@ class T4RecTrainingArguments(TrainingArguments):
 
 
 def _warn(argument: str, what: str) -> None:
-    name = f"T4RecTrainingArguments({argument}=)"
+    name = f"T4RecTrainingArguments({argument if '=' in argument else argument + '='})"
     warn_user(DeprecatedWarning(name, "0.1.0", "1.0.0", f"{what}. {_GUIDE}"))

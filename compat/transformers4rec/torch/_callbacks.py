@@ -39,13 +39,9 @@ class Callbacks(CallbackHandler):
         Args:
             handler: made by Hugging Face's Trainer.
         """
-        return cls(
-            handler.callbacks,
-            handler.model,
-            handler.processing_class,
-            handler.optimizer,
-            handler.lr_scheduler,
-        )
+        optimisers = handler.optimizer, handler.lr_scheduler
+        callbacks = [Flow() if type(each) is DefaultFlowCallback else each for each in handler.callbacks]
+        return cls(callbacks, handler.model, handler.processing_class, *optimisers)
 
     def call_event(self, event: str, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         """Calls one method of every callback.

@@ -349,6 +349,8 @@ def resume(side: Side, **changes: Any) -> None:
     side.value("steps", output.global_step)
     side.curve("losses", torch.stack(second.losses))
     side.final(second.model)
+    for entry in second.state.log_history:
+        entry.pop("train_loss", None)  # 23.12.0 divides what was trained now by all steps
     note_history(side, second)
 
 
