@@ -1,0 +1,164 @@
+"""Where transformers 5 goes another way than 4.30, and programs of Transformers4Rec must not notice."""
+
+import json
+
+import pytest
+import torch
+from transformers import TrainerCallback
+from transformers4rec import torch as tr
+
+from tests.compat.small import batch, model, trainer, write_sessions
+from tests.compat.test_trainer import loader
+
+
+class TakesAnything(tr.Model):
+    """A model whose forward takes any argument, by which transformers 5 knows those that divide the loss."""
+
+    def forward(self, inputs, targets=None, training=False, testing=False, **kwargs):
+        return super().forward(inputs, targets=targets, training=training, testing=testing)
+
+
+def _trained(folder, built, batches, **options):
+    made = trainer(folder, model=built, optim="sgd", max_grad_norm=0.0, **options)
+    made.train_dataloader = loader(*batches)
+    made.train()
+    return made
+
+
+def test_a_forward_that_takes_anything_still_has_its_accumulated_losses_divided(tmp_path):
+    plain = model("causal")
+    anything = TakesAnything(*model("causal").heads)
+    anything.load_state_dict(plain.state_dict())
+    batches = [batch(seed=1), batch(seed=2)]
+    _trained(tmp_path, plain, batches, gradient_accumulation_steps=2)
+    _trained(tmp_path, anything, batches, gradient_accumulation_steps=2)
+    for name, tensor in anything.state_dict().items():
+        torch.testing.assert_close(tensor, plain.state_dict()[name], msg=name)
+
+
+def test_batches_left_over_wait_for_the_next_epoch(tmp_path):
+    # Five batches, two a step: steps of (0, 1), (2, 3), (4, 0), (1, 2). Transformers 5 takes six steps.
+    built, by_hand = model("causal"), model("causal")
+    by_hand.load_state_dict(built.state_dict())
+    batches = [batch(seed=number) for number in range(5)]
+    made = _trained(
+        tmp_path,
+        built,
+        batches,
+        gradient_accumulation_steps=2,
+        num_train_epochs=2,
+        lr_scheduler_type="constant",
+    )
+    assert made.state.global_step == made.state.max_steps == 4
+    optimizer = torch.optim.SGD(by_hand.parameters(), lr=0.01)
+    for step in ((0, 1), (2, 3), (4, 0), (1, 2)):
+        for number in step:
+            (by_hand(batches[number].copy(), training=True)["loss"] / 2).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    for name, tensor in built.state_dict().items():
+        torch.testing.assert_close(tensor, by_hand.state_dict()[name], msg=name)
+
+
+def test_an_epoch_of_fewer_batches_than_a_step_takes_one_step(tmp_path):
+    made = _trained(tmp_path, model("causal"), [batch()], gradient_accumulation_steps=4, num_train_epochs=2)
+    assert made.state.global_step == 2
+
+
+def test_the_log_has_the_keys_and_the_rate_of_4_30(tmp_path):
+    made = trainer(tmp_path, logging_steps=1, lr_scheduler_type="linear", masking="causal")
+    made.train_dataloader = loader(*(batch(seed=number) for number in range(3)))
+    made.train()
+    entries = made.state.log_history[:3]
+    assert all(set(entry) == {"loss", "learning_rate", "epoch", "step"} for entry in entries)
+    assert [entry["learning_rate"] for entry in entries] == pytest.approx([2 / 300, 1 / 300, 0.0])
+    assert [entry["epoch"] for entry in entries] == [0.33, 0.67, 1.0]
+    assert all(entry["loss"] == round(entry["loss"], 4) for entry in entries)
+
+
+def test_an_evaluation_before_any_training_logs_no_epoch(tmp_path):
+    made = trainer(tmp_path)
+    made.eval_dataloader = loader(batch())
+    assert "epoch" not in made.evaluate()
+    assert "epoch" not in made.state.log_history[-1]
+
+
+def test_nothing_is_saved_or_evaluated_after_the_last_step_that_was_not_due(tmp_path):
+    made = trainer(tmp_path, save_strategy="steps", eval_strategy="steps", eval_steps=2)
+    made.train_dataloader = loader(*(batch(seed=number) for number in range(3)))
+    made.eval_dataloader = loader(batch())
+    made.train()
+    assert not list(tmp_path.glob("checkpoint-*"))
+    assert [entry["step"] for entry in made.state.log_history if "eval_/loss" in entry] == [2]
+
+
+class Named(TrainerCallback):
+    """A callback as programs of 4.30 write it, with every argument by name."""
+
+    def __init__(self):
+        self.tokenizers = []
+
+    def on_step_end(self, args, state, control, model, tokenizer, optimizer, lr_scheduler, **kwargs):
+        self.tokenizers.append(tokenizer)
+
+
+def test_callbacks_get_the_tokenizer_by_its_old_name(tmp_path):
+    named = Named()
+    made = trainer(tmp_path, callbacks=[named])
+    made.train_dataloader = loader(batch(), batch(seed=1))
+    made.train()
+    assert named.tokenizers == [None, None]
+
+
+class OwnOptimizer(tr.Trainer):
+    """Overrides that choose the optimiser, with the arguments of 4.30."""
+
+    @staticmethod
+    def get_optimizer_cls_and_kwargs(args):
+        return torch.optim.SGD, {"lr": 3 * args.learning_rate}
+
+    def create_optimizer(self):
+        super().create_optimizer()
+        self.optimizer.param_groups[0]["momentum"] = 0.5
+        return self.optimizer
+
+
+def test_overrides_of_the_optimiser_are_called_with_what_they_take(tmp_path):
+    made = trainer(tmp_path, OwnOptimizer)
+    made.create_optimizer(made.model)
+    assert isinstance(made.optimizer, torch.optim.SGD)
+    assert made.optimizer.param_groups[0]["lr"] == pytest.approx(0.03)
+    assert made.optimizer.param_groups[0]["momentum"] == 0.5
+
+
+def test_training_resumes_in_the_shuffled_order_of_its_epoch(tmp_path):
+    path = write_sessions(tmp_path / "train.parquet", 16)
+    options = {"masking": "causal", "save_strategy": "steps", "save_steps": 6, "num_train_epochs": 2}
+    whole = trainer(tmp_path / "whole", **options)
+    whole.train_dataset_or_path = path
+    whole.train()
+    half = trainer(tmp_path / "half", model=model("causal", seed=5), **{**options, "save_strategy": "no"})
+    half.train_dataset_or_path = path
+    half.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-6"))
+    for name, tensor in half.model.state_dict().items():
+        torch.testing.assert_close(tensor, whole.model.state_dict()[name], msg=name)
+
+
+def test_a_checkpoint_whose_state_says_less_is_gone_on_with(tmp_path):
+    options = {"save_strategy": "steps", "save_steps": 2, "logging_steps": 1, "masking": "causal"}
+    batches = [batch(seed=number) for number in range(4)]
+    whole = trainer(tmp_path, **options)
+    whole.train_dataloader = loader(*batches)
+    whole.train()
+    file = tmp_path / "checkpoint-2" / "trainer_state.json"
+    newer = ("train_batch_size", "logging_steps", "eval_steps", "save_steps", "stateful_callbacks")
+    state = {name: value for name, value in json.loads(file.read_text()).items() if name not in newer}
+    file.write_text(json.dumps(state))
+    rest = trainer(tmp_path / "rest", model=model("causal", seed=3), **options)
+    rest.train_dataloader = loader(*batches)
+    rest.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    assert json.loads(file.read_text()) == state
+    assert [entry["step"] for entry in rest.state.log_history if "loss" in entry] == [1, 2, 3, 4]
+    assert (tmp_path / "rest" / "checkpoint-4").is_dir()
+    for name, tensor in rest.model.state_dict().items():
+        torch.testing.assert_close(tensor, whole.model.state_dict()[name], msg=name)
