@@ -16,7 +16,7 @@ from transformers.trainer_callback import TrainerCallback
 from transformers.trainer_pt_utils import get_parameter_names
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from transformers4rec._legacy import legacy
+from transformers4rec._legacy import elsewhere, legacy
 from transformers4rec.config.trainer import T4RecTrainingArguments
 from transformers4rec.torch import _accumulation, _checkpoint, _logs, _schedules
 from transformers4rec.torch._adamw import AdamW
@@ -49,6 +49,7 @@ __all__ = [
     "process_metrics",
 ]
 
+__getattr__ = elsewhere(__name__, {"transformers4rec.torch._before_23_12": "HFWrapper"})
 logger = logging.getLogger(__name__)
 
 

@@ -38,6 +38,7 @@ class NextItemPredictionTask(PredictionTask):
         target_dim: number of items; that of the item embedding table if not given.
         sampled_softmax: whether training scores only the target and some negatives.
         max_n_samples: negatives at most.
+        hf_format: of before 23.02; has no effect.
     """
 
     DEFAULT_METRICS = (
@@ -59,7 +60,14 @@ class NextItemPredictionTask(PredictionTask):
         target_dim: int | None = None,
         sampled_softmax: bool | None = False,
         max_n_samples: int | None = 100,
+        hf_format: bool | None = None,
     ) -> None:
+        if hf_format is not None:
+            tell_once(
+                "hf_format",
+                "hf_format= is gone since 23.02: leave it out; called with training=True or testing=True the "
+                "model gives a dictionary of loss, labels and predictions, else the predictions",
+            )
         super().__init__(loss=loss, metrics=metrics, task_block=task_block, task_name=task_name)
         self.softmax_temperature = softmax_temperature
         self.weight_tying = weight_tying

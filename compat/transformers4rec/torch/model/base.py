@@ -1,5 +1,6 @@
 """Tasks, heads and the model, under their module's name."""
 
+from transformers4rec._legacy import elsewhere
 from transformers4rec.torch.block.base import BlockBase, BlockOrModule, BlockType
 from transformers4rec.torch.features.base import InputBlock
 from transformers4rec.torch.model._head import Head
@@ -19,3 +20,5 @@ __all__ = [
     "PredictionTask",
     "name_fn",
 ]
+
+__getattr__ = elsewhere(__name__, {"merlin_standard_lib": "Schema"})
