@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from merlin_migrate.checkpoint import CheckpointError, convert_state, load_weights, read_weights
+from merlin_migrate.checkpoint import FILES, CheckpointError, convert_state, load_weights, read_weights
 from merlin_migrate.cli import main
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -109,6 +109,54 @@ def test_pickles_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(CheckpointError, match="holds more than weights"):
         read_weights("model.bin")
     assert not (tmp_path / "executed").exists()
+
+
+def test_pickled_models_are_explained_not_opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pickled = tmp_path / "t4rec_model_class.pkl"
+    pickled.write_bytes(b"not even looked at")
+    text = (
+        r"t4rec_model_class\.pkl is a pickled model, .* run `python unpickle_model\.py t4rec_model_class\.pkl"
+    )
+    for source in (pickled, tmp_path):
+        with pytest.raises(CheckpointError, match=text):
+            read_weights(source)
+    _model().save(tmp_path / "empty")
+    assert main(["checkpoint", str(pickled), str(tmp_path / "empty"), str(tmp_path / "full")]) == 2
+    assert "is never loaded here" in capsys.readouterr().err
+
+
+def test_weights_of_the_script_for_pickles_are_read(tmp_path: Path) -> None:
+    """The script writes each tensor once, under the first of its names."""
+    state = _state()
+    save_file({name: value for name, value in state.items() if not COPIES.search(name)}, tmp_path / FILES[0])
+    expected = convert_state(state, _model())
+    found = convert_state(read_weights(tmp_path), _model())
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.filterwarnings("ignore::deprecation.DeprecatedWarning")
+def test_the_script_for_pickles_describes_a_model() -> None:
+    """On the drop-in's model, with the attributes of 23.12.0; on the real one in tests/equivalence."""
+    from merlin_migrate.unpickle_model import describe, shared_names
+
+    from tests.compat.small import model
+
+    built = model()
+    content = json.loads(json.dumps(describe(built)))
+    assert content["format"] == "transformers4rec-23.12"
+    task = content["heads"][0]["tasks"]["next-item"]
+    assert (task["weight_tying"], task["weight"], task["softmax_temperature"]) == (True, 1.0, 1)
+    assert task["metrics"][0] == {"class": "NDCGAt", "top_ks": [5, 10], "labels_onehot": True}
+    assert content["columns"]["item_id"]["largest"] == 30
+    assert content["transformers"]["heads.0.body.2.transformer"]["d_model"] == 8
+    names = shared_names(built)
+    assert sorted(name for group in names for name in group) == sorted(built.state_dict())
+    tied = next(
+        group
+        for group in names
+        if any(name.endswith("pre.module.item_embedding_table.weight") for name in group)
+    )
+    assert len(tied) == 4
 
 
 def test_files_that_hold_no_weights(tmp_path: Path) -> None:

@@ -11,14 +11,13 @@ def output_schema(model: Any) -> Any:
     """The columns of a model's predictions: scores by task, or scores and item ids with ``top_k``."""
     from merlin.schema import ColumnSchema, Schema, Tags
 
-    from transformers4rec.torch.model.prediction_task import NextItemPredictionTask
+    from transformers4rec.torch.model.prediction_task import BinaryClassificationTask, RegressionTask
 
     columns = []
     for task in model.prediction_tasks:
         properties = {"int_domain": {"min": task.target_dim, "max": task.target_dim}}
-        if isinstance(task, NextItemPredictionTask):
-            dims: Any = (None, task.target_dim)
-        else:
+        dims: Any = (None, task.target_dim)
+        if isinstance(task, BinaryClassificationTask | RegressionTask):
             dims = (None,) if task.summary_type else (None, (1, None))
         if not model.top_k:
             columns.append(ColumnSchema(task.task_name, dtype=np.float32, properties=properties, dims=dims))
