@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from merlin_models_torch.batch import Batch
+from merlin_models_torch.batch import Batch, Ragged
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.metrics import AnswerMetrics, RankingMetrics, answer_metrics
 from merlin_models_torch.outputs.base import Widths
 from merlin_models_torch.outputs.growth import Start, grown
-from merlin_models_torch.outputs.labels import column_of, per_row, single_column
+from merlin_models_torch.outputs.labels import column_of, single_column
 from merlin_models_torch.outputs.losses import softmax_cross_entropy
 from merlin_models_torch.retrieval.topk import topk_blockwise
 from merlin_models_torch.schema import ColumnSchema, Schema
@@ -30,7 +30,9 @@ class CategoricalOutput(nn.Module):
     Args:
         target: the next item of the input sequence if not given. Else the column of labels that holds an item
             for each row, by its name or schema; the answer is then that of a sequence's last position, or
-            of the row. With a schema the catalogue is its int domain, and the column need not be an input.
+            of the row. With a schema the catalogue is its int domain, and the column need not be an input. A
+            column of lists holds a set of items for each row, such as the next basket: each of them is a
+            target, and the metrics are those of sets.
         weight_tying: the item vectors are the input block's item embeddings; if the body's width differs, a
             linear layer without activation stands between. Otherwise they are weights of their own.
         bias: adds a learned number to each item's score.
@@ -220,12 +222,35 @@ class CategoricalOutput(nn.Module):
         return logits / self.temperature
 
     def targets(self, batch: Batch) -> Tensor:
-        """(N,) int64 the item that each predicting position should name."""
+        """(N,) int64 the items that should be named, position by position, or set by set."""
         if self.target is not None:
-            return per_row(column_of(batch, self.target), self.target).long()
+            sets = self._sets(batch)
+            return (column_of(batch, self.target) if sets is None else sets.values).long()  # type: ignore[union-attr]
         if batch.plan is None:
             raise ValueError("the batch has no masking plan: give the input block a masking")
         return batch.plan.items()
+
+    def pairs(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What predicts and what it should name, once for each target.
+
+        Args:
+            hidden: as for :meth:`queries`.
+            batch: as for :meth:`queries`.
+
+        Returns:
+            Queries (N, D) and items (N,) int64.
+        """
+        queries, sets = self.queries(hidden, batch), self._sets(batch)
+        if sets is not None:
+            queries = queries.repeat_interleave(sets.lengths, 0)
+        return queries, self.targets(batch)
+
+    def _sets(self, batch: Batch) -> Ragged | None:
+        """The items of each row, where the column of targets holds lists."""
+        column = None if self.target is None else column_of(batch, self.target)
+        if isinstance(column, Tensor) and column.dim() > 1:
+            return Ragged.from_padded(column, (column != 0).sum(1))
+        return column if isinstance(column, Ragged) else None
 
     def count(self, batch: Batch) -> int:
         """Targets in the batch."""
@@ -242,10 +267,16 @@ class CategoricalOutput(nn.Module):
     ) -> None:
         """Adds the answers to a batch; ``seen`` and ``never`` as for :meth:`topk`."""
         answers = self.topk(hidden, batch, k=max(self.top_ks), seen=seen, never=never)[1]
-        if isinstance(metrics, AnswerMetrics):
-            metrics.update(answers, self.targets(batch), never=never)
+        sets = self._sets(batch)
+        if sets is None:
+            targets = self.targets(batch)
         else:
-            metrics.update(answers, self.targets(batch))
+            some = sets.lengths > 0
+            answers, targets = answers[some], sets.padded(value=-1)[some].long()
+        if isinstance(metrics, AnswerMetrics):
+            metrics.update(answers, targets, never=never)
+        else:
+            metrics.update(answers, targets)
 
     def loss(self, hidden: Tensor, batch: Batch, *, generator: torch.Generator | None = None) -> Tensor:
         """Mean cross entropy over the targets, without the full matrix of logits: a scalar.
@@ -255,10 +286,11 @@ class CategoricalOutput(nn.Module):
             batch: with a masking plan.
             generator: not used, nothing is random here.
         """
+        queries, targets = self.pairs(hidden, batch)
         return softmax_cross_entropy(
-            self.queries(hidden, batch),
+            queries,
             self.item_vectors,
-            self.targets(batch),
+            targets,
             bias=self.bias,
             temperature=self.temperature,
             label_smoothing=self.label_smoothing,

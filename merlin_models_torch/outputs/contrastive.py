@@ -129,7 +129,7 @@ class ContrastiveOutput(CategoricalOutput):
         """
         if not self.training:
             return super().loss(hidden, batch)
-        queries, ids, table = self.queries(hidden, batch), self.targets(batch), self.item_vectors
+        (queries, ids), table = self.pairs(hidden, batch), self.item_vectors
         drawn = self.negatives(ids, generator=generator)
         positive = (queries * table[ids]).sum(-1)
         negative = queries @ table[drawn.ids].T
