@@ -287,6 +287,7 @@ CASES: dict[str, Case] = {
         lambda: mm.MMOEBlock(mm.MLPBlock([4], activation="tanh"), num_experts=2, outputs=TASKS), _rows
     ),
     "MaskVector": Case(lambda: mm.MaskVector(), lambda: (torch.linspace(-1, 1, 48).view(2, 3, 8), _plan())),
+    "MeanPooling": Case(lambda: mm.MeanPooling(), _sequence, learns=False),
     # Causal masking hides no position in training.
     "Model": Case(
         session_model,
@@ -353,3 +354,41 @@ CASES: dict[str, Case] = {
     "XLNetBlock": Case(lambda: mm.XLNetBlock(8, heads=2, layers=1), _sequence),
 }
 """Every public class of modules by name."""
+
+
+def click_schema() -> mm.Schema:
+    """:func:`table_schema` with the label of :func:`table_batch`."""
+    label = mm.ColumnSchema("click", tags=[mm.Tags.TARGET, mm.Tags.BINARY_CLASSIFICATION], dtype="int64")
+    return table_schema() + mm.Schema([label])
+
+
+def _of_sessions(build: Callable[[], nn.Module], **options: Any) -> Case:
+    # Causal masking hides no position in training.
+    unused = ("body.layers.0.mask_vector",)
+    return Case(build, lambda: (session_batch(6),), **{"loss": training_loss, "unused": unused, **options})
+
+
+def _of_rows(build: Callable[[], nn.Module]) -> Case:
+    return Case(build, lambda: (table_batch(),), loss=training_loss)
+
+
+MODELS: dict[str, Case] = {
+    "session": _of_sessions(session_model),
+    "session, random masking, XLNet": _of_sessions(
+        lambda: session_model(mm.RandomMasking(probability=0.4), body="xlnet"), unused=()
+    ),
+    "session, cosines": _of_sessions(lambda: session_model(normalized=True, temperature=0.07)),
+    "ranking": _of_rows(ranking_model),
+    "DCNModel": _of_rows(lambda: mm.DCNModel(click_schema(), embedding_dim=4)),
+    "DLRMModel": _of_rows(lambda: mm.DLRMModel(click_schema(), embedding_dim=4)),
+    "DeepFMModel": _of_rows(lambda: mm.DeepFMModel(click_schema(), embedding_dim=4)),
+    "MatrixFactorizationModel": _of_rows(lambda: mm.MatrixFactorizationModel(table_schema(), dim=4)),
+    "MultiTaskModel": _of_rows(lambda: mm.MultiTaskModel(click_schema(), embedding_dim=4)),
+    "SessionModel": _of_sessions(lambda: mm.SessionModel(session_schema(), dim=8)),
+    "TwoTowerModel": _of_rows(lambda: mm.TwoTowerModel(table_schema(), embedding_dim=4, units=[6, 4])),
+    "WideAndDeepModel": _of_rows(lambda: mm.WideAndDeepModel(click_schema(), embedding_dim=4)),
+    "YoutubeDNNRetrievalModel": _of_sessions(
+        lambda: mm.YoutubeDNNRetrievalModel(session_schema(), embedding_dim=8)
+    ),
+}
+"""Whole models: every public builder by its name, and some made of blocks."""

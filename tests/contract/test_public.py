@@ -4,7 +4,6 @@ import copy
 import inspect
 import json
 import re
-from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,7 @@ from torch import Tensor, nn
 
 import merlin_models_torch as mm
 from merlin_models_torch.serialize import from_config, to_config
-from tests.contract.cases import CASES, Case, ranking_model, table_batch, table_schema, tensors, training_loss
-from tests.unit.schemas import session_schema
-from tests.unit.sessions import session_batch, session_model
+from tests.contract.cases import CASES, MODELS, Case, tensors, training_loss
 
 PUBLIC = sorted(mm.__all__)
 
@@ -31,13 +28,15 @@ def kind(name: str) -> str:
 
 
 MODULES = [name for name in PUBLIC if kind(name) == "module"]
-CONFIGURED = [name for name in MODULES if name in CASES and not CASES[name].config]
+BUILDERS = [name for name in PUBLIC if kind(name) == "function" and name.endswith("Model")]
+KNOWN = {**CASES, **MODELS}
+CONFIGURED = [name for name in KNOWN if not KNOWN[name].config]
 
 
 def case(name: str) -> Case:
-    if name not in CASES:
+    if name not in KNOWN:
         pytest.fail(f"mm.{name} has no entry in tests/contract/cases.py: add one")
-    return CASES[name]
+    return KNOWN[name]
 
 
 def outputs(module: nn.Module, inputs: tuple[Any, ...]) -> list[Tensor]:
@@ -60,6 +59,9 @@ class TestNames:
 
     def test_the_table_has_no_other_names(self) -> None:
         assert sorted(CASES) == MODULES
+
+    def test_every_builder_has_a_model_in_the_table(self) -> None:
+        assert {*BUILDERS} <= {*MODELS}, f"add {sorted({*BUILDERS} - {*MODELS})} to MODELS of cases.py"
 
 
 def arguments(public: Any) -> list[str]:
@@ -113,7 +115,7 @@ class TestDocumentation:
         assert not bare, f"mm.{name} has methods without a docstring: {bare}"
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [*MODULES, *MODELS])
 class TestModules:
     def test_it_gives_finite_numbers(self, name: str) -> None:
         made = case(name)
@@ -188,41 +190,25 @@ def test_it_is_built_again_from_json_and_safetensors(name: str, tmp_path: Path) 
     assert_equal(outputs(again, made.inputs()), wanted)
 
 
-MODELS: dict[str, tuple[Callable[[], mm.Model], Callable[[], mm.Batch]]] = {
-    "session": (session_model, lambda: session_batch(6)),
-    "session, random masking, XLNet": (
-        lambda: session_model(mm.RandomMasking(probability=0.4), body="xlnet"),
-        lambda: session_batch(6),
-    ),
-    "session, cosines": (
-        lambda: session_model(normalized=True, temperature=0.07),
-        lambda: session_batch(6),
-    ),
-    "ranking": (ranking_model, table_batch),
-    "SessionModel": (lambda: mm.SessionModel(session_schema(), dim=8), lambda: session_batch(6)),
-    "DCNModel": (lambda: mm.DCNModel(click_schema(), embedding_dim=4), table_batch),
-    "DLRMModel": (lambda: mm.DLRMModel(click_schema(), embedding_dim=4), table_batch),
-    "DeepFMModel": (lambda: mm.DeepFMModel(click_schema(), embedding_dim=4), table_batch),
-    "MultiTaskModel": (lambda: mm.MultiTaskModel(click_schema(), embedding_dim=4), table_batch),
-    "WideAndDeepModel": (lambda: mm.WideAndDeepModel(click_schema(), embedding_dim=4), table_batch),
-}
+def built(name: str) -> tuple[mm.Model, mm.Batch]:
+    """A model of the table in evaluation mode, and a batch for it."""
+    torch.manual_seed(0)
+    model, (batch,) = MODELS[name].build(), MODELS[name].inputs()
+    assert isinstance(model, mm.Model)
+    return model.eval(), batch
 
 
 @pytest.mark.parametrize("name", MODELS)
 class TestModels:
     def test_it_is_saved_and_loaded(self, name: str, tmp_path: Path) -> None:
-        build, batch = MODELS[name]
-        torch.manual_seed(0)
-        model = build().eval()
+        model, batch = built(name)
         model.save(tmp_path / "model")
-        assert_equal(outputs(mm.load(tmp_path / "model"), (batch(),)), outputs(model, (batch(),)))
+        assert_equal(outputs(mm.load(tmp_path / "model"), (batch,)), outputs(model, (batch,)))
 
     @pytest.mark.filterwarnings("ignore")
     def test_it_exports(self, name: str) -> None:
-        build, batch = MODELS[name]
-        torch.manual_seed(0)
-        wrapped = FromColumns(build().eval())
-        rows = batch()
+        model, rows = built(name)
+        wrapped = FromColumns(model)
         columns = {
             key: rows.padded(key, 9) if isinstance(value, mm.Ragged) else value
             for key, value in rows.features.items()
@@ -240,45 +226,38 @@ class TestCompiled:
     """Tracing takes seconds, so each model is compiled in one way."""
 
     @pytest.mark.filterwarnings("ignore")
-    @pytest.mark.parametrize(("name", "backend"), [("session", "eager"), ("ranking", "aot_eager")])
+    @pytest.mark.parametrize(
+        ("name", "backend"), [("session", "eager"), ("ranking", "aot_eager"), ("TwoTowerModel", "eager")]
+    )
     def test_it_answers_as_the_plain_one(self, name: str, backend: str) -> None:
-        build, batch = MODELS[name]
-        torch.manual_seed(0)
-        model = build().eval()
+        model, batch = built(name)
         torch._dynamo.reset()
         try:
             compiled = torch.compile(model, backend=backend, dynamic=True)
-            found = outputs(compiled, (batch(),))
+            found = outputs(compiled, (batch,))
         except (ImportError, RuntimeError) as error:
             if "not supported" in str(error) and "Python" in str(error):
                 pytest.skip(f"torch.compile is not usable here: {error}")
             raise
-        for one, other in zip(found, outputs(model, (batch(),)), strict=True):
+        for one, other in zip(found, outputs(model, (batch,)), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
     @pytest.mark.filterwarnings("ignore")
     @pytest.mark.parametrize("name", ["session, random masking, XLNet"])
     def test_its_body_learns_as_the_plain_one(self, name: str) -> None:
-        build, batch = MODELS[name]
-        torch.manual_seed(0)
-        model = build().eval()  # no dropout
+        model, batch = built(name)  # without dropout
         torch._dynamo.reset()
-        training_loss(model, batch()).backward()  # type: ignore[no-untyped-call]
+        training_loss(model, batch).backward()  # type: ignore[no-untyped-call]
         wanted = {
             key: value.grad.clone() for key, value in model.named_parameters() if value.grad is not None
         }
         model.zero_grad()
         model.body.compile(backend="aot_eager", dynamic=True)
-        training_loss(model, batch()).backward()  # type: ignore[no-untyped-call]
+        training_loss(model, batch).backward()  # type: ignore[no-untyped-call]
         assert wanted
         for key, value in model.named_parameters():
             if key in wanted:
                 torch.testing.assert_close(value.grad, wanted[key], rtol=1e-4, atol=1e-6)
-
-
-def click_schema() -> mm.Schema:
-    label = mm.ColumnSchema("click", tags=[mm.Tags.TARGET, mm.Tags.BINARY_CLASSIFICATION], dtype="int64")
-    return table_schema() + mm.Schema([label])
 
 
 class FromColumns(nn.Module):
