@@ -116,7 +116,7 @@ from merlin_models_torch.selection import (
     target_schema,
 )
 from merlin_models_torch.serialize import serializable
-from merlin_models_torch.training import Model, OptimizerConfig, load
+from merlin_models_torch.training import Model, OptimizerConfig, ScheduleConfig, load
 from merlin_models_torch.training.growth import grow
 
 __version__ = "0.1.0"
@@ -194,6 +194,7 @@ __all__ = [
     "ResidualBlock",
     "RetrievalMetrics",
     "RouterBlock",
+    "ScheduleConfig",
     "Schema",
     "SelectFeatures",
     "SelectKeys",

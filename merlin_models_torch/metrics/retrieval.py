@@ -43,6 +43,11 @@ class RetrievalMetrics(Metric):
         for name in ("queries", "candidates", "ids"):
             self.add_state(name, [], dist_reduce_fx="cat")
 
+    @property
+    def names(self) -> list[str]:
+        """What :meth:`compute` calls its results, in its order."""
+        return self._ranking[0].names
+
     def update(self, queries: Tensor, candidates: Tensor, ids: Tensor) -> None:
         """Adds some rows.
 

@@ -4,5 +4,16 @@ from merlin_models_torch.training.model import Model
 from merlin_models_torch.training.optim import OptimizerConfig
 from merlin_models_torch.training.sample import sample_batch
 from merlin_models_torch.training.saving import SavedModelError, load, save
+from merlin_models_torch.training.schedule import ScheduleConfig
+from merlin_models_torch.training.split import SplitOptimizer
 
-__all__ = ["Model", "OptimizerConfig", "SavedModelError", "load", "sample_batch", "save"]
+__all__ = [
+    "Model",
+    "OptimizerConfig",
+    "SavedModelError",
+    "ScheduleConfig",
+    "SplitOptimizer",
+    "load",
+    "sample_batch",
+    "save",
+]

@@ -2,50 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, cast
 
-import lightning
 import torch
+from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
 
-from merlin_models_torch.batch import Batch, Column
+from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.base import Block
 from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.masking import Mode
-from merlin_models_torch.outputs import ItemOutput, Output, ScoreOutput, TwoTowerOutput
-from merlin_models_torch.outputs.base import Metrics
-from merlin_models_torch.outputs.seen import seen_items
+from merlin_models_torch.outputs import ItemOutput, Output
 from merlin_models_torch.schema import Schema, Selection
 from merlin_models_torch.serialize import serializable
-from merlin_models_torch.training.optim import OptimizerConfig
+from merlin_models_torch.training.answering import Answering
+from merlin_models_torch.training.clipping import clip_gradients, has_sparse_gradient
+from merlin_models_torch.training.evaluation import STAGES, Evaluation
+from merlin_models_torch.training.monitors import check_monitors
+from merlin_models_torch.training.optim import (
+    MissingOptimizer,
+    OptimizerChoice,
+    OptimizerConfig,
+    as_config,
+    savable,
+)
 from merlin_models_torch.training.planning import input_blocks, planned, width_of
+from merlin_models_torch.training.precision import accept_batches, in_dtype
+from merlin_models_torch.training.resuming import random_states, restore_random_states
 from merlin_models_torch.training.sample import sample_batch
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from merlin_models_torch.data import ParquetLoader
-    from merlin_models_torch.retrieval.candidates import Candidates
+from merlin_models_torch.training.split import carry_state
 
 
 @serializable
-class Model(lightning.LightningModule):
+class Model(Answering):
     """Blocks and an output, trained by a stock ``lightning.Trainer``.
 
     Everything has its size when the constructor returns: a batch of two made-up rows goes through the blocks
     once. Random choices of training (masks) depend on the seed, the step and the rank only, and a checkpoint
-    holds the state of torch's generator, so that a run resumed on CPU ends as one that was never stopped.
+    holds the state of torch's generators and the place in the data, so that a run resumed from it ends as one
+    that was never stopped, bit by bit on CPU.
 
-    Logged: ``train_loss``; ``val_loss``, the output's metrics as ``val_<metric>_at_<k>`` or
-    ``val_<target>_<metric>``, and the same with ``test``.
+    The loss is the mean over the targets of a batch, of all processes together: two processes learn what one
+    learns with their joined batch. ``accumulate_grad_batches`` gives each batch the same weight, however many
+    targets it has, and equals the joined batch where all have the same number.
+
+    Logged: see :attr:`metric_names`.
 
     Args:
         *blocks: among the first is the :class:`TabularInputBlock` (or several), the last is the output.
-        optimizer: optimiser and schedule.
+        optimizer: optimiser and schedule; or a name, class, callable or ready optimiser, see there.
         vocabularies: original ids by domain name, so that answers carry them.
         seed: of the random choices of training.
 
@@ -60,10 +68,13 @@ class Model(lightning.LightningModule):
         >>> model.predict("sessions.parquet", k=10)  # doctest: +SKIP
     """
 
+    also_logged: tuple[str, ...] = ()
+    """Names that a subclass, or a callback of yours, logs besides; callbacks may look at them."""
+
     def __init__(
         self,
         *blocks: nn.Module,
-        optimizer: OptimizerConfig | None = None,
+        optimizer: OptimizerConfig | MissingOptimizer | OptimizerChoice | None = None,
         vocabularies: Mapping[str, Vocabulary] | None = None,
         seed: int = 0,
     ) -> None:
@@ -78,18 +89,16 @@ class Model(lightning.LightningModule):
         self._inputs = input_blocks(self.body)
         if self.output.needs_plan and self.inputs.masking is None:
             raise ValueError("next-item prediction needs a masking: give it to the TabularInputBlock")
-        self.optimizer = optimizer or OptimizerConfig()
+        self.optimizer = optimizer
         self._carried: tuple[torch.optim.Optimizer, ...] = ()
         self.vocabularies = dict(vocabularies or {})
         self.seed = seed
-        self._resumed_rng_state: Tensor | None = None
+        self._resumed: Any = None
         self._materialize()
         output: Any = self.output
         if isinstance(output, ItemOutput):
             self.check_answers("top_ks", max(output.top_ks))
-        self.metrics = nn.ModuleDict({"val": self.output.make_metrics(), "test": self.output.make_metrics()})
-        # Not Lightning's own mean, which divides by a rounded count where ranks have different ones.
-        self.losses = nn.ModuleDict({"val": MeanMetric(), "test": MeanMetric()})
+        self.evaluations = nn.ModuleDict({stage: Evaluation(output.make_metrics()) for stage in STAGES})
 
     def _materialize(self) -> None:
         """Passes made-up rows as long as they may get through the blocks: what does not fit says so now."""
@@ -105,6 +114,7 @@ class Model(lightning.LightningModule):
     def _planned(self, batch: Batch, mode: Mode, generator: torch.Generator | None = None) -> Batch:
         if not self.output.needs_plan:
             mode = "predict"
+        batch = in_dtype(batch, next(self.parameters()).dtype)
         return planned(self._inputs, batch, mode, generator=generator)
 
     @property
@@ -125,38 +135,6 @@ class Model(lightning.LightningModule):
             schema = schema + other.schema
         return schema
 
-    @property
-    def item_vocabulary(self) -> Vocabulary | None:
-        """Original ids of the items, if the model knows them."""
-        domain = getattr(self.output, "domain", None)
-        if domain is None and self.inputs.item_id is not None:
-            domain = self.inputs.domains[self.inputs.item_id]
-        return self.vocabularies.get(domain or "")
-
-    @property
-    def never_answered(self) -> tuple[int, ...]:
-        """Item rows that stand for no item: padding and unknown of the vocabulary."""
-        vocabulary = self.item_vocabulary
-        return () if vocabulary is None else tuple(range(vocabulary.first))
-
-    def check_answers(self, name: str, k: int) -> None:
-        """Refuses a number of answers that there are no items for.
-
-        Args:
-            name: of the argument, for the error.
-            k: answers for each session.
-
-        Raises:
-            ValueError: if the catalogue holds fewer items, those that are never answered left out.
-        """
-        never = {*self.output.exclude, *self.never_answered}
-        possible = self.output.cardinality - len(never)
-        if not 1 <= k <= possible:
-            raise ValueError(
-                f"{name} has {k}, but the catalogue holds {possible} items that can be answers: choose "
-                "within it"
-            )
-
     def forward(self, batch: Batch) -> Any:
         """What the output's ``forward`` gives for prediction.
 
@@ -167,21 +145,75 @@ class Model(lightning.LightningModule):
         batch = self._planned(batch, "predict")
         return self.output(self.body(batch), batch)
 
+    @property
+    def optimizer(self) -> OptimizerConfig | MissingOptimizer:
+        """The optimiser and its schedule; may be set to whatever the constructor takes."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: OptimizerConfig | MissingOptimizer | OptimizerChoice | None) -> None:
+        self._optimizer = as_config(value)
+
     def configure_optimizers(self) -> Any:
-        """The optimiser and its schedule, stepped after each optimiser step."""
+        """The optimiser and its schedule, as Lightning takes them.
+
+        Raises:
+            ValueError: for a parameter without a size, an optimiser that does not fit the model's parameters,
+                or none in a loaded model whose optimiser could not be saved.
+        """
         config = self.optimizer
-        if config.carry_over and self._carried:
-            optimizer = config.restart(self._carried[0])
+        if isinstance(config, MissingOptimizer):
+            config.build(self)
+        # A gradient scaler and clipping cannot both act on a fused optimiser.
+        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        optimizer = config.build(self, fused=not scaled)
+        if config.carry_over:
+            for previous in self._carried:
+                carry_state(previous, optimizer)
+            self._carried = (optimizer,)
+        scheduler = config.lightning_scheduler(optimizer, self.trainer)
+        return {"optimizer": optimizer, **({"lr_scheduler": scheduler} if scheduler else {})}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips as the Trainer says, and sparse gradients with the others."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        # Without a scaler, Lightning refuses a fused optimiser for no reason.
+        precision = self.trainer.precision_plugin
+        unscaled = isinstance(precision, MixedPrecision) and precision.scaler is None
+        if gradient_clip_val and (unscaled or has_sparse_gradient(parameters)):
+            clip_gradients(parameters, gradient_clip_val, by=gradient_clip_algorithm or "norm")
         else:
-            optimizer = config.build(self)
-        self._carried = (optimizer,) if config.carry_over else ()
-        if config.schedule == "constant" and not config.warmup_steps:
-            return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": config.scheduler(optimizer, steps), "interval": "step"},
-        }
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def setup(self, stage: str) -> None:
+        """Lets the Trainer's precision pass batches on."""
+        accept_batches(self.trainer.precision_plugin)
+
+    def on_fit_start(self) -> None:
+        """Refuses a callback or schedule that looks at a metric which is not logged.
+
+        Raises:
+            ValueError: with the names of those that are.
+        """
+        check_monitors(self.trainer, [*self.metric_names, *self.also_logged])
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """What is logged, for ``EarlyStopping`` and ``ModelCheckpoint``.
+
+        ``train_loss``; ``val_loss`` and the output's metrics as ``val_<metric>_at_<k>`` or
+        ``val_<target>_<metric>``; the same with ``test``. Empty where an output of your own has metrics
+        without ``names``.
+        """
+        names = {stage: self._evaluation(stage).names for stage in STAGES}
+        if any(of_stage is None for of_stage in names.values()):
+            return ()
+        return ("train_loss", *(f"{stage}_{name}" for stage in STAGES for name in names[stage] or ()))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch under the training plan: a scalar."""
@@ -189,16 +221,17 @@ class Model(lightning.LightningModule):
         planned = self._planned(batch, "train", generator)
         loss: Tensor = self.output.loss(self.body(planned), planned, generator=generator)
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(batch))
-        return loss * self._share(self.output.count(planned))
+        return loss if self._single else loss * self._share(self.output.count(planned))
 
-    def _share(self, count: int) -> float:
+    @property
+    def _single(self) -> bool:
+        return not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1
+
+    def _share(self, count: int) -> Tensor:
         """Turns the mean of the ranks' gradients into the gradient of one mean over all their targets."""
-        if not torch.distributed.is_initialized():
-            return 1.0
-        total = torch.tensor([count], dtype=torch.float64, device=self.device)
+        total = torch.tensor(float(count), device=self.device)
         torch.distributed.all_reduce(total)
-        world = torch.distributed.get_world_size()
-        return count * world / max(1.0, total.item())
+        return count * torch.distributed.get_world_size() / total.clamp(min=1)
 
     def _generator(self, batch_idx: int) -> torch.Generator:
         # Distinct for each (seed, epoch, batch, rank) and computed from them alone, so that resuming needs no
@@ -210,18 +243,18 @@ class Model(lightning.LightningModule):
         return torch.Generator(device=self.device).manual_seed(mixed)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keeps the state of torch's generator, which dropout draws from."""
-        checkpoint["torch_rng_state"] = torch.get_rng_state()
+        """Keeps the state of torch's generators, which dropout draws from."""
+        checkpoint["random_states"] = random_states(self.device)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remembers that state until training goes on."""
-        self._resumed_rng_state = checkpoint.get("torch_rng_state")
+        self._resumed = checkpoint.get("random_states")
 
     def on_train_start(self) -> None:
         """A resumed run draws what the run would have drawn that was never stopped."""
-        if self._resumed_rng_state is not None:
-            torch.set_rng_state(self._resumed_rng_state.cpu())
-            self._resumed_rng_state = None
+        if self._resumed is not None:
+            restore_random_states(self._resumed, self.device)
+            self._resumed = None
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and metrics of one batch under the evaluation plan."""
@@ -231,174 +264,36 @@ class Model(lightning.LightningModule):
         """Loss and metrics of one batch under the evaluation plan."""
         self._evaluation_step(batch, "test")
 
-    def _evaluation_step(self, batch: Batch, stage: Literal["val", "test"]) -> None:
+    def _evaluation_step(self, batch: Batch, stage: str) -> None:
         planned = self._planned(batch, "evaluate")
-        count = self.output.count(planned)
-        if not count:
+        if not self.output.count(planned):
             return
-        hidden = self.body(planned)
-        loss = self.output.loss(hidden, planned)
         seen = self._seen(batch, planned, getattr(self.output, "exclude_seen", False))
-        self.output.update_metrics(self.metrics[stage], hidden, planned, seen=seen, never=self.never_answered)
-        cast(MeanMetric, self.losses[stage]).update(loss, count)
+        hidden = self.body(planned)
+        self._evaluation(stage).update(self.output, hidden, planned, seen=seen, never=self.never_answered)
+
+    def _evaluation(self, stage: str) -> Evaluation:
+        return cast(Evaluation, self.evaluations[stage])
 
     def on_validation_epoch_start(self) -> None:
         """Forgets what the metrics saw before."""
-        self._reset("val")
+        self._evaluation("val").reset()
 
     def on_test_epoch_start(self) -> None:
         """Forgets what the metrics saw before."""
-        self._reset("test")
-
-    def _reset(self, stage: str) -> None:
-        cast(Metrics, self.metrics[stage]).reset()
-        cast(MeanMetric, self.losses[stage]).reset()
+        self._evaluation("test").reset()
 
     def on_validation_epoch_end(self) -> None:
         """Logs the metrics over all batches and ranks."""
-        self._log_metrics("val")
+        self._log_evaluation("val")
 
     def on_test_epoch_end(self) -> None:
         """Logs the metrics over all batches and ranks."""
-        self._log_metrics("test")
+        self._log_evaluation("test")
 
-    def _log_metrics(self, stage: str) -> None:
-        self.log(f"{stage}_loss", cast(MeanMetric, self.losses[stage]).compute(), prog_bar=True)
-        values = cast(Metrics, self.metrics[stage]).compute()
-        self.log_dict({f"{stage}_{name}": value for name, value in values.items()}, prog_bar=False)
-
-    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor] | dict[str, Column]:
-        """Answers for a batch.
-
-        Returns:
-            Scores (B, K) and item rows (B, K) of what comes next, K the output's largest cut-off; or the
-            scores of an output that does not name items, by name.
-        """
-        if isinstance(self.output, ItemOutput):
-            return self.topk(batch, k=max(self.output.top_ks))
-        return self.scores(batch)
-
-    def scores(self, batch: Batch) -> dict[str, Column]:
-        """The scores of each row under an output that does not name items.
-
-        Args:
-            batch: as a loader gives it; labels are not needed.
-
-        Returns:
-            (B,) by name, such as ``click_score``; a list for each row where each position has one.
-
-        Raises:
-            TypeError: if the output answers with items.
-        """
-        if not isinstance(self.output, ScoreOutput):
-            raise TypeError(f"{type(self.output).__name__} answers with items: use topk()")
-        planned = self._planned(batch, "predict")
-        return self.output.predictions(self.body(planned), planned)
-
-    def topk(self, batch: Batch, *, k: int, exclude_seen: bool | None = None) -> tuple[Tensor, Tensor]:
-        """The k best next items of each session.
-
-        Args:
-            batch: as a loader gives it.
-            k: answers.
-            exclude_seen: leave out items of the session; the output's choice if not given.
-
-        Returns:
-            Scores (B, k) in falling order and item rows (B, k) int64.
-
-        Raises:
-            ValueError: if k is larger than the catalogue.
-            TypeError: if the output does not answer with items.
-        """
-        if not isinstance(self.output, ItemOutput):
-            raise TypeError(f"{type(self.output).__name__} does not answer with items: use scores()")
-        planned = self._planned(batch, "predict")
-        seen = self._seen(batch, planned, self.output.exclude_seen if exclude_seen is None else exclude_seen)
-        return self.output.topk(self.body(planned), planned, k=k, seen=seen, never=self.never_answered)
-
-    def _seen(self, batch: Batch, planned: Batch, wanted: bool) -> Tensor | None:
-        item_id = self.inputs.item_id
-        if not wanted or item_id is None or planned.plan is None:
-            return None
-        return seen_items(batch, planned, item_id)
-
-    def predict(
-        self,
-        data: ParquetLoader | pa.Table | str | Path,
-        *,
-        k: int | None = None,
-        candidates: Candidates | ParquetLoader | pa.Table | str | Path | None = None,
-        exclude_seen: bool | None = None,
-        seen: pa.Table | str | Path | None = None,
-        keys: Sequence[str] | None = None,
-        batch_size: int = 512,
-    ) -> pa.Table:
-        """Answers for every row of some data: items with their original ids, or scores.
-
-        A model of two towers answers with the best of all candidates where ``k`` is given, and else with the
-        score of each row's pair. For the former the rows are queries and need no columns of items.
-
-        Args:
-            data: loader, Arrow table, or parquet path. Item ids are rows of the catalogue, as in training.
-            k: answers for each session or query, where the output answers with items.
-            candidates: for two towers, the items that may be answers: a table of items, or of events, with
-                the columns of the candidate tower; or what :meth:`encode_candidates` made of one. The whole
-                catalogue if not given, where that tower reads the item id alone.
-            exclude_seen: leave out items of the session; the output's choice if not given. For two towers
-                those in ``seen``, which are left out where it is given.
-            seen: for two towers, what each query has met: a table with a key of ``data`` and the item id (one
-                event, or a list of items, in each row), such as the training data.
-            keys: columns of the data that tell its rows apart; those tagged as user or session id if not
-                given.
-            batch_size: sessions at a time; not used for a loader.
-
-        Returns:
-            One row a session, in the order of the data: the keys (or ``row``, the row's number, where there
-            are none; those that the model reads by a vocabulary in their original form), a list column with
-            the item id's name and the k ids in falling order of score, and a list column ``score``; null and
-            -inf where fewer than k items are left unseen. For other outputs, the keys and a column
-            ``<target>_score`` for each; the labels need not be in the data.
-
-        Raises:
-            ValueError: if k is not given for items, or larger than the number of items that can be answers,
-                before anything is computed; if it is given where there are no items.
-        """
-        from merlin_models_torch.retrieval.predict import predict_candidates, predict_table
-        from merlin_models_torch.training.predict import predict_scores
-
-        if k is not None and isinstance(self.output, TwoTowerOutput):
-            return predict_candidates(
-                self,
-                data,
-                k=k,
-                candidates=candidates,
-                seen=seen,
-                exclude_seen=exclude_seen,
-                keys=keys,
-                batch_size=batch_size,
-            )
-        if candidates is not None or seen is not None:
-            raise ValueError(
-                "candidates and seen are for the k best items of two towers, and this is "
-                f"{type(self.output).__name__} with k={k}: leave them out"
-            )
-        if isinstance(self.output, ItemOutput):
-            if k is None:
-                raise ValueError("k is not given: say how many items to answer with, such as k=10")
-            return predict_table(self, data, k=k, exclude_seen=exclude_seen, keys=keys, batch_size=batch_size)
-        if k is not None:
-            raise ValueError(
-                f"k is {k}, but {type(self.output).__name__} gives scores and no items: leave it out"
-            )
-        return predict_scores(self, data, keys=keys, batch_size=batch_size)
-
-    def encode_candidates(
-        self, items: ParquetLoader | pa.Table | str | Path | None = None, *, batch_size: int = 4096
-    ) -> Candidates:
-        """Items for :meth:`predict`, encoded once: see :func:`retrieval.candidates.encode_candidates`."""
-        from merlin_models_torch.retrieval.candidates import encode_candidates
-
-        return encode_candidates(self, items, batch_size=batch_size)
+    def _log_evaluation(self, stage: str) -> None:
+        for name, value in self._evaluation(stage).compute().items():
+            self.log(f"{stage}_{name}", value, prog_bar=name == "loss")
 
     def select(self, selection: Selection, *, copy: bool = False) -> nn.Module:
         """The part that depends on some columns alone: see :func:`merlin_models_torch.selection.select`."""
@@ -422,4 +317,4 @@ class Model(lightning.LightningModule):
         """What builds this model again; the vocabularies are saved beside it."""
         # A chain is written block by block, any other block (or class of chain) as itself.
         body = [*self.body] if type(self.body) is Block else [self.body]
-        return {"blocks": [*body, self.output], "optimizer": self.optimizer, "seed": self.seed}
+        return {"blocks": [*body, self.output], "optimizer": savable(self.optimizer), "seed": self.seed}

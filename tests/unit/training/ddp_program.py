@@ -1,10 +1,15 @@
-"""Trains a small model on one process or two: ``python -m tests.unit.training.ddp_program OUT PROCESSES``."""
+"""Trains a small model: ``python -m tests.unit.training.ddp_program OUT PROCESSES KIND``.
+
+With KIND "empty" the second half of the rows, which is all that a second process gets, has no target; with
+"sparse" tables have sparse gradients.
+"""
 
 import sys
 import warnings
 from pathlib import Path
 
 import lightning
+import pyarrow as pa
 import torch
 from safetensors.torch import save_file
 
@@ -15,14 +20,24 @@ from tests.unit.sessions import session_model, session_table
 ROWS = 24
 
 
-def main(out: Path, processes: int) -> None:
+def rows(kind: str, count: int) -> pa.Table:
+    """Sessions; those of one item have nothing to predict."""
+    if kind != "empty":
+        return session_table(count)
+    half = count // 2
+    return pa.concat_tables([session_table(half), session_table(count - half, longest=1, shortest=1)])
+
+
+def main(out: Path, processes: int, kind: str) -> None:
     """Two epochs of one step over all rows, then evaluation in uneven batches."""
     torch.manual_seed(0)
     model = session_model()
     for module in model.modules():
+        if isinstance(module, mm.EmbeddingTable) and module is not model.inputs.item_table:
+            module.sparse = kind == "sparse"
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    model.optimizer = mm.OptimizerConfig(name="sgd", lr=0.5)
+    model.optimizer = mm.OptimizerConfig("sgd", lr=0.5)
     trainer = lightning.Trainer(
         max_epochs=2,
         accelerator="cpu",
@@ -33,9 +48,9 @@ def main(out: Path, processes: int) -> None:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    training = mm.ParquetLoader(session_table(ROWS), session_schema(), batch_size=ROWS // processes)
+    training = mm.ParquetLoader(rows(kind, ROWS), session_schema(), batch_size=ROWS // processes)
     trainer.fit(model, training)
-    test = mm.ParquetLoader(session_table(ROWS - 1), session_schema(), batch_size=5)
+    test = mm.ParquetLoader(rows(kind, ROWS - 1), session_schema(), batch_size=5)
     figures = trainer.test(model, test, verbose=False)[0]
     if trainer.is_global_zero:
         numbers = {name: torch.tensor(value) for name, value in figures.items()}
@@ -44,4 +59,4 @@ def main(out: Path, processes: int) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

@@ -12,18 +12,19 @@ from safetensors.torch import load_file
 ROOT = Path(__file__).parents[3]
 
 
-def run(out: Path, processes: int) -> dict[str, torch.Tensor]:
+def run(out: Path, processes: int, kind: str) -> dict[str, torch.Tensor]:
     """Weights and figures of the program."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"}
-    program = [sys.executable, "-m", "tests.unit.training.ddp_program", str(out), str(processes)]
+    program = [sys.executable, "-m", "tests.unit.training.ddp_program", str(out), str(processes), kind]
     done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]
     return load_file(out)
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_with_the_joined_batch(tmp_path: Path) -> None:
-    one, two = run(tmp_path / "one", 1), run(tmp_path / "two", 2)
+@pytest.mark.parametrize("kind", ["plain", "empty", "sparse"])
+def test_two_processes_equal_one_with_the_joined_batch(kind: str, tmp_path: Path) -> None:
+    one, two = run(tmp_path / "one", 1, kind), run(tmp_path / "two", 2, kind)
     assert one.keys() == two.keys() >= {"test_loss", "test_recall_at_5"}
     for name, value in one.items():
         torch.testing.assert_close(

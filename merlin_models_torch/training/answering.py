@@ -1,0 +1,213 @@
+"""How a model answers: the k best items, or scores, of a batch and of a whole table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import lightning
+import torch
+from torch import Tensor
+
+from merlin_models_torch.batch import Batch, Column
+from merlin_models_torch.data import Vocabulary
+from merlin_models_torch.inputs import TabularInputBlock
+from merlin_models_torch.masking import Mode
+from merlin_models_torch.outputs import ItemOutput, ScoreOutput, TwoTowerOutput
+from merlin_models_torch.outputs.seen import seen_items
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from merlin_models_torch.data import ParquetLoader
+    from merlin_models_torch.retrieval.candidates import Candidates
+    from merlin_models_torch.training.model import Model
+
+
+class Answering(lightning.LightningModule):
+    """The part of :class:`Model` that answers; its blocks and how a batch is planned are the model's."""
+
+    body: Any
+    output: Any
+    vocabularies: dict[str, Vocabulary]
+
+    @property
+    def inputs(self) -> TabularInputBlock:
+        """The input block that answers are about."""
+        raise NotImplementedError
+
+    @property
+    def _model(self) -> Model:
+        return cast("Model", self)
+
+    def _planned(self, batch: Batch, mode: Mode, generator: torch.Generator | None = None) -> Batch:
+        """The batch as the body takes it."""
+        raise NotImplementedError
+
+    @property
+    def item_vocabulary(self) -> Vocabulary | None:
+        """Original ids of the items, if the model knows them."""
+        domain = getattr(self.output, "domain", None)
+        if domain is None and self.inputs.item_id is not None:
+            domain = self.inputs.domains[self.inputs.item_id]
+        return self.vocabularies.get(domain or "")
+
+    @property
+    def never_answered(self) -> tuple[int, ...]:
+        """Item rows that stand for no item: padding and unknown of the vocabulary."""
+        vocabulary = self.item_vocabulary
+        return () if vocabulary is None else tuple(range(vocabulary.first))
+
+    def check_answers(self, name: str, k: int) -> None:
+        """Refuses a number of answers that there are no items for.
+
+        Args:
+            name: of the argument, for the error.
+            k: answers for each session.
+
+        Raises:
+            ValueError: if the catalogue holds fewer items, those that are never answered left out.
+        """
+        never = {*self.output.exclude, *self.never_answered}
+        possible = self.output.cardinality - len(never)
+        if not 1 <= k <= possible:
+            raise ValueError(
+                f"{name} has {k}, but the catalogue holds {possible} items that can be answers: choose "
+                "within it"
+            )
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor] | dict[str, Column]:
+        """Answers for a batch.
+
+        Returns:
+            Scores (B, K) and item rows (B, K) of what comes next, K the output's largest cut-off; or the
+            scores of an output that does not name items, by name.
+        """
+        if isinstance(self.output, ItemOutput):
+            return self.topk(batch, k=max(self.output.top_ks))
+        return self.scores(batch)
+
+    def scores(self, batch: Batch) -> dict[str, Column]:
+        """The scores of each row under an output that does not name items.
+
+        Args:
+            batch: as a loader gives it; labels are not needed.
+
+        Returns:
+            (B,) by name, such as ``click_score``; a list for each row where each position has one.
+
+        Raises:
+            TypeError: if the output answers with items.
+        """
+        if not isinstance(self.output, ScoreOutput):
+            raise TypeError(f"{type(self.output).__name__} answers with items: use topk()")
+        planned = self._planned(batch, "predict")
+        return self.output.predictions(self.body(planned), planned)
+
+    def topk(self, batch: Batch, *, k: int, exclude_seen: bool | None = None) -> tuple[Tensor, Tensor]:
+        """The k best next items of each session.
+
+        Args:
+            batch: as a loader gives it.
+            k: answers.
+            exclude_seen: leave out items of the session; the output's choice if not given.
+
+        Returns:
+            Scores (B, k) in falling order and item rows (B, k) int64.
+
+        Raises:
+            ValueError: if k is larger than the catalogue.
+            TypeError: if the output does not answer with items.
+        """
+        if not isinstance(self.output, ItemOutput):
+            raise TypeError(f"{type(self.output).__name__} does not answer with items: use scores()")
+        planned = self._planned(batch, "predict")
+        seen = self._seen(batch, planned, self.output.exclude_seen if exclude_seen is None else exclude_seen)
+        return self.output.topk(self.body(planned), planned, k=k, seen=seen, never=self.never_answered)
+
+    def _seen(self, batch: Batch, planned: Batch, wanted: bool) -> Tensor | None:
+        item_id = self.inputs.item_id
+        if not wanted or item_id is None or planned.plan is None:
+            return None
+        return seen_items(batch, planned, item_id)
+
+    def predict(
+        self,
+        data: ParquetLoader | pa.Table | str | Path,
+        *,
+        k: int | None = None,
+        candidates: Candidates | ParquetLoader | pa.Table | str | Path | None = None,
+        exclude_seen: bool | None = None,
+        seen: pa.Table | str | Path | None = None,
+        keys: Sequence[str] | None = None,
+        batch_size: int = 512,
+    ) -> pa.Table:
+        """Answers for every row of some data: items with their original ids, or scores.
+
+        A model of two towers answers with the best of all candidates where ``k`` is given, and else with the
+        score of each row's pair. For the former the rows are queries and need no columns of items.
+
+        Args:
+            data: loader, Arrow table, or parquet path. Item ids are rows of the catalogue, as in training.
+            k: answers for each session or query, where the output answers with items.
+            candidates: for two towers, the items that may be answers: a table of items, or of events, with
+                the columns of the candidate tower; or what :meth:`encode_candidates` made of one. The whole
+                catalogue if not given, where that tower reads the item id alone.
+            exclude_seen: leave out items of the session; the output's choice if not given. For two towers
+                those in ``seen``, which are left out where it is given.
+            seen: for two towers, what each query has met: a table with a key of ``data`` and the item id (one
+                event, or a list of items, in each row), such as the training data.
+            keys: columns of the data that tell its rows apart; those tagged as user or session id if not
+                given.
+            batch_size: sessions at a time; not used for a loader.
+
+        Returns:
+            One row a session, in the order of the data: the keys (or ``row``, the row's number, where there
+            are none; those that the model reads by a vocabulary in their original form), a list column with
+            the item id's name and the k ids in falling order of score, and a list column ``score``; null and
+            -inf where fewer than k items are left unseen. For other outputs, the keys and a column
+            ``<target>_score`` for each; the labels need not be in the data.
+
+        Raises:
+            ValueError: if k is not given for items, or larger than the number of items that can be answers,
+                before anything is computed; if it is given where there are no items.
+        """
+        from merlin_models_torch.retrieval.predict import predict_candidates, predict_table
+        from merlin_models_torch.training.predict import predict_scores
+
+        if k is not None and isinstance(self.output, TwoTowerOutput):
+            return predict_candidates(
+                self._model,
+                data,
+                k=k,
+                candidates=candidates,
+                seen=seen,
+                exclude_seen=exclude_seen,
+                keys=keys,
+                batch_size=batch_size,
+            )
+        if candidates is not None or seen is not None:
+            raise ValueError(
+                "candidates and seen are for the k best items of two towers, and this is "
+                f"{type(self.output).__name__} with k={k}: leave them out"
+            )
+        if isinstance(self.output, ItemOutput):
+            if k is None:
+                raise ValueError("k is not given: say how many items to answer with, such as k=10")
+            return predict_table(
+                self._model, data, k=k, exclude_seen=exclude_seen, keys=keys, batch_size=batch_size
+            )
+        if k is not None:
+            raise ValueError(
+                f"k is {k}, but {type(self.output).__name__} gives scores and no items: leave it out"
+            )
+        return predict_scores(self._model, data, keys=keys, batch_size=batch_size)
+
+    def encode_candidates(
+        self, items: ParquetLoader | pa.Table | str | Path | None = None, *, batch_size: int = 4096
+    ) -> Candidates:
+        """Items for :meth:`predict`, encoded once: see :func:`retrieval.candidates.encode_candidates`."""
+        from merlin_models_torch.retrieval.candidates import encode_candidates
+
+        return encode_candidates(self._model, items, batch_size=batch_size)
