@@ -13,7 +13,7 @@ MERLIN := .venv/merlin
 PINS := tests/equivalence/reference-constraints.txt
 MERLIN_PINS := tests/interop/merlin-constraints.txt
 
-.PHONY: demo test lint equivalence interop bench ml-1m matrix clean
+.PHONY: demo test lint equivalence interop bench ml-1m ml-100k retrieval matrix clean
 
 demo: $(MODERN)/.done
 	$(MODERN)/bin/python -m merlin_models_torch.examples.demo --out demo
@@ -38,6 +38,14 @@ bench: $(MODERN)/.done $(REFERENCE)/.done
 
 ml-1m: $(MODERN)/.done
 	$(MODERN)/bin/python -m merlin_models_torch.examples.ml_1m --data "$(DATA)" --out runs/ml-1m
+
+# DATA is the folder of MovieLens-1M: ml-1m.txt.gz, users.dat, movies.dat and the maps of ids.
+retrieval: $(MODERN)/.done
+	OMP_NUM_THREADS=$(THREADS) $(MODERN)/bin/python -m merlin_models_torch.examples.retrieval --data "$(DATA)" --out runs/retrieval
+
+# DATA is the folder of MovieLens-100K: u.data, u.user and u.item.
+ml-100k: $(MODERN)/.done
+	OMP_NUM_THREADS=$(THREADS) $(MODERN)/bin/python -m merlin_models_torch.examples.ml_100k --data "$(DATA)" --out runs/ml-100k
 
 # The registry's own torch for each Python: gigabytes, by hand.
 matrix:

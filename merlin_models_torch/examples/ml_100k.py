@@ -1,155 +1,214 @@
-"""MovieLens-100K as clicks: ranking models against logistic regression.
+"""MovieLens-100K: models of clicks against logistic regression, and of clicks and ratings together.
 
-A rating above 3 is a click. The first 80 % of the events in time are for training, the others for the test:
-AUC over all test events. Data: F. M. Harper and J. A. Konstan, The MovieLens Datasets, ACM TiiS 5(4), 2015.
+A rating above 3 is a click. Of each user's events in order of time the first 80 % are for training, the next
+10 % for validation, the last for the test. The settings of every model, the baselines' too, and the number of
+epochs are those of the best validation; then several seeds are trained, and the test is looked at once for
+each. Data: F. M. Harper and J. A. Konstan, The MovieLens Datasets, ACM TiiS 5(4), 2015.
 """
 
 from __future__ import annotations
 
 import argparse
-import logging
-import warnings
-from collections.abc import Callable, Sequence
+import itertools
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-import lightning
-import numpy as np
 import pyarrow as pa
+import torch
+from torchmetrics.functional.classification import binary_auroc
 
 import merlin_models_torch as mm
+from merlin_models_torch.examples.comparison import (
+    fit_best,
+    mean_and_spread,
+    quiet,
+    show_results,
+    write_results,
+)
 from merlin_models_torch.examples.history import say
+from merlin_models_torch.examples.ml_100k_data import read_events, schema_of, split_by_user
 
-IDS = ("user_id", "item_id", "gender", "occupation")
-TAGS = {"user_id": mm.Tags.USER_ID, "item_id": mm.Tags.ITEM_ID, "genres": mm.Tags.ITEM}
-BASELINE = "logistic regression"
-# The best of three settings by the test's AUC, so that the baseline is not the weaker for want of training.
-BASELINE_EPOCHS, BASELINE_LR = 5, 2e-2
-MODELS: dict[str, Callable[[mm.Schema, mm.OptimizerConfig], mm.Model]] = {
-    # Without a deep tower and crosses of features, a sum of weights.
-    BASELINE: lambda schema, optimizer: mm.Model(
-        mm.TabularInputBlock(schema, embedding_dim=1, combiner="mean"),
-        mm.BinaryOutput("click"),
-        optimizer=optimizer,
-    ),
-    "DCN-v2": lambda schema, optimizer: mm.DCNModel(
-        schema, embedding_dim=16, dropout=0.3, optimizer=optimizer
-    ),
-    "DLRM": lambda schema, optimizer: mm.DLRMModel(
-        schema, embedding_dim=16, dropout=0.3, optimizer=optimizer
-    ),
-    "DeepFM": lambda schema, optimizer: mm.DeepFMModel(
-        schema, embedding_dim=16, dropout=0.3, optimizer=optimizer
-    ),
-    "Wide & Deep": lambda schema, optimizer: mm.WideAndDeepModel(
-        schema, embedding_dim=16, dropout=0.3, optimizer=optimizer
-    ),
+
+@dataclass(frozen=True)
+class Setting:
+    """What is chosen on validation.
+
+    Args:
+        lr: learning rate.
+        weight_decay: of AdamW.
+        dim: width of the embeddings.
+        dropout: of hidden layers.
+    """
+
+    lr: float
+    weight_decay: float
+    dim: int = 1
+    dropout: float = 0.0
+
+    def optimizer(self) -> mm.OptimizerConfig:
+        """The optimiser of this setting."""
+        return mm.OptimizerConfig(lr=self.lr, weight_decay=self.weight_decay)
+
+
+LINEAR = tuple(Setting(lr, decay) for lr, decay in itertools.product((5e-3, 1e-2, 2e-2), (0.0, 0.1)))
+DEEP = tuple(
+    Setting(lr, decay, dim, dropout)
+    for (dim, dropout), (lr, decay) in itertools.product(((16, 0.3), (32, 0.5)), ((2e-3, 2.0), (4e-3, 1.0)))
+)
+Builder = Callable[[mm.Schema, Setting], mm.Model]
+
+
+def linear_model(output: str) -> Builder:
+    """A weight for each id and number: no features are crossed."""
+
+    def build(schema: mm.Schema, setting: Setting) -> mm.Model:
+        inputs = mm.TabularInputBlock(schema, embedding_dim=1, combiner="mean")
+        head = mm.BinaryOutput("click") if output == "click" else mm.RegressionOutput("rating")
+        return mm.Model(inputs, head, optimizer=setting.optimizer())
+
+    return build
+
+
+def ranking_model(builder: Callable[..., mm.Model]) -> Builder:
+    """One of the library's models of clicks."""
+
+    def build(schema: mm.Schema, setting: Setting) -> mm.Model:
+        return builder(
+            schema.remove_col("rating"),
+            embedding_dim=setting.dim,
+            dropout=setting.dropout,
+            optimizer=setting.optimizer(),
+        )
+
+    return build
+
+
+def multi_task_model(**options: Any) -> Builder:
+    """A model of clicks and ratings."""
+
+    def build(schema: mm.Schema, setting: Setting) -> mm.Model:
+        return mm.MultiTaskModel(
+            schema,
+            embedding_dim=setting.dim,
+            dropout=setting.dropout,
+            optimizer=setting.optimizer(),
+            **options,
+        )
+
+    return build
+
+
+MODELS: dict[str, tuple[Builder, Sequence[Setting]]] = {
+    "logistic regression": (linear_model("click"), LINEAR),
+    "linear regression": (linear_model("rating"), LINEAR),
+    "DLRM": (ranking_model(mm.DLRMModel), DEEP),
+    "DCN-v2": (ranking_model(mm.DCNModel), DEEP),
+    "DeepFM": (ranking_model(mm.DeepFMModel), DEEP),
+    "Wide & Deep": (ranking_model(mm.WideAndDeepModel), DEEP),
+    "MMOE": (multi_task_model(experts="mmoe", num_experts=4), DEEP),
+    "PLE": (multi_task_model(experts="ple", num_experts=2), DEEP),
 }
 
 
-def read_events(folder: Path) -> pa.Table:
-    """Ratings with the columns of users and films, in order of time.
-
-    Args:
-        folder: holds u.data (or u.data.gz), u.user and u.item.
-    """
-    from pyarrow import csv
-
-    def read(name: str, delimiter: str, columns: list[str]) -> pa.Table:
-        found = folder / name
-        return csv.read_csv(
-            found if found.is_file() else folder / f"{name}.gz",
-            read_options=csv.ReadOptions(column_names=columns, encoding="latin-1"),
-            parse_options=csv.ParseOptions(delimiter=delimiter, quote_char=False),
-        )
-
-    events = read("u.data", "\t", ["user_id", "item_id", "rating", "time"])
-    users = read("u.user", "|", ["user_id", "age", "gender", "occupation", "zip"])
-    films = read(
-        "u.item", "|", ["item_id", *(f"text {i}" for i in range(4)), *(f"{i}" for i in range(1, 20))]
-    )
-    flags = np.stack([films[f"{i}"].to_numpy() for i in range(1, 20)], 1)
-    genres = pa.array([(np.flatnonzero(row) + 1).tolist() for row in flags], pa.list_(pa.int64()))
-    event_users = np.searchsorted(users["user_id"].to_numpy(), events["user_id"].to_numpy())
-    event_films = np.searchsorted(films["item_id"].to_numpy(), events["item_id"].to_numpy())
-    columns: dict[str, object] = {
-        name: mm.Vocabulary.fit(column).encode(column)
-        for name, column in {
-            "user_id": events["user_id"],
-            "item_id": events["item_id"],
-            "gender": users["gender"].take(pa.array(event_users)),
-            "occupation": users["occupation"].take(pa.array(event_users)),
-        }.items()
-    }
-    columns["genres"] = genres.take(pa.array(event_films))
-    columns["age"] = (users["age"].to_numpy()[event_users] / 100).astype(np.float32)
-    columns["click"] = (events["rating"].to_numpy() > 3).astype(np.int64)
-    order = np.argsort(events["time"].to_numpy(), kind="stable")
-    return pa.table(columns).take(pa.array(order))
+def figures(model: mm.Model, events: pa.Table) -> dict[str, float]:
+    """AUC and log loss of clicks, root mean squared error of ratings in stars: those the model answers."""
+    return figures_of(model.predict(events, batch_size=4096), events)
 
 
-def schema_of(events: pa.Table) -> mm.Schema:
-    """Ids, genres, the age, and the click as target."""
-
-    def ids(name: str, top: int, *, lists: bool) -> mm.ColumnSchema:
-        tags = [mm.Tags.CATEGORICAL, *([TAGS[name]] if name in TAGS else [])]
-        domain = {"domain": {"min": 0, "max": top, "name": name}}
-        return mm.ColumnSchema(
-            name, tags=tags, dtype="int64", properties=domain, is_list=lists, is_ragged=lists
-        )
-
-    return mm.Schema(
-        [
-            *(ids(name, int(events[name].to_numpy().max()), lists=False) for name in IDS),
-            ids("genres", 19, lists=True),
-            mm.ColumnSchema("age", tags=[mm.Tags.CONTINUOUS], dtype="float32"),
-            mm.ColumnSchema("click", tags=[mm.Tags.TARGET, mm.Tags.BINARY_CLASSIFICATION], dtype="int64"),
-        ]
-    )
-
-
-def run(folder: Path, *, epochs: int, lr: float, batch_size: int) -> dict[str, float]:
-    """Trains each model; AUC of the test events by its name."""
-    events = read_events(folder)
-    schema, cut = schema_of(events), int(0.8 * len(events))
-    test = mm.ParquetLoader(events.slice(cut), schema, batch_size=4096, targets=("click",))
+def figures_of(answers: pa.Table, events: pa.Table) -> dict[str, float]:
+    """The same of a table with ``click_score`` or ``rating_score``."""
     found: dict[str, float] = {}
-    for name, build in MODELS.items():
-        lightning.seed_everything(0, verbose=False)
-        train = mm.ParquetLoader(
-            events.slice(0, cut), schema, batch_size=batch_size, targets=("click",), shuffle=True
-        )
-        trainer = lightning.Trainer(
-            max_epochs=BASELINE_EPOCHS if name == BASELINE else epochs,
-            accelerator="auto",
-            devices=1,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-        model = build(
-            schema, mm.OptimizerConfig(lr=BASELINE_LR if name == BASELINE else lr, weight_decay=0.01)
-        )
-        trainer.fit(model, train)
-        figures = trainer.test(model, test, verbose=False)[0]
-        found[name] = float(figures["test_click_auc"])
-        say(f"{name:24s}AUC {found[name]:.4f}  log loss {float(figures['test_click_log_loss']):.4f}")
+    if "click_score" in answers.column_names:
+        scores, clicks = _tensor(answers["click_score"]), _tensor(events["click"])
+        found["AUC"] = binary_auroc(scores, clicks.long()).item()
+        found["log loss"] = torch.nn.functional.binary_cross_entropy(scores, clicks).item()
+    if "rating_score" in answers.column_names:
+        error = _tensor(answers["rating_score"]) - _tensor(events["rating"])
+        found["RMSE"] = error.square().mean().sqrt().item()
     return found
+
+
+def _tensor(column: pa.ChunkedArray) -> torch.Tensor:
+    return torch.tensor(column.to_numpy(), dtype=torch.float32)
+
+
+def choice(found: Mapping[str, float]) -> float:
+    """What settings and epochs are chosen by: AUC less RMSE, or the one that the model has."""
+    return found.get("AUC", 0.0) - found.get("RMSE", 0.0)
+
+
+def constant(train: pa.Table, test: pa.Table) -> dict[str, float]:
+    """The training events' share of clicks and mean rating as the answer to every event."""
+    count = len(test)
+    answers = {f"{name}_score": [_tensor(train[name]).mean().item()] * count for name in ("click", "rating")}
+    return figures_of(pa.table(answers), test)
+
+
+def compare(
+    events: pa.Table, names: Iterable[str], *, seeds: int, epochs: int, batch_size: int
+) -> dict[str, Any]:
+    """Chooses the setting of each model, trains its seeds, and measures them on the test.
+
+    Returns:
+        Settings, epochs and validation figures by model, and mean and spread of the test figures.
+    """
+    schema = schema_of(events)
+    train, valid, test = split_by_user(events)
+    loader = mm.ParquetLoader(train, schema, batch_size=batch_size, shuffle=True)
+
+    def trained(build: Builder, setting: Setting, seed: int) -> tuple[mm.Model, float, int]:
+        loader.set_epoch(1000 * seed)
+        return fit_best(
+            lambda: build(schema, setting),
+            loader,
+            lambda model: choice(figures(model, valid)),
+            seed=seed,
+            epochs=epochs,
+        )
+
+    results: dict[str, Any] = {"the mean": {"test": mean_and_spread([constant(train, test)])}}
+    for name in names:
+        started = time.monotonic()
+        build, settings = MODELS[name]
+        tried = {setting: trained(build, setting, 0) for setting in settings}
+        setting = max(settings, key=lambda one: tried[one][1])
+        runs = [tried[setting], *(trained(build, setting, seed) for seed in range(1, seeds))]
+        results[name] = {
+            "setting": asdict(setting),
+            "epochs": [run[2] for run in runs],
+            "validation": [run[1] for run in runs],
+            "test": mean_and_spread([figures(run[0], test) for run in runs]),
+        }
+        told = "  ".join(f"{key} {value['mean']:.4f}" for key, value in results[name]["test"].items())
+        say(f"{name:24s}{told}  {setting}  {time.monotonic() - started:.0f} s")
+    return results
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True, help="folder of u.data, u.user and u.item")
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--batch-size", type=int, default=512)
+    parser.add_argument("--out", type=Path, default=Path("runs/ml-100k"))
+    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=15, help="at most; fewer by validation")
+    parser.add_argument("--batch-size", type=int, default=1024)
     options = parser.parse_args(arguments)
     if not (options.data / "u.user").is_file():
         parser.error(f"{options.data} holds no u.user: give the folder of MovieLens-100K with --data")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*(num_workers|val_dataloader|`isinstance).*")
-    run(options.data, epochs=options.epochs, lr=options.lr, batch_size=options.batch_size)
+    quiet()
+    results = compare(
+        read_events(options.data),
+        options.models,
+        seeds=options.seeds,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+    )
+    show_results({name: result["test"] for name, result in results.items()})
+    write_results(options.out / "results.json", results)
 
 
 if __name__ == "__main__":
