@@ -13,10 +13,6 @@ from merlin_migrate.warnings import UnsupportedName
 import merlin_models_torch as mm
 
 ALL = entries()
-RAISE_WHEN_MADE = (
-    "transformers4rec.torch.masking.PermutationLanguageModeling",
-    "transformers4rec.torch.masking.ReplacementLanguageModeling",
-)
 
 
 def test_each_name_has_one_entry() -> None:
@@ -81,14 +77,6 @@ def test_the_kind_says_whether_the_drop_in_has_the_name() -> None:
     for entry in ALL:
         for name in (entry.name, *entry.also):
             attribute = entry.name.startswith("transformers4rec.torch.Trainer.")  # set by its constructor
-            raises = entry.name in RAISE_WHEN_MADE
-            if not attribute and (_look(name) == "there") != (entry.kind != "unsupported" or raises):
+            if not attribute and (_look(name) == "there") != (entry.kind != "unsupported"):
                 wrong.append((name, entry.kind, _look(name)))
     assert wrong == []
-
-
-@pytest.mark.parametrize("name", RAISE_WHEN_MADE)
-def test_names_that_raise_when_they_are_used(name: str) -> None:
-    module, _, attribute = name.rpartition(".")
-    with pytest.raises(UnsupportedName, match=re.escape(name)):
-        getattr(importlib.import_module(module), attribute)(64)

@@ -51,6 +51,7 @@ MERLIN: tuple[Entry, ...] = (
         "alias",
         "mm.Tags",
         _SCHEMA,
+        "Write Tags.TARGET for Tag.TARGETS, which was gone by 23.12",
         also=(
             "merlin_standard_lib.schema.tag.Tag",
             "merlin_standard_lib.Tags",
@@ -84,10 +85,10 @@ MERLIN: tuple[Entry, ...] = (
     ),
     Entry(
         "merlin_standard_lib.proto",
-        "unsupported",
+        "manual",
         "tensorflow_metadata.proto.v0.schema_pb2",
         _SCHEMA,
-        "The protobuf classes are those of tensorflow-metadata",
+        "ValueCount, IntDomain and the other parts of a column are the core's, the rest tensorflow-metadata's",
         also=("merlin_standard_lib.proto.schema_bp",),
     ),
 )

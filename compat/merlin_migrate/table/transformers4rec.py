@@ -156,12 +156,21 @@ _MASKING = (
         top=False,
     ),
     *_rows(
-        "unsupported",
-        "not-yet",
+        "manual",
+        "masking",
         f"{_TR}.masking",
-        "PermutationLanguageModeling ReplacementLanguageModeling",
-        "",
-        _LATER,
+        "PermutationLanguageModeling",
+        "mm.PermutedMasking",
+        "With XLNetBlock(..., two_streams=True); prediction is for the item after the last",
+        top=False,
+    ),
+    *_rows(
+        "manual",
+        "masking",
+        f"{_TR}.masking",
+        "ReplacementLanguageModeling",
+        "mm.RandomMasking",
+        "It hides items as MaskedLanguageModeling does; mm.ReplacedItemModel also replaces and detects them",
         top=False,
     ),
     *_rows(
@@ -231,12 +240,20 @@ _BODY = (
         },
     ),
     *_rows(
-        "unsupported",
-        "not-yet",
+        "manual",
+        "body",
         "transformers4rec.config.transformer",
-        "AlbertConfig ElectraConfig GPT2Config LongformerConfig ReformerConfig TransfoXLConfig",
-        "",
-        _LATER,
+        "AlbertConfig ElectraConfig GPT2Config LongformerConfig ReformerConfig",
+        "mm.HuggingFaceBlock",
+        "It takes the configuration of the same name from transformers",
+    ),
+    *_rows(
+        "manual",
+        "body",
+        "transformers4rec.config.transformer",
+        "TransfoXLConfig",
+        "mm.TransformerXLBlock",
+        "There a position sees those before it, here with mem_len=1 only itself",
     ),
     *_rows(
         "manual",
@@ -247,16 +264,23 @@ _BODY = (
         "A config is the block itself",
     ),
     *_rows(
-        "unsupported",
-        "not-yet",
+        "manual",
+        "body",
         "transformers4rec.config.transformer",
         "BertConfig RobertaConfig",
-        "",
-        _LATER,
+        "mm.HuggingFaceBlock",
+        "It takes the configuration of the same name from transformers",
         top=False,
     ),
-    *_rows("manual", "not-yet", f"{_TR}.block.transformer", "TransformerPrepare", "", _KEPT, top=False),
-    *_rows("unsupported", "not-yet", f"{_TR}.block.transformer", "GPT2Prepare", "", _LATER, top=False),
+    *_rows(
+        "manual",
+        "not-yet",
+        f"{_TR}.block.transformer",
+        "TransformerPrepare GPT2Prepare",
+        "",
+        _KEPT,
+        top=False,
+    ),
     *_rows(
         "manual",
         "body",
@@ -473,7 +497,7 @@ _TRAINING = (
         top=False,
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "schema-and-data",
         f"{_TR}.utils.data_utils",
         "ParquetDataset ShuffleDataset",
@@ -482,7 +506,7 @@ _TRAINING = (
         top=False,
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "training",
         f"{_TR}.utils.examples_utils",
         "fit_and_evaluate",
@@ -491,7 +515,7 @@ _TRAINING = (
         top=False,
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.utils.examples_utils",
         "list_files visualize_response wipe_memory",
@@ -526,17 +550,23 @@ _DATA = (
         "Give the schema as an argument",
         top=False,
     ),
-    *_rows(
-        "unsupported",
-        "not-yet",
-        "transformers4rec.data",
-        "tabular_sequence_testing_data music_streaming_testing_data tabular_testing_data",
-        "",
-        "mm.data.generate_sessions makes sessions to try things on",
-        top=False,
+    *(
+        Entry(
+            f"transformers4rec.data.{name}",
+            "manual",
+            "mm.data.generate_sessions",
+            f"{_PAGE}#schema-and-data",
+            "Generated, with the columns of 23.12.0 and other values",
+            also=(f"transformers4rec.data.testing.{home}dataset.{name}", f"{_TR}.data.{name}"),
+        )
+        for name, home in (
+            ("tabular_sequence_testing_data", ""),
+            ("tabular_testing_data", "tabular_data."),
+            ("music_streaming_testing_data", "music_streaming."),
+        )
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "schema-and-data",
         "transformers4rec.data.synthetic",
         "generate_session_interactions generate_item_interactions synthetic_ecommerce_data_schema",
@@ -545,7 +575,7 @@ _DATA = (
         top=False,
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "schema-and-data",
         "transformers4rec.utils.data_utils",
         "remove_consecutive_interactions session_aggregator save_time_based_splits"
@@ -555,12 +585,12 @@ _DATA = (
         top=False,
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "schema-and-data",
         "transformers4rec.data.dataset",
         "Dataset ParquetDataset",
         "mm.Schema.load",
-        "",
+        "The schema is read beside the data",
         top=False,
     ),
 )
@@ -588,7 +618,7 @@ _HELPERS = (
         top=False,
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.utils.torch_utils",
         "check_inputs extract_topk create_output_placeholder tranform_label_to_onehot"
@@ -608,7 +638,7 @@ _HELPERS = (
         top=False,
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         f"{_TR}.utils.schema_utils",
         "random_data_from_schema",
@@ -618,30 +648,89 @@ _HELPERS = (
     ),
     *_rows("unsupported", "not-yet", f"{_TR}.experimental", "PostContextFusion", "", _LATER, top=False),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         "transformers4rec.data.yoochoose",
         "download process_clicks",
         "",
-        _LATER,
+        "Read the file with pandas or polars and give it to mm.sessions_from_events",
         top=False,
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         "transformers4rec.utils.data_utils",
-        "DataFrameType",
+        "DataFrameType FIRST_SEEN_ITEM_COL_NAME",
         "",
-        "A type alias",
+        "A helper of types",
         top=False,
     ),
     *_rows(
-        "unsupported",
+        "manual",
         "not-yet",
         "transformers4rec.utils.dependencies",
         "is_gpu_dataloader_available is_pyarrow_available is_merlin_dataloader_available",
         "",
         "pyarrow is always there, there is one loader",
+        top=False,
+    ),
+)
+
+_REGISTRIES_AND_TYPES = (
+    *(
+        row
+        for home, names in (
+            ("transformers4rec.config.transformer", "transformer_registry"),
+            (f"{_TR}.masking", "masking_registry"),
+            (f"{_TR}.ranking_metric", "ranking_metrics_registry"),
+            (f"{_TR}.tabular.base", "tabular_aggregation_registry tabular_transformation_registry"),
+            (f"{_TR}.utils.data_utils", "dataloader_registry"),
+        )
+        for row in _rows(
+            "manual", "not-yet", home, names, "", "Give an object instead of a registered name", top=False
+        )
+    ),
+    *(
+        row
+        for home, names in (
+            (f"{_TR}.block.base", "BlockOrModule BlockType"),
+            (f"{_TR}.block.transformer", "TransformerBody"),
+            (f"{_TR}.features.sequence", "TabularFeaturesType"),
+            (
+                f"{_TR}.tabular.base",
+                "TabularAggregationType TabularTransformationType TabularTransformationsType",
+            ),
+            (f"{_TR}.typing", "TabularData TensorOrTabularData"),
+            ("merlin_standard_lib.schema.schema", "ColumnSchemaOrStr FilterT ProtoMessageType"),
+        )
+        for row in _rows("manual", "not-yet", home, names, "", "A type alias", top=False)
+    ),
+    *_rows("manual", "not-yet", f"{_TR}.utils.torch_utils", "requires_schema", "", _KEPT, top=False),
+)
+
+_BEFORE_23_12 = (
+    Entry(
+        f"{_TR}.utils.data_utils.NVTabularDataLoader",
+        "manual",
+        "mm.ParquetLoader",
+        f"{_PAGE}#schema-and-data",
+        "MerlinDataLoader by its name of before 22.12; sparse_names are its lists, sparse_max its length",
+    ),
+    Entry(
+        f"{_TR}.trainer.HFWrapper",
+        "manual",
+        "",
+        f"{_PAGE}#training",
+        "It gave columns as keyword arguments; the Trainer of 23.12 takes the model itself",
+    ),
+    *_rows(
+        "manual",
+        "schema-and-data",
+        "transformers4rec.data.preprocessing",
+        "FIRST_SEEN_ITEM_COL_NAME add_item_first_seen_col_to_df remove_consecutive_interactions"
+        " save_time_based_splits session_aggregator",
+        "mm.data.sessions_from_events",
+        "In transformers4rec.utils.data_utils since 23.04",
         top=False,
     ),
 )
@@ -656,4 +745,6 @@ TRANSFORMERS4REC: tuple[Entry, ...] = (
     *_TRAINING,
     *_DATA,
     *_HELPERS,
+    *_REGISTRIES_AND_TYPES,
+    *_BEFORE_23_12,
 )
