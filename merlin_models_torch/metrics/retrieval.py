@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from merlin_models_torch.metrics.answers import COVERAGE
 from merlin_models_torch.metrics.ranking import MEASURES, relevance_of
 from merlin_models_torch.metrics.streaming import RankingMetrics
 
@@ -18,7 +19,8 @@ class RetrievalMetrics(Metric):
     Candidates are the distinct items of the data; ties are broken by item id. Memory grows with the data.
 
     Args:
-        metrics: as for :class:`RankingMetrics`.
+        metrics: as for :class:`RankingMetrics`, and "coverage", the share of the candidates that is answered
+            to at least one query.
         top_ks: as for :class:`RankingMetrics`; cut-offs beyond the number of candidates look at all of them.
 
     Example:
@@ -39,14 +41,17 @@ class RetrievalMetrics(Metric):
 
     def __init__(self, metrics: Sequence[str] = ("recall", "ndcg"), top_ks: Sequence[int] = (10, 20)) -> None:
         super().__init__()
-        self._ranking = (RankingMetrics(metrics, top_ks),)
+        # Checks names and cut-offs; in a tuple, so that it is no part of this metric's state.
+        others = [name for name in metrics if name != COVERAGE]
+        self._ranking = (RankingMetrics(others or ["recall"], top_ks),)
+        self.metrics = tuple(metrics)
         for name in ("queries", "candidates", "ids"):
             self.add_state(name, [], dist_reduce_fx="cat")
 
     @property
     def names(self) -> list[str]:
         """What :meth:`compute` calls its results, in its order."""
-        return self._ranking[0].names
+        return [f"{name}_at_{cut}" for name in self.metrics for cut in self._ranking[0].top_ks]
 
     def update(self, queries: Tensor, candidates: Tensor, ids: Tensor) -> None:
         """Adds some rows.
@@ -74,11 +79,14 @@ class RetrievalMetrics(Metric):
         answers = topk_blockwise(queries, candidates[first], k=k)[1]
         answers = torch.nn.functional.pad(answers, (0, ranking.max_k - k), value=-1)
         relevance, count = relevance_of(answers, place)
-        return {
-            f"{name}_at_{cut}": MEASURES[name](relevance, count, k=cut).mean()
-            for name in ranking.metrics
-            for cut in ranking.top_ks
-        }
+
+        def value(name: str, cut: int) -> Tensor:
+            if name == COVERAGE:
+                found: Tensor = torch.unique(answers[:, :cut])
+                return (found >= 0).float().sum() / len(items)
+            return MEASURES[name](relevance, count, k=cut).mean()
+
+        return {f"{name}_at_{cut}": value(name, cut) for name in self.metrics for cut in ranking.top_ks}
 
 
 def _joined(parts: list[Tensor] | Tensor) -> Tensor:

@@ -55,3 +55,18 @@ def test_an_output_measures_what_its_answers_cover() -> None:
     for k in (3, 5):
         answered = {item for row in answers for item in row[:k]}
         assert figures[f"val_coverage_at_{k}"] == pytest.approx(len(answered) / 30)
+
+
+def test_coverage_of_two_towers_is_that_of_the_candidates() -> None:
+    metrics = mm.RetrievalMetrics(metrics=("coverage", "recall"), top_ks=(1, 9))
+    one_hot = torch.eye(4)
+    # Three candidates; two queries find the first, one the second, and nothing more is asked for.
+    metrics.update(one_hot[[0, 0, 1]], one_hot[[0, 1, 2]], torch.tensor([5, 6, 7]))
+    found = {name: value.item() for name, value in metrics.compute().items()}
+    assert list(found) == metrics.names
+    assert found == pytest.approx(
+        {"coverage_at_1": 2 / 3, "coverage_at_9": 1.0, "recall_at_1": 1 / 3, "recall_at_9": 1.0}
+    )
+    alone = mm.RetrievalMetrics(metrics=("coverage",), top_ks=(1,))
+    alone.update(one_hot, one_hot, torch.tensor([5, 6, 7, 8]))
+    assert {name: value.item() for name, value in alone.compute().items()} == {"coverage_at_1": 1.0}
