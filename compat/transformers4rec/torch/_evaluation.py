@@ -180,6 +180,9 @@ class EvaluationMixin:
             metrics.update(process_metrics(streamed, prefix=f"{metric_key_prefix}_/"))
         if testing:
             metrics[f"{metric_key_prefix}_/loss"] = kept.loss()
+        if self.args.world_size > 1:
+            rows = torch.tensor([kept.rows], device=self.args.device)
+            kept.rows = int(self.accelerator.gather(rows).sum())
         return EvalLoopOutput(
             predictions=kept.all_predictions(),
             label_ids=kept.all_labels(),
@@ -188,10 +191,13 @@ class EvaluationMixin:
         )
 
     def _keep(self, kept: Kept, loss: Any, predictions: Any, labels: Any) -> None:
-        """Adds a batch, with those of the other processes."""
-        for tensors, batches in ((loss, kept.losses), (predictions, kept.predictions), (labels, kept.labels)):
+        """Adds a batch, with those of the other processes; the loss is then the mean of theirs."""
+        together = self.args.world_size > 1
+        if loss is not None:
+            kept.losses.append(self.accelerator.gather(loss).mean() if together else loss)
+        for tensors, batches in ((predictions, kept.predictions), (labels, kept.labels)):
             if tensors is not None:
-                batches.append(self.accelerator.gather(tensors) if self.args.world_size > 1 else tensors)
+                batches.append(self.accelerator.gather(tensors) if together else tensors)
 
     def _ranked(self, model: Any, predictions: Any, labels: Any, measure: bool) -> tuple[Any, Any]:
         """Predictions of items cut to the best, and the metrics of the batch, from one ranking."""
