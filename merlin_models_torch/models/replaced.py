@@ -44,6 +44,7 @@ class ReplacedItemModel(Model):
         ValueError: if masking or output are others, or the weight is not positive.
     """
 
+    also_logged = ("train_detection_loss",)
     output: CategoricalOutput
 
     def __init__(
