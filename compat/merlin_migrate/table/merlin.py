@@ -88,7 +88,7 @@ MERLIN: tuple[Entry, ...] = (
         "manual",
         "tensorflow_metadata.proto.v0.schema_pb2",
         _SCHEMA,
-        "ValueCount, IntDomain and the other parts of a column are the core's, the rest tensorflow-metadata's",
+        "ValueCount, IntDomain and the other parts of a column are the core's, others tensorflow-metadata's",
         also=("merlin_standard_lib.proto.schema_bp",),
     ),
 )

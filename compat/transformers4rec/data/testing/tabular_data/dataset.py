@@ -43,7 +43,7 @@ tabular_testing_data: GeneratedDataset = GeneratedDataset(
         _number("event_hour_sin", 0.0, 0.408, (0.0, 1.0)),
         _number("event_hour_cos", 0.913, 1.0, (0.0, 1.0)),
         _number("event_weekday_sin", 0.742, 1.0, (0.0, 1.0)),
-        _number("event_weekday_cos", -0.67, 0.623, (0.0, 1.0)),
+        _number("event_weekday_cos", -0.67, 0.623, (-1.0, 1.0)),
         _id("item_id", 1, 51_996, tags="item_id categorical item", domain=(1, 51_996)),
         Column("categories", 1, 331, lists=True, tags="list categorical item", domain=(1, 331)),
         _id("user_country", 1, 62, dtype="int32", tags="categorical", domain=(1, 62)),
