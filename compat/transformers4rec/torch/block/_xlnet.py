@@ -6,21 +6,27 @@ from typing import Any
 
 import torch
 import transformers
+from torch import Tensor
 from transformers.models.xlnet.modeling_xlnet import XLNetModelOutput
 
 from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.blocks.relative_attention import (
+    RelativeAttention,
     attention_bias,
     relative_attention,
     relative_positions,
 )
 
+_HIDDEN = -1e30
+"""Added to scores of what a query may not see: one that sees nothing takes from all alike, as in theirs."""
+
 
 class XLNetModel(transformers.XLNetModel):
     """Hugging Face's model: its class, configuration, parameters and outputs.
 
-    Sequences of vectors without masks, memory or segments, all that Transformers4Rec asks for, go through the
-    attention of ``merlin_models_torch``; any other call is Hugging Face's own.
+    Sequences of vectors without memory or segments, and the masks of masking "plm" for them, all that
+    Transformers4Rec asks for, go through the attention of ``merlin_models_torch``; any other call is Hugging
+    Face's own.
 
     Args:
         config: Hugging Face's configuration.
@@ -48,14 +54,14 @@ class XLNetModel(transformers.XLNetModel):
 
     def forward(
         self,
-        input_ids: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
         mems: Any = None,
-        perm_mask: torch.Tensor | None = None,
-        target_mapping: torch.Tensor | None = None,
-        token_type_ids: torch.Tensor | None = None,
-        input_mask: torch.Tensor | None = None,
-        inputs_embeds: torch.Tensor | None = None,
+        perm_mask: Tensor | None = None,
+        target_mapping: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        input_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
         use_mems: bool | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
@@ -71,15 +77,18 @@ class XLNetModel(transformers.XLNetModel):
             input_ids,
             attention_mask,
             mems,
-            perm_mask,
-            target_mapping,
             token_type_ids,
             input_mask,
             use_mems or None,
             return_dict,
         )
         plain = self._is_plain(output_attentions, output_hidden_states) and inputs_embeds is not None
-        if not plain or kwargs or any(argument is not None for argument in unusual):
+        if (
+            not plain
+            or kwargs
+            or any(argument is not None for argument in unusual)
+            or not _maps_to_itself(target_mapping, perm_mask)
+        ):
             return super().forward(
                 input_ids=input_ids,
                 attention_mask=attention_mask,
@@ -95,19 +104,67 @@ class XLNetModel(transformers.XLNetModel):
                 return_dict=return_dict,
                 **kwargs,
             )
-        return XLNetModelOutput(last_hidden_state=self._plain(inputs_embeds))
+        hidden = (
+            self._one_stream(inputs_embeds)
+            if perm_mask is None
+            else self._two_streams(inputs_embeds, perm_mask)
+        )
+        return XLNetModelOutput(last_hidden_state=hidden)
 
-    def _plain(self, inputs: torch.Tensor) -> torch.Tensor:
+    def _positions(self, inputs: Tensor) -> Tensor:
+        positions = relative_positions(inputs.shape[1], self.d_model, device=inputs.device)
+        return self.dropout(positions.to(inputs.dtype))
+
+    def _visible(self, inputs: Tensor) -> Tensor | None:
+        """(1, T, T) bool: what is before, where the model looks back only."""
+        if self.attn_type != "uni":
+            return None
+        steps = inputs.shape[1]
+        return torch.ones(1, steps, steps, dtype=torch.bool, device=inputs.device).tril()
+
+    def _one_stream(self, inputs: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
-        count = inputs.shape[1]
-        bias = None
-        if self.attn_type == "uni":
-            visible = torch.ones(1, count, count, dtype=torch.bool, device=inputs.device).tril()
-            bias = attention_bias(visible).to(inputs.dtype)
-        positions = relative_positions(count, self.d_model, device=inputs.device).to(inputs.dtype)
-        positions = self.dropout(positions)
+        visible = self._visible(inputs)
+        bias = None if visible is None else attention_bias(visible).to(inputs.dtype)
+        positions = self._positions(inputs)
         hidden = self.dropout(inputs)
         for layer in self.layer:
             # The core's attention has the same parameters under the same names, so it runs on Hugging Face's.
             hidden = layer.ff(relative_attention(layer.rel_attn, hidden, positions, bias))
         return self.dropout(hidden)
+
+    def _two_streams(self, inputs: Tensor, perm_mask: Tensor) -> Tensor:
+        """(B, T, D) to (B, T, D): what each position is predicted from.
+
+        Args:
+            inputs: (B, T, D).
+            perm_mask: (B, T, T), above 0 where a position (middle) may not see another (last).
+        """
+        visible, earlier = perm_mask <= 0, self._visible(inputs)
+        if earlier is not None:
+            visible = visible & earlier
+        bias = attention_bias(visible).to(inputs.dtype)
+        seen = torch.zeros_like(visible, dtype=inputs.dtype).masked_fill_(~visible, _HIDDEN)[:, None]
+        every = inputs.new_ones(())
+        positions = self._positions(inputs)
+        hidden = self.dropout(inputs)
+        queries = self.dropout(self.mask_emb.to(inputs.dtype).expand_as(inputs))
+        for number, layer in enumerate(self.layer, 1):
+            attention = layer.rel_attn
+            queries = layer.ff(
+                RelativeAttention.queries(attention, queries, hidden, positions, (seen, every))
+            )
+            if number < len(self.layer):  # nothing comes of the items of the last layer
+                hidden = layer.ff(relative_attention(attention, hidden, positions, bias))
+        return self.dropout(queries)
+
+
+def _maps_to_itself(target_mapping: Tensor | None, perm_mask: Tensor | None) -> bool:
+    """Whether there are no masks, or both, and every position is asked for in its own place."""
+    if target_mapping is None or perm_mask is None:
+        return target_mapping is None and perm_mask is None
+    steps = target_mapping.shape[-1]
+    if not target_mapping.is_floating_point() or target_mapping.shape[-2:] != (steps, steps):
+        return False
+    same = torch.eye(steps, dtype=target_mapping.dtype, device=target_mapping.device)
+    return bool((target_mapping == same).all())

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
-import transformers
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import GPT2Model, PretrainedConfig, PreTrainedModel
 
-from transformers4rec._legacy import absent, legacy, tell_once
+from transformers4rec._legacy import elsewhere, legacy, tell_once
 from transformers4rec.config.transformer import T4RecConfig, transformer_registry
+from transformers4rec.torch.block._huggingface import huggingface_model, looks_back_only, with_buffers
 from transformers4rec.torch.block.base import BlockBase
 from transformers4rec.torch.masking import (
     CausalLanguageModeling,
@@ -21,9 +21,8 @@ from transformers4rec.torch.masking import (
     ReplacementLanguageModeling,
 )
 
+__getattr__ = elsewhere(__name__, {"transformers4rec.torch.utils.torch_utils": "MappingTransformerMasking"})
 TransformerBody = PreTrainedModel | PretrainedConfig
-
-__getattr__ = absent(__name__, "GPT2Prepare")
 
 _BOTH_SIDES = (MaskedLanguageModeling, ReplacementLanguageModeling)
 _BUILT_IN = (CausalLanguageModeling, *_BOTH_SIDES, PermutationLanguageModeling)
@@ -46,26 +45,6 @@ _MASKINGS: dict[str, tuple[type[MaskSequence], ...]] = {
 }
 
 
-def huggingface_model(config: Any) -> PreTrainedModel:
-    """Hugging Face's model of a configuration of theirs, or of a subclass of one."""
-    if isinstance(config, transformers.XLNetConfig):
-        from transformers4rec.torch.block._xlnet import XLNetModel
-
-        return XLNetModel(config)
-    known = config.transformers_config_cls if isinstance(config, T4RecConfig) else type(config)
-    return transformers.MODEL_MAPPING[known](config)
-
-
-def looks_back_only(model: PreTrainedModel) -> bool:
-    """Whether no position of the model sees a later one."""
-    config = model.config
-    return (
-        type(model).config_class.__name__ in ("GPT2Config", "TransfoXLConfig")
-        or getattr(config, "attn_type", None) == "uni"
-        or bool(getattr(config, "is_decoder", False))
-    )
-
-
 class TransformerPrepare(torch.nn.Module):
     """Makes the arguments of a transformer's call.
 
@@ -82,6 +61,17 @@ class TransformerPrepare(torch.nn.Module):
     def forward(self, inputs_embeds: torch.Tensor) -> dict[str, Any]:
         """The arguments for (B, T, D) inputs."""
         raise NotImplementedError(f"{type(self).__name__} has to define forward")
+
+
+class GPT2Prepare(TransformerPrepare):
+    """Gives GPT-2 a causal mask of its heads; transformers 5 takes none, and GPT-2 is causal by itself."""
+
+    def forward(self, inputs_embeds: torch.Tensor) -> dict[str, Any]:
+        """The inputs, and ``head_mask``: (layers, 1, 1, T, T) uint8."""
+        steps = inputs_embeds.shape[1]
+        visible = torch.ones(steps, steps, dtype=torch.uint8, device=inputs_embeds.device).tril()
+        layers = self.transformer.config.num_hidden_layers
+        return {"inputs_embeds": inputs_embeds, "head_mask": visible.expand(layers, 1, 1, -1, -1)}
 
 
 def _first(model_outputs: Any) -> Any:
@@ -102,7 +92,9 @@ class TransformerBlock(BlockBase):
         ValueError: if the transformer cannot do the masking.
     """
 
-    TRANSFORMER_TO_PREPARE: ClassVar[dict[type[PreTrainedModel], type[TransformerPrepare]]] = {}
+    TRANSFORMER_TO_PREPARE: ClassVar[dict[type[PreTrainedModel], type[TransformerPrepare]]] = {
+        GPT2Model: GPT2Prepare
+    }
 
     def __init__(
         self,
@@ -118,7 +110,7 @@ class TransformerBlock(BlockBase):
         elif isinstance(transformer, PretrainedConfig):
             self.transformer = huggingface_model(transformer)
         else:
-            self.transformer = transformer
+            self.transformer = with_buffers(transformer)
         self._taken = frozenset(inspect.signature(self.transformer.forward).parameters)
         if masking:
             self._check(masking)
@@ -201,10 +193,10 @@ class TransformerBlock(BlockBase):
         """Rows, positions and the transformer's width.
 
         Raises:
-            ValueError: if the input has no positions.
+            AssertionError: if the input has no positions.
         """
         if len(input_size) != 3:
-            raise ValueError(
+            raise AssertionError(
                 f"the input has size {tuple(input_size)}, 3 dimensions are expected: give the input block an "
                 "aggregation, and check that its columns are lists"
             )

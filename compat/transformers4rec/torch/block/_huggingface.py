@@ -1,0 +1,56 @@
+"""Models of Hugging Face, with what those of transformers 4.30 had."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import transformers
+from transformers import PreTrainedModel
+
+from transformers4rec.config._base import T4RecConfig
+from transformers4rec.torch.block._transfo_xl import TransfoXLConfig, TransfoXLModel
+
+_POSITIONS = ("position_ids",)
+# Buffers that were in state dicts of transformers 4.30 and no longer are, by type of the model.
+_BUFFERS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("albert", "bert", "convbert", "deberta", "electra", "megatron-bert", "mpnet", "roberta"), _POSITIONS
+    ),
+    "reformer": (
+        "mask_value_float16",
+        "mask_value_float32",
+        "self_mask_value_float16",
+        "self_mask_value_float32",
+    ),
+}
+
+
+def huggingface_model(config: Any) -> PreTrainedModel:
+    """Hugging Face's model of a configuration of theirs, or of a subclass of one."""
+    if isinstance(config, TransfoXLConfig):
+        return TransfoXLModel(config)
+    if isinstance(config, transformers.XLNetConfig):
+        from transformers4rec.torch.block._xlnet import XLNetModel
+
+        return XLNetModel(config)
+    known = config.transformers_config_cls if isinstance(config, T4RecConfig) else type(config)
+    return with_buffers(transformers.MODEL_MAPPING[known](config))
+
+
+def with_buffers(model: PreTrainedModel) -> PreTrainedModel:
+    """The same model, its state dict with the names that 4.30 gave it."""
+    names = _BUFFERS.get(getattr(model.config, "model_type", ""), ())
+    for module in model.modules():
+        for name in names:
+            module._non_persistent_buffers_set.discard(name)
+    return model
+
+
+def looks_back_only(model: PreTrainedModel) -> bool:
+    """Whether no position of the model sees a later one."""
+    config = model.config
+    return (
+        type(model).config_class.__name__ in ("GPT2Config", "TransfoXLConfig")
+        or getattr(config, "attn_type", None) == "uni"
+        or bool(getattr(config, "is_decoder", False))
+    )
