@@ -48,6 +48,27 @@ def test_answers_and_names_are_those_of_the_model(tmp_path, masking):
     assert again.output_schema == built.output_schema
 
 
+@pytest.mark.filterwarnings("ignore:.*as in Transformers4Rec 23.12.0:UserWarning")
+@pytest.mark.parametrize(
+    ("config", "masking"),
+    [("AlbertConfig", "mlm"), ("GPT2Config", "clm"), ("TransfoXLConfig", "clm"), ("XLNetConfig", "plm")],
+)
+def test_every_kind_of_body(tmp_path, config, masking):
+    torch.manual_seed(0)
+    inputs = tr.TabularSequenceFeatures.from_schema(
+        schema(), max_sequence_length=LENGTH, masking=masking, d_output=8, embedding_dim_default=8
+    )
+    body = getattr(tr, config).build(d_model=8, n_head=2, n_layer=1, total_seq_length=LENGTH)
+    built = body.to_torch_model(inputs, tr.NextItemPredictionTask(weight_tying=True)).eval()
+    expected = built(batch())
+    again = saved(built, tmp_path)
+    used = again.heads[0].body[0].masking
+    assert used.mask_schema is None  # what is left of the last batch is nobody's business
+    assert used.masked_targets is None
+    assert torch.equal(again(batch()), expected)
+    assert list(again.state_dict()) == list(built.state_dict())
+
+
 def test_training_goes_on_as_it_would_have(tmp_path):
     built = model()
     again = saved(built, tmp_path)
@@ -185,8 +206,6 @@ def with_model(folder, content):
             "id": 0,
             "model": "transformers.modeling_utils:PreTrainedModel",
             "of": None,
-            "training": True,
-            "weights": {},
         },
         {"id": 0, "partial": {"function": "builtins:exec"}, "args": ["1"], "keywords": {"dict": []}},
         {"function": "transformers4rec.torch._checkpoint:load"},
@@ -222,6 +241,16 @@ def test_a_config_cannot_name_code_of_a_repository(tmp_path):
     assert config.d_model == 8
     assert config._attn_implementation != "someone/kernels"
     assert not hasattr(config, "auto_map")
+
+
+def test_what_lacks_a_part_is_refused(tmp_path):
+    layer = {
+        "id": 0,
+        "layer": "torch.nn.modules.linear:Linear",
+        "args": {"in_features": 2, "out_features": 2},
+    }
+    with pytest.raises(SavedModelError, match="cannot be built by this version"):
+        tr.Model.load(with_model(tmp_path, layer))
 
 
 def test_something_else_than_a_model_is_refused(tmp_path):

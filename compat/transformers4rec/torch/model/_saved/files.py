@@ -65,7 +65,13 @@ def load(folder: str | os.PathLike[str], name: str) -> Any:
         raise SavedModelError(f"{config} is not of format {FORMAT}, which this version reads: save again")
     if hashlib.sha256(stored).hexdigest() != whole.get("sha256"):
         raise SavedModelError(f"{weights} was changed or is of another model: save the model again")
-    return Reader(from_bytes(stored)).read(whole.get("model"))
+    try:
+        return Reader(from_bytes(stored)).read(whole.get("model"))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise SavedModelError(
+            f"{config} cannot be built by this version ({error}): save the model again with it, or load the "
+            "weights into a model built in the program"
+        ) from error
 
 
 def _replace(path: Path, content: bytes) -> None:

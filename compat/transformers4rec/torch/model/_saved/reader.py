@@ -100,25 +100,20 @@ class Reader:
                 built = functools.partial(self.read(function), *self.read(args), **self.read(keywords))
             case {"config": str(path), "values": dict(values), "attention": attention}:
                 built = _config(path, values, attention)
-            case {"model": str(path), "of": config, "training": bool(training), "weights": dict(weights)}:
+            case {"model": str(path), "of": config, **weights}:
                 cls = class_at(path, (*OURS, ARCHITECTURES))
                 if not issubclass(cls, PreTrainedModel):
                     raise _malformed(path)
-                built = self._weighted(cls(self.read(config)), training, weights)
+                built = self._weighted(cls(self.read(config)), **weights)
             case {"metric": str(path), "args": dict(args)}:
                 cls = class_at(path, (*OURS, METRICS))
                 if not issubclass(cls, Metric):
                     raise _malformed(path)
                 built = cls(**{name: self.read(item) for name, item in args.items()})
-            case {
-                "layer": str(path),
-                "args": dict(args),
-                "training": bool(training),
-                "weights": dict(weights),
-            }:
+            case {"layer": str(path), "args": dict(args), **weights}:
                 cls = class_at(path, (LAYERS,))
                 arguments = {name: self.read(item) for name, item in args.items()}
-                built = self._weighted(cls(**arguments), training, weights)
+                built = self._weighted(cls(**arguments), **weights)
             case {"object": str(path), "state": dict(state), **module}:
                 return self._state(number, class_at(path, (*OURS, LAYERS)), state, module)
             case _:
@@ -126,11 +121,16 @@ class Reader:
         self._built[number] = built
         return built
 
-    def _weighted(self, module: nn.Module, training: bool, weights: dict[str, Any]) -> nn.Module:
+    def _weighted(
+        self, module: nn.Module, *, training: bool, weights: dict[str, Any], passing: list[str]
+    ) -> nn.Module:
         """A module with its parameters and buffers in place of those that its constructor made."""
         for name, value in weights.items():
             owner, _, last = name.rpartition(".")
             setattr(module.get_submodule(owner), last, self.read(value))
+        for name, part in module.named_modules():
+            own = {buffer for buffer in part._buffers if f"{name}.{buffer}".lstrip(".") in passing}
+            part._non_persistent_buffers_set = own
         return module.train(training)
 
     def _state(self, number: int, cls: type[Any], state: dict[str, Any], module: dict[str, Any]) -> Any:

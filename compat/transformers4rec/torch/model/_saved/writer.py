@@ -23,7 +23,7 @@ from transformers4rec.torch.model._saved.names import LAYERS, SavedModelError, p
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
-_OF_LAST_BATCH = frozenset({"mask_schema", "masked_targets", "item_seq"})
+_OF_LAST_BATCH = frozenset({"mask_schema", "masked_targets", "item_seq", "perm_mask", "target_mapping"})
 # A table is drawn by its initializer once, before it is saved; a decorated class keeps its arguments.
 _PAST = frozenset({"initializer", "_init_arguments"})
 
@@ -126,7 +126,16 @@ class Writer:
         """Parameters and buffers of a module that its constructor makes, by their names in it."""
         parameters = dict(module.named_parameters(remove_duplicate=False))
         buffers = dict(module.named_buffers(remove_duplicate=False))
-        return {"training": module.training, "weights": self._mapping({**parameters, **buffers}, place)}
+        passing = {
+            f"{name}.{buffer}".lstrip(".")
+            for name, part in module.named_modules()
+            for buffer in part._non_persistent_buffers_set
+        }
+        return {
+            "training": module.training,
+            "weights": self._mapping({**parameters, **buffers}, place),
+            "passing": sorted(passing),
+        }
 
     def _state(self, value: Any, place: str) -> dict[str, Any]:
         """Everything that an object of this library holds."""
