@@ -13,8 +13,9 @@ from merlin_models_torch.blocks.xlnet import XLNetBlock
 from merlin_models_torch.data import SessionFiles, Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.masking import CausalMasking, Masking, PermutedMasking, RandomMasking
+from merlin_models_torch.models.parts import schema_of, vocabularies_of
 from merlin_models_torch.outputs import CategoricalOutput
-from merlin_models_torch.schema import Schema, Tags, as_schema
+from merlin_models_torch.schema import Schema, Tags
 from merlin_models_torch.training.model import Model
 from merlin_models_torch.training.optim import OptimizerConfig
 
@@ -72,9 +73,7 @@ def SessionModel(
         >>> files = sessions_from_events("events.parquet", "sessions")  # doctest: +SKIP
         >>> model = SessionModel(files, dim=64, max_sequence_length=50)  # doctest: +SKIP
     """
-    schema = as_schema(data.schema if isinstance(data, SessionFiles) else data)
-    if vocabularies is None and isinstance(data, SessionFiles):
-        vocabularies = data.vocabularies
+    schema = schema_of(data)
     if isinstance(masking, str):
         masking = _masking(masking)
     columns = schema.excluding_by_tag(Tags.TARGET).select([Tags.CATEGORICAL, Tags.CONTINUOUS])
@@ -104,7 +103,9 @@ def SessionModel(
         top_ks=top_ks,
         exclude_seen=exclude_seen,
     )
-    return Model(inputs, body, output, optimizer=optimizer, vocabularies=vocabularies, seed=seed)
+    return Model(
+        inputs, body, output, optimizer=optimizer, vocabularies=vocabularies_of(data, vocabularies), seed=seed
+    )
 
 
 def _masking(name: str) -> Masking:
