@@ -96,3 +96,40 @@ def test_arguments_go_to_json_and_back(tmp_path):
     )
     assert again.max_sequence_length == 12
     assert '"optim": "adamw_hf"' in given.to_json_string()
+
+
+def test_flags_of_4_30_parse_each_to_its_kind(tmp_path):
+    flags = (
+        f"--output_dir {tmp_path} --no_cuda --evaluation_strategy steps --eval_steps 5 --report_to none"
+        " --optim adamw_hf --past_index 2 --overwrite_output_dir --save_safetensors False --tpu_num_cores 8"
+        " --predict_top_k 7 --log_predictions --max_sequence_length 12"
+    )
+    with pytest.warns(DeprecatedWarning):
+        (given,) = HfArgumentParser(T4RecTrainingArguments).parse_args_into_dataclasses(flags.split())
+    assert (given.report_to, given.eval_strategy, given.use_cpu) == ([], "steps", True)
+    assert (given.past_index, given.tpu_num_cores, given.save_safetensors) == (2, 8, False)
+    assert (given.predict_top_k, given.log_predictions, given.max_sequence_length) == (7, True, 12)
+
+
+def test_what_programs_read_of_the_arguments_is_there(tmp_path):
+    given = arguments(tmp_path)
+    assert given.logging_dir.startswith(os.path.join(str(tmp_path), "runs"))
+    assert given.local_rank == 0
+    assert given.framework == "pt"
+    assert given.no_cuda is True
+
+
+def test_an_optimiser_of_apex_becomes_torchs(tmp_path):
+    with pytest.warns(DeprecatedWarning, match="optim='adamw_torch_fused'"):
+        assert arguments(tmp_path, optim="adamw_apex_fused").optim == "adamw_torch_fused"
+
+
+def test_the_owner_goes_before_the_name_on_the_hub(tmp_path):
+    with pytest.warns(DeprecatedWarning, match="hub_model_id='organization/name'"):
+        given = arguments(tmp_path, push_to_hub_model_id="mine", push_to_hub_organization="us")
+    assert given.hub_model_id == "us/mine"
+
+
+def test_a_warmup_ratio_out_of_range_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"warmup_ratio is 1\.5, expected 0 to 1"):
+        arguments(tmp_path, warmup_ratio=1.5)

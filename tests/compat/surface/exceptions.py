@@ -13,11 +13,20 @@ _OF_A_SCHEMA = (
     *("default_environment", "annotation", "dataset_constraints", "tensor_representation_group"),
 )
 
-UNSUPPORTED: dict[str, str] = {}
+_ARGUMENTS = "transformers4rec.config.trainer.T4RecTrainingArguments"
+_SAME = "transformers 5 has another default for the same thing"
+
+UNSUPPORTED: dict[str, str] = {
+    "transformers4rec.config.trainer.T4RecTrainingArgumentsTF": "TensorFlow is not supported",
+}
 """Names that raise, with reason and alternative."""
 
 DIFFERENT: dict[str, str] = {
     f"{_SCHEMA}.Schema.column_schemas": "a dictionary by name, as in merlin.schema; iterate over the schema",
+    "transformers4rec.torch.trainer.Trainer": "callbacks=None, not a list that all trainers share",
+    **dict.fromkeys(
+        (f"{_ARGUMENTS}.{n}" for n in ("fsdp", "gradient_checkpointing", "hub_private_repo")), _SAME
+    ),
     "merlin_standard_lib.proto.schema_bp.Annotation.metadata": _FILES_ONLY,
     "merlin_standard_lib.proto.schema_bp.NaturalLanguageDomain.location_constraint_regex": _FILES_ONLY,
     **{f"{_SCHEMA}.Schema.{name}": _FILES_ONLY for name in _OF_A_SCHEMA},
