@@ -646,7 +646,7 @@ _HELPERS = (
         "mm.data.generate_sessions makes sessions to try things on",
         top=False,
     ),
-    *_rows("unsupported", "not-yet", f"{_TR}.experimental", "PostContextFusion", "", _LATER, top=False),
+    *_rows("manual", "not-yet", f"{_TR}.experimental", "PostContextFusion", "", _KEPT, top=False),
     *_rows(
         "manual",
         "not-yet",

@@ -65,7 +65,7 @@ def _fields(where: str, old: Any, new: Any) -> Iterator[str]:
             continue
         if name not in here:
             yield f"{where}: lacks the field {name}"
-        elif here[name] != default and "betterproto" not in str(default):
+        elif default and here[name] != default and "betterproto" not in str(default):
             yield f"{where}: {name} is {here[name]} by default, there {default}"
 
 

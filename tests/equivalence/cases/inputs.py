@@ -12,6 +12,7 @@ from merlin_standard_lib import ColumnSchema as LegacyColumn
 from merlin_standard_lib import Schema as LegacySchema
 from torch import Tensor
 from transformers4rec import torch as tr
+from transformers4rec.torch.experimental import PostContextFusion
 from transformers4rec.torch.features.embedding import EmbeddingBagWrapper
 
 from tests.equivalence.cases._common import LENGTH, ragged, read_schema, refuses, sessions, small_inputs
@@ -293,6 +294,21 @@ def made_by_hand(side: Side) -> None:
     side.value("item_id", block.item_id)
 
 
+def fused(side: Side, aggregation: str) -> None:
+    """Context beside the body."""
+    schema = read_schema(side)
+    inputs = small_inputs(side, width=8)
+    body = tr.SequentialBlock(inputs, tr.MLPBlock([8]))
+    context_inputs = tr.TabularSequenceFeatures.from_schema(
+        schema.select_by_name(["category"]),
+        max_sequence_length=LENGTH,
+        embedding_dim_default=4,
+        aggregation="concat",
+    )
+    block = PostContextFusion(body, context_inputs, fusion_aggregation=aggregation)
+    observed(side, block, sessions(side))
+
+
 def unpadded(side: Side) -> None:
     """A model takes ``__values`` and ``__offsets`` as it takes padded columns."""
     inputs = small_inputs(side, masking="clm", width=8)
@@ -442,6 +458,10 @@ CASES = {
     "composed": composed,
     "chained": chained,
     "constructor": made_by_hand,
+    **{
+        f"fusion-{name}": partial(fused, aggregation=name)
+        for name in ("concat", "elementwise-mul", "elementwise-sum")
+    },
     "ragged": unpadded,
     "errors": errors,
     "nothing": nothing,
