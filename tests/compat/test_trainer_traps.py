@@ -162,3 +162,24 @@ def test_a_checkpoint_whose_state_says_less_is_gone_on_with(tmp_path):
     assert (tmp_path / "rest" / "checkpoint-4").is_dir()
     for name, tensor in rest.model.state_dict().items():
         torch.testing.assert_close(tensor, whole.model.state_dict()[name], msg=name)
+
+
+def test_schedules_that_23_12_0_could_not_make(tmp_path):
+    options = {"optim": "sgd", "learning_rate": 0.1, "metric_for_best_model": "eval_/loss"}
+    options |= {"greater_is_better": False, "eval_strategy": "steps", "eval_steps": 1, "masking": "causal"}
+    plateau = trainer(tmp_path, lr_scheduler_type="reduce_lr_on_plateau", **options)
+    plateau.train_dataloader = plateau.eval_dataloader = loader(batch(), batch(seed=1))
+    plateau.train()
+    losses = [entry["eval_/loss"] for entry in plateau.state.log_history if "eval_/loss" in entry]
+    assert plateau.lr_scheduler.best == min(losses)
+    root = trainer(tmp_path, lr_scheduler_type="inverse_sqrt", warmup_steps=4)
+    weight = torch.nn.Parameter(torch.ones(1))
+    root.create_scheduler(10, torch.optim.SGD([weight], lr=1.0))
+    rates = []
+    for _ in range(9):
+        rates.append(root.lr_scheduler.get_last_lr()[0])
+        root.lr_scheduler.optimizer.step()
+        root.lr_scheduler.step()
+    # It rises to 1 in four steps; then it is the root of 4 / step, counted from the end of the warm-up.
+    assert rates[:5] == pytest.approx([0.0, 0.25, 0.5, 0.75, 1.0])
+    assert rates[8] == pytest.approx((4 / 8) ** 0.5)
