@@ -67,7 +67,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     if path.is_dir():
         found = next((path / name for name in FILES if (path / name).is_file()), None)
         if found is None and (path / PICKLED).is_file():
-            raise CheckpointError(pickle_refused(path / PICKLED))
+            raise CheckpointError(why_no_pickle(path / PICKLED))
         if found is None:
             raise CheckpointError(
                 f"{path} has none of {', '.join(FILES)}: give the file with the weights, {GUIDE}"
@@ -76,7 +76,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist: give the file with the weights, {GUIDE}")
     if path.suffix == ".pkl":
-        raise CheckpointError(pickle_refused(path))
+        raise CheckpointError(why_no_pickle(path))
     if path.suffix == ".safetensors":
         return _safetensors(path)
     try:
@@ -91,7 +91,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     return dict(state)
 
 
-def pickle_refused(path: str | Path) -> str:
+def why_no_pickle(path: str | Path) -> str:
     """Why a pickled model is not read, and how its owner gets at the weights."""
     script = Path(__file__).with_name("unpickle_model.py")
     return (

@@ -53,9 +53,9 @@ def load(folder: str | os.PathLike[str], name: str) -> Any:
 
     config, weights = Path(folder) / f"{name}.json", Path(folder) / f"{name}.safetensors"
     if not config.is_file() and config.with_suffix(".pkl").is_file():
-        from merlin_migrate.checkpoint import pickle_refused
+        from merlin_migrate.checkpoint import why_no_pickle
 
-        raise NotImplementedError(pickle_refused(config.with_suffix(".pkl")))
+        raise NotImplementedError(why_no_pickle(config.with_suffix(".pkl")))
     content, stored = config.read_bytes(), weights.read_bytes()
     try:
         whole = json.loads(content)
