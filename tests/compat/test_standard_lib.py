@@ -2,9 +2,21 @@
 
 import pytest
 from merlin_standard_lib import ColumnSchema, Schema, Tag, categorical_cardinalities
+from merlin_standard_lib.proto import schema_bp
+from merlin_standard_lib.schema.schema import (
+    Annotation,
+    FeatureType,
+    FixedShape,
+    FixedShapeDim,
+    FloatDomain,
+    IntDomain,
+    ValueCount,
+    ValueCountList,
+)
 from merlin_standard_lib.schema.tag import Tag as MovedTag
 from merlin_standard_lib.utils.embedding_utils import get_embedding_sizes_from_schema
 
+from merlin_models_torch.schema import ColumnSchema as CoreColumn
 from merlin_models_torch.schema import Schema as CoreSchema
 from merlin_models_torch.schema import Tags
 
@@ -80,3 +92,104 @@ def test_a_model_is_built_from_it(schema):
     inputs = tr.TabularSequenceFeatures.from_schema(columns, max_sequence_length=5, masking="mlm", d_output=4)
     assert inputs.item_id == "item"
     assert inputs.item_embedding_table.weight.shape == (81, 64)
+
+
+def test_columns_of_parts():
+    column = ColumnSchema(
+        "item",
+        type=FeatureType.INT,
+        int_domain=IntDomain(min=1, max=9, is_categorical=True),
+        value_count=ValueCount(1, 5),
+        annotation=Annotation(tag=["item_id"], extra_metadata=[{"source": "web"}]),
+    )
+    assert column == ColumnSchema.create_categorical(
+        "item", 9, min_index=1, value_count=ValueCount(1, 5), tags=["item_id"], properties={"source": "web"}
+    )
+    assert column == CoreColumn("item", tags=column.tags, dtype="int64", properties=column.properties)
+    assert column.type is FeatureType.INT
+    assert column.int_domain.is_categorical
+    assert column.annotation.extra_metadata == [{"source": "web"}]
+    assert column.value_counts == ValueCountList([ValueCount(1, 5)])
+    assert not column.shape.dim
+    vector = ColumnSchema("v", type=FeatureType.FLOAT, shape=FixedShape([FixedShapeDim(4)]))
+    assert [dim.size for dim in vector.shape.dim] == [4]
+    assert vector == ColumnSchema.create_continuous("v", shape=[4]).copy(tags=[])
+
+
+def test_parts_that_are_not_there_are_false(schema):
+    age, count = schema["age"], schema["count"]
+    assert not age.int_domain
+    assert age.int_domain.max == 0
+    assert not age.value_count
+    assert not count.float_domain
+    assert FloatDomain(min=-1.0, max=0.0)
+    flagged = ColumnSchema.create_continuous("x", min_value=0, max_value=2, disallow_nan=True)
+    assert flagged.float_domain.disallow_nan
+    assert not flagged.float_domain.disallow_inf
+
+
+def test_copies_keep_the_class(schema):
+    item = schema["item"]
+    for changed in (item.with_name("other"), item.with_tags(["mine"]), item.with_properties({"k": 1})):
+        assert isinstance(changed, ColumnSchema)
+    assert item.with_name("other").name == "other"
+    assert "mine" in item.with_tags(["mine"]).tags
+    assert item.with_properties({"k": 1}).properties["k"] == 1
+    assert item.copy() == item
+
+
+def test_a_wrong_value_count_is_named():
+    with pytest.raises(ValueError, match="value_count of column 'item' is a ValueCount or a pair"):
+        ColumnSchema.create_categorical("item", 9, value_count=7)
+
+
+def test_sets_of_columns(schema):
+    assert schema.select_by_type(FeatureType.FLOAT).column_names == ["age"]
+    assert schema.remove_by_type([2]).column_names == ["age"]
+    assert schema.remove_by_name("age").column_names == ["item", "user", "count"]
+    assert (schema - schema.select_by_name(["item", "age"])).column_names == ["user", "count"]
+    assert schema.add("new").column_names == [*schema.column_names, "new"]
+    both = schema.select_by_name("age").add([ColumnSchema("age", tags=["mine"])])
+    assert "mine" in both["age"].tags
+    assert both["age"].float_domain.max == 1
+    with pytest.raises(ValueError, match=r"both schemas have the columns \['age'\]"):
+        schema.add(schema.select_by_name("age"), allow_overlap=False)
+    with pytest.raises(TypeError, match="a schema is subtracted from a schema, not list"):
+        schema - ["age"]
+    assert schema.select_by_tag(lambda tags: Tags.ID in tags).column_names == ["item", "user"]
+    assert schema.filter_columns_from_dict({"age": 1, "x": 2}) == {"age": 1}
+    assert schema.apply(None) is schema
+    assert schema.apply_inverse(["age"]).column_names == ["item", "user", "count"]
+    assert schema.copy() == schema
+    assert Schema.create({"a": ColumnSchema("a")}) == Schema(["a"])
+    with pytest.raises(TypeError, match="a schema is made of a list of columns or a dict"):
+        Schema.create(3)
+
+
+def test_tags_by_properties():
+    bare = Schema(
+        [
+            ColumnSchema("list", type=FeatureType.FLOAT, value_count=ValueCount(0, 3)),
+            ColumnSchema("count", type=FeatureType.INT, int_domain=IntDomain(max=4)),
+        ]
+    )
+    tagged = bare.with_tags_based_on_properties()
+    assert tagged.select_by_tag(Tags.LIST).column_names == ["list"]
+    assert tagged.select_by_tag(Tags.CONTINUOUS).column_names == ["count"]
+
+
+def test_one_column_as_text(schema):
+    text = schema["item"].to_proto_text()
+    assert text.startswith('name: "item"\n')
+    assert Schema().from_proto_text(f"feature {{\n{text}}}")["item"] == schema["item"]
+
+
+def test_other_messages_are_those_of_tensorflow_metadata():
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    assert schema_bp.StringDomain is schema_pb2.StringDomain
+    assert schema_bp.SparseFeatureIndexFeature is schema_pb2.SparseFeature.IndexFeature
+    assert schema_bp.LifecycleStage.DEPRECATED == schema_pb2.DEPRECATED
+    assert schema_bp.Feature is ColumnSchema
+    with pytest.raises(AttributeError, match="schema_bp' has no attribute 'Featur'"):
+        schema_bp.Featur  # noqa: B018
