@@ -113,6 +113,42 @@ def trained(side: Side, model: Any, batch: dict[str, Tensor]) -> None:
     side.final(model)
 
 
+def batch_of_one(side: Side, body: str, masking: str) -> None:
+    """One session alone: loss, and scores in evaluation and at inference."""
+    model, _ = built(side, body, masking)
+    batch = {key: value[1:2] for key, value in sessions(side).items()}
+    for mode, flags in MODES.items():
+        model.train(mode == "training")
+        side.seed(1)
+        output = model(copied(batch), **flags)
+        side.close(f"{mode}/scores", output if mode == "inference" else output["predictions"])
+        if mode != "inference":
+            side.close(f"{mode}/loss", output["loss"])
+
+
+def everything_permuted(side: Side) -> None:
+    """With ``eval_on_last_item_seq_only=False`` "plm" trains, and 23.12.0 cannot evaluate it."""
+    model, _ = built(side, "xlnet", "plm", {"eval_on_last_item_seq_only": False})
+    batch = sessions(side)
+    side.seed(1)
+    side.close("loss", model(copied(batch), training=True)["loss"])
+    refuses(side, "evaluation", RuntimeError, lambda: model.eval()(copied(batch), testing=True))
+
+
+def attention_weights(side: Side) -> None:
+    """``log_attention_weights=True`` gives the weights beside the output."""
+    inputs = vectors(side)
+    for name in ("xlnet", "gpt2", "albert", "electra", "bert", "roberta", "transfoxl"):
+        block = TransformerBlock(
+            config(name, log_attention_weights=True), output_fn=lambda outputs: outputs
+        ).eval()
+        side.weights(block, name)
+        outputs = block(inputs)
+        side.close(f"{name}/output", outputs[0])
+        for number, weights in enumerate(outputs.attentions):
+            side.close(f"{name}/{number}", weights)
+
+
 def refused(side: Side) -> None:
     """Pairs that 23.12.0 does not build."""
     for masking, bodies in REFUSED.items():
@@ -360,6 +396,11 @@ CASES = {
         for body in bodies
     },
     "plm-xlnet-permute-all": partial(pair, body="xlnet", masking="plm", options={"permute_all": True}),
+    "plm-xlnet-evaluate-all": everything_permuted,
+    "batch-of-one-xlnet": partial(batch_of_one, body="xlnet", masking="plm"),
+    "batch-of-one-gpt2": partial(batch_of_one, body="gpt2", masking="clm"),
+    "batch-of-one-albert": partial(batch_of_one, body="albert", masking="mlm"),
+    "attention-weights": attention_weights,
     "refused": refused,
     "reformer": reformer,
     "from-registry": from_registry,

@@ -94,7 +94,7 @@ class PermutationLanguageModeling(MaskSequence):
             mapping[:] = torch.eye(steps, device=item_ids.device)
         # A span may reach into the padding, which counts as hidden here and is no target.
         hidden = one_shown(spans, items) & items
-        orders = torch.stack([torch.randperm(steps) for _ in range(rows)]) if rows else item_ids
+        orders = torch.stack([torch.randperm(steps) for _ in range(rows)])
         orders = orders.to(item_ids.device).masked_fill(~hidden, -1)
         not_earlier = orders[:, :, None] <= orders[:, None, :]
         perm_mask = (not_earlier & hidden[:, None]).float()

@@ -34,7 +34,10 @@ def huggingface_model(config: Any) -> PreTrainedModel:
 
         return XLNetModel(config)
     known = config.transformers_config_cls if isinstance(config, T4RecConfig) else type(config)
-    return with_buffers(transformers.MODEL_MAPPING[known](config))
+    model = transformers.MODEL_MAPPING[known](config)
+    if config.output_attentions:
+        model.set_attn_implementation("eager")  # the fused ones of transformers 5 give no weights
+    return with_buffers(model)
 
 
 def with_buffers(model: PreTrainedModel) -> PreTrainedModel:
