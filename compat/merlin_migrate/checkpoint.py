@@ -94,10 +94,11 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 def why_no_pickle(path: str | Path) -> str:
     """Why a pickled model is not read, and how its owner gets at the weights."""
     script = Path(__file__).with_name("unpickle_model.py")
+    command = f"python {script.name} {Path(path).name} FOLDER"
     return (
-        f"{path} is a pickled model, which runs code when it is read, and is never loaded here: copy {script} "
-        f"to where Transformers4Rec 23.12.0 is installed and run `python {script.name} {Path(path).name} "
-        f"FOLDER` there; FOLDER/model.safetensors then has the weights, {GUIDE}"
+        f"{path} is a pickled model, which runs code when it is read, and is never loaded here: copy "
+        f"{script} to where Transformers4Rec 23.12.0 is installed and run `{command}` there; "
+        f"FOLDER/model.safetensors then has the weights, {GUIDE}"
     )
 
 
