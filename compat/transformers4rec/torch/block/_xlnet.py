@@ -9,7 +9,6 @@ import transformers
 from torch import Tensor
 from transformers.models.xlnet.modeling_xlnet import XLNetModelOutput
 
-from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.blocks.relative_attention import (
     RelativeAttention,
     attention_bias,
@@ -31,12 +30,6 @@ class XLNetModel(transformers.XLNetModel):
     Args:
         config: Hugging Face's configuration.
     """
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        for module in list(self.modules()):
-            if isinstance(getattr(module, "dropout", None), torch.nn.Dropout):
-                module.dropout = Dropout(module.dropout.p)
 
     def _is_plain(self, output_attentions: bool | None, output_hidden_states: bool | None) -> bool:
         config = self.config
