@@ -13,7 +13,7 @@ MERLIN := .venv/merlin
 PINS := tests/equivalence/reference-constraints.txt
 MERLIN_PINS := tests/interop/merlin-constraints.txt
 
-.PHONY: demo test lint equivalence interop bench ml-1m ml-100k retrieval matrix clean
+.PHONY: demo test lint equivalence interop bench ml-1m diginetica ml-100k retrieval matrix clean
 
 demo: $(MODERN)/.done
 	$(MODERN)/bin/python -m merlin_models_torch.examples.demo --out demo
@@ -46,6 +46,10 @@ retrieval: $(MODERN)/.done
 # DATA is the folder of MovieLens-100K: u.data, u.user and u.item.
 ml-100k: $(MODERN)/.done
 	OMP_NUM_THREADS=$(THREADS) $(MODERN)/bin/python -m merlin_models_torch.examples.ml_100k --data "$(DATA)" --out runs/ml-100k
+
+# DATA is the folder of train.txt.gz and test.txt.gz, the split of SR-GNN.
+diginetica: $(MODERN)/.done
+	OMP_NUM_THREADS=$(THREADS) $(MODERN)/bin/python -m merlin_models_torch.examples.diginetica --data "$(DATA)" --out runs/diginetica
 
 # The registry's own torch for each Python: gigabytes, by hand.
 matrix:

@@ -3,6 +3,7 @@
 from merlin_models_torch.blocks.attention_weights import attention_weights
 from merlin_models_torch.blocks.base import Block, ParallelBlock
 from merlin_models_torch.blocks.batch_block import BatchBlock
+from merlin_models_torch.blocks.consistent import ConsistentBlock
 from merlin_models_torch.blocks.cross import CrossBlock
 from merlin_models_torch.blocks.cross_attention import CrossAttentionBlock
 from merlin_models_torch.blocks.dlrm import DLRMBlock
@@ -27,6 +28,7 @@ __all__ = [
     "BatchBlock",
     "Block",
     "CGCBlock",
+    "ConsistentBlock",
     "CrossAttentionBlock",
     "CrossBlock",
     "DLRMBlock",

@@ -1,9 +1,9 @@
-"""What recommending the most popular items would reach: the least that a model has to beat."""
+"""What recommending without learning would reach: the least that a model has to beat."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from merlin_models_torch.data import ParquetLoader, SessionFiles
 from merlin_models_torch.metrics import RankingMetrics
 from merlin_models_torch.retrieval import topk_blockwise
 from merlin_models_torch.schema import Tags
+
+Asked = Literal["last", "all"]
 
 
 def item_counts(files: SessionFiles, *, batch_size: int = 4096) -> Tensor:
@@ -57,6 +59,7 @@ def popularity_metrics(
     *,
     metrics: Sequence[str] = ("hit_rate", "ndcg", "mrr"),
     top_ks: Sequence[int] = (5, 10, 20),
+    evaluate_on: Asked = "last",
     exclude_seen: bool = False,
     batch_size: int = 1024,
 ) -> dict[str, float]:
@@ -69,6 +72,7 @@ def popularity_metrics(
         files: what ``sessions_from_events`` wrote, with a test split.
         metrics: names of ranking metrics, see :class:`merlin_models_torch.RankingMetrics`.
         top_ks: cut-offs of the metrics.
+        evaluate_on: "last" asks for the last item of each session, "all" for every item but the first.
         exclude_seen: items that the session has shown are not answers.
         batch_size: sessions ranked at a time.
 
@@ -78,29 +82,96 @@ def popularity_metrics(
     Raises:
         ValueError: if there is no test split, or a cut-off is larger than the number of items.
     """
+    counts = item_counts(files)[:, None].double()
+    never = _no_items(files, _item_column(files))
+    measured = RankingMetrics(metrics=metrics, top_ks=top_ks)
+    for seen, targets in _questions(files, evaluate_on, batch_size):
+        _, answers = topk_blockwise(
+            torch.ones(len(targets), 1, dtype=torch.float64),
+            counts,
+            k=measured.max_k,
+            exclude=seen if exclude_seen else None,
+            never=never,
+        )
+        measured.update(answers, targets)
+    return {name: value.item() for name, value in measured.compute().items()}
+
+
+def followers(files: SessionFiles, *, k: int, batch_size: int = 4096) -> Tensor:
+    """The items that most often came right after each item in training.
+
+    Args:
+        files: what ``sessions_from_events`` wrote.
+        k: items wanted.
+        batch_size: sessions counted at a time.
+
+    Returns:
+        (V, k) int64 rows of the catalogue, the most frequent first and equally frequent ones in the order of
+        the catalogue; -1 where fewer ever followed.
+    """
+    item = _item_column(files)
+    size, unreal = files.schema.cardinality(item), len(_no_items(files, item))
+    pairs = []
+    for batch in ParquetLoader(files.train, files.schema.select_by_name([item]), batch_size=batch_size):
+        codes = batch.padded(item)
+        before, after = codes[:, :-1], codes[:, 1:]
+        pairs.append((before * size + after)[(before >= unreal) & (after >= unreal)])
+    distinct, counts = torch.unique(torch.cat(pairs), return_counts=True)
+    before = distinct // size
+    order = (before * (counts.max() + 1) + counts.max() - counts).argsort(stable=True)
+    before, after = before[order], (distinct % size)[order]
+    first = torch.searchsorted(before, before)
+    rank = torch.arange(len(before)) - first
+    table = torch.full((size, k), -1)
+    table[before[rank < k], rank[rank < k]] = after[rank < k]
+    return table
+
+
+def follower_metrics(
+    files: SessionFiles,
+    *,
+    metrics: Sequence[str] = ("hit_rate", "ndcg", "mrr"),
+    top_ks: Sequence[int] = (5, 10, 20),
+    evaluate_on: Asked = "last",
+    batch_size: int = 1024,
+) -> dict[str, float]:
+    """Ranking measures of answering with what most often followed the item seen last; see :func:`followers`.
+
+    Args:
+        files: as for :func:`popularity_metrics`, as are the others.
+        metrics: see there.
+        top_ks: see there.
+        evaluate_on: see there.
+        batch_size: see there.
+
+    Returns:
+        Means over the test sessions by name, such as "hit_rate_at_10".
+
+    Raises:
+        ValueError: if there is no test split.
+    """
+    measured = RankingMetrics(metrics=metrics, top_ks=top_ks)
+    table = followers(files, k=measured.max_k)
+    for seen, targets in _questions(files, evaluate_on, batch_size):
+        last = seen.gather(1, (seen >= 0).sum(1, keepdim=True) - 1).squeeze(1)
+        measured.update(table[last], targets)
+    return {name: value.item() for name, value in measured.compute().items()}
+
+
+def _questions(files: SessionFiles, which: Asked, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """What test sessions had shown, (N, T) filled up with -1, and the item that came next, (N,)."""
     if not files.test:
         raise ValueError(
             f"{files.folder} has no test split: prepare it with split='leave-one-out' or 'time-window'"
         )
     item = _item_column(files)
-    counts = item_counts(files)
-    measured = RankingMetrics(metrics=metrics, top_ks=top_ks)
     for batch in ParquetLoader(files.test, files.schema.select_by_name([item]), batch_size=batch_size):
-        codes, lengths = batch.padded(item), batch.lengths(item)
-        codes, lengths = codes[lengths > 1], lengths[lengths > 1]
-        if not len(codes):
-            continue
-        last = lengths[:, None] - 1
-        seen = torch.where(torch.arange(codes.shape[1]) < last, codes, -1)
-        _, answers = topk_blockwise(
-            torch.ones(len(codes), 1, dtype=torch.float64),
-            counts[:, None].double(),
-            k=measured.max_k,
-            exclude=seen if exclude_seen else None,
-            never=_no_items(files, item),
-        )
-        measured.update(answers, codes.gather(1, last).squeeze(1))
-    return {name: value.item() for name, value in measured.compute().items()}
+        codes, lengths = batch.padded(item), batch.lengths(item)[:, None]
+        steps = torch.arange(codes.shape[1])
+        asked = (steps > 0) & ((steps < lengths) if which == "all" else (steps == lengths - 1))
+        rows, at = asked.nonzero(as_tuple=True)
+        if len(rows):
+            yield torch.where(steps < at[:, None], codes[rows], -1), codes[rows, at]
 
 
 def _item_column(files: SessionFiles) -> str:

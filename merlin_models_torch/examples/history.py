@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning
@@ -18,6 +18,8 @@ _POINTS_AN_EPOCH = 10
 
 class History(Callback):
     """Keeps training and validation losses, and writes a line after each validation.
+
+    Where nothing is validated it writes one after each epoch.
 
     Args:
         metric: a measure of validation to tell beside the losses, such as "ndcg_at_10".
@@ -66,17 +68,22 @@ class History(Callback):
         values = trainer.callback_metrics
         if trainer.sanity_checking or not self.train or "val_loss" not in values:
             return
-        epoch = trainer.current_epoch + 1
-        self.validation.append((float(epoch), values["val_loss"].item()))
-        parts = [
-            f"epoch {epoch:3d}",
-            f"loss {self.train[-1][1]:.3f}",
-            f"validation {self.validation[-1][1]:.3f}",
-        ]
+        self.validation.append((float(trainer.current_epoch + 1), values["val_loss"].item()))
+        parts = [f"validation {self.validation[-1][1]:.3f}"]
         if self.metric is not None and f"val_{self.metric}" in values:
             parts.append(f"{heading(self.metric)} {values[f'val_{self.metric}'].item():.3f}")
-        parts.append(f"{time.monotonic() - self._started:.0f} s")
-        line = "   ".join(parts)
+        self._tell(trainer, parts)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Writes the line where there is no validation to do it."""
+        if not sum(trainer.num_val_batches):
+            self._tell(trainer, [])
+
+    def _tell(self, trainer: lightning.Trainer, measured: Sequence[str]) -> None:
+        epoch, seconds = trainer.current_epoch + 1, time.monotonic() - self._started
+        line = "   ".join(
+            [f"epoch {epoch:3d}", f"loss {self.train[-1][1]:.3f}", *measured, f"{seconds:.0f} s"]
+        )
         bar = trainer.progress_bar_callback
         # A line written past the bar would be torn apart by it.
         if bar is None:

@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
-import time
 import warnings
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import lightning
 import pyarrow as pa
-import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
 import merlin_models_torch as mm
 from merlin_models_torch.examples.baseline import popularity_metrics
-from merlin_models_torch.examples.history import History, say
+from merlin_models_torch.examples.fitting import fit, show_table
+from merlin_models_torch.examples.history import say
 
 # HR@10 and NDCG@10 as published for this split and protocol.
 PUBLISHED = {
@@ -73,13 +69,6 @@ def build_model(files: mm.data.SessionFiles, *, dim: int, steps: int, lr: float)
     return mm.Model(inputs, body, output, optimizer=optimizer, vocabularies=files.vocabularies)
 
 
-def show_table(rows: Sequence[tuple[str, float, float]]) -> None:
-    """System, HR@10, NDCG@10."""
-    say(f"\n{'':40s}{'HR@10':>8s}{'NDCG@10':>9s}")
-    for name, hit_rate, ndcg in rows:
-        say(f"{name:40s}{hit_rate:8.4f}{ndcg:9.4f}")
-
-
 def show_users(model: mm.Model, test: Path, titles: dict[int, str], *, users: int = 3) -> None:
     """The last films of some users, and what the model recommends after them."""
     import pyarrow.parquet as pq
@@ -106,32 +95,26 @@ def run(
     sessions = mm.SessionDataModule(files, batch_size=batch_size, evaluation_batch_size=128, bucket=16)
     steps = epochs * len(sessions.train_dataloader())
     model = build_model(files, dim=dim, steps=steps, lr=lr)
-    best = ModelCheckpoint(out / "checkpoints", monitor="val_ndcg_at_10", mode="max", save_weights_only=True)
-    trainer = lightning.Trainer(
-        max_epochs=epochs,
-        accelerator="auto",
-        devices=1,
-        callbacks=[best, History(metric="ndcg_at_10"), Timer(timedelta(minutes=minutes), verbose=False)],
-        check_val_every_n_epoch=2,
-        num_sanity_val_steps=0,
-        gradient_clip_val=5.0,
-        logger=False,
-        enable_progress_bar=sys.stdout.isatty(),
-        enable_model_summary=False,
+    trainer, _ = fit(
+        model,
+        sessions,
+        folder=out / "checkpoints",
+        epochs=epochs,
+        metric="ndcg_at_10",
+        minutes=minutes,
+        validate_every=2,
+        clip=5.0,
     )
-    started = time.monotonic()
-    trainer.fit(model, datamodule=sessions)
-    say(f"trained in {(time.monotonic() - started) / 60:.1f} minutes, {torch.get_num_threads()} threads")
-    weights = torch.load(best.best_model_path, weights_only=True)["state_dict"]
-    model.load_state_dict(weights)
     figures = trainer.test(model, datamodule=sessions, verbose=False)[0]
     baseline = popularity_metrics(files, metrics=("hit_rate", "ndcg"), top_ks=(10,), exclude_seen=True)
     show_table(
+        ["HR@10", "NDCG@10"],
         [
-            ("this run", figures["test_hit_rate_at_10"], figures["test_ndcg_at_10"]),
-            ("most popular items", baseline["hit_rate_at_10"], baseline["ndcg_at_10"]),
-            *((f"published: {name}", *values) for name, values in PUBLISHED.items()),
-        ]
+            ("this run", (figures["test_hit_rate_at_10"], figures["test_ndcg_at_10"])),
+            ("most popular items", (baseline["hit_rate_at_10"], baseline["ndcg_at_10"])),
+            *((f"published: {name}", values) for name, values in PUBLISHED.items()),
+        ],
+        digits=4,
     )
     model.save(out / "model", overwrite=True)
     titles = read_titles(data)

@@ -228,6 +228,7 @@ CASES: dict[str, Case] = {
         lambda: mm.ContinuousProjection([4], columns=2),
         lambda: ({"a": torch.tensor([0.5, 1.0]), "b": torch.tensor([2.0, -1.0])},),
     ),
+    "ConsistentBlock": Case(lambda: mm.ConsistentBlock(mm.LSTMBlock(8), dim=8), _sequence),
     "CrossAttentionBlock": Case(
         lambda: mm.CrossAttentionBlock(nn.Linear(8, 8), dim=8, heads=2, key="context", seq_key="items"),
         lambda: ({"context": _sequence()[0] ** 2, "items": _sequence()[0]},),

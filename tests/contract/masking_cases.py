@@ -79,6 +79,7 @@ _EITHER: dict[str, Callable[[], nn.Module]] = {
     "transformer, rotary": _transformer("rotary"),
     "transformer, relative": _transformer("relative"),
     "transformer, no positions": _transformer("none", norm="post"),
+    "consistent": lambda: mm.ConsistentBlock(_transformer("learned")(), dim=WIDTH),
     "xlnet": _xlnet(),
     "transformer-xl": _xl(),
     "gpt2": _huggingface("gpt2"),
