@@ -41,7 +41,7 @@ def make_model(schema):
     inputs = TabularSequenceFeatures(
         continuous_module=ContinuousFeatures.from_schema(schema, tags=[Tags.CONTINUOUS]),
         categorical_module=SequenceEmbeddingFeatures.from_schema(
-            schema, tags=[Tags.CATEGORICAL], embedding_dim_default=24
+            schema, tags=[Tags.CATEGORICAL], embedding_dim_default=32
         ),
         aggregation=ConcatFeatures(),
         schema=schema,
@@ -73,7 +73,7 @@ def main(options):
     model = make_model(schema)
     print(sum(parameter.numel() for parameter in model.parameters()), "parameters")
 
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.004)
     for epoch in range(options.epochs):
         model.train()
         total, steps = 0.0, 0

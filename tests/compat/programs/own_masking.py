@@ -63,6 +63,7 @@ def main(options):
         data_loader_engine="pyarrow",
         save_strategy="no",
         report_to=[],
+        predict_top_k=20,
         no_cuda=True,
         disable_tqdm=True,
         seed=options.seed,

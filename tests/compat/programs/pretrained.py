@@ -16,8 +16,8 @@ from transformers4rec.torch.ranking_metric import AvgPrecisionAt, NDCGAt
 def item_vectors(items: int, width: int) -> np.ndarray:
     """As if another model had made them: items of one category are near each other."""
     rng = np.random.default_rng(7)
-    centres = rng.normal(size=(10, width))
-    vectors = centres[(np.arange(items + 1) - 1) % 10] + 0.5 * rng.normal(size=(items + 1, width))
+    centres = rng.normal(size=(4, width))
+    vectors = centres[(np.arange(items + 1) - 1) % 4] + 0.5 * rng.normal(size=(items + 1, width))
     vectors[0] = 0
     return vectors.astype(np.float32)
 
@@ -68,6 +68,7 @@ def main(options):
         lr_scheduler_type="polynomial",
         save_strategy="no",
         report_to=[],
+        predict_top_k=20,
         no_cuda=True,
         disable_tqdm=True,
         seed=options.seed,

@@ -60,6 +60,7 @@ args = tr.T4RecTrainingArguments(
     output_dir=options.output_dir,
     max_sequence_length=max_sequence_length,
     save_strategy="no",
+    predict_top_k=20,
     no_cuda=True,
     disable_tqdm=True,
     seed=options.seed,

@@ -53,6 +53,7 @@ def objective(trial, schema, options):
         metric_for_best_model="eval_/next-item/ndcg_at_10",
         greater_is_better=True,
         report_to=[],
+        predict_top_k=20,
         no_cuda=True,
         disable_tqdm=True,
         seed=options.seed,

@@ -49,17 +49,17 @@ def gru_model(schema: Schema) -> tr.Model:
 def xlnet_model(schema: Schema) -> tr.Model:
     inputs = tr.TabularSequenceFeatures.from_schema(
         schema,
-        embedding_dims={"item_id": 48, "category": 12},
+        embedding_dims={"item_id": 64, "category": 16},
         max_sequence_length=20,
-        d_output=D_MODEL,
+        d_output=64,
         aggregation="concat",
         masking="mlm",
         continuous_projection=16,
         mlm_probability=0.3,
     )
-    config = tr.XLNetConfig.build(d_model=D_MODEL, n_head=4, n_layer=1, total_seq_length=20)
+    config = tr.XLNetConfig.build(d_model=64, n_head=4, n_layer=2, total_seq_length=20)
     body = tr.SequentialBlock(
-        inputs, tr.MLPBlock([D_MODEL]), tr.TransformerBlock(config, masking=inputs.masking)
+        inputs, tr.MLPBlock([64]), tr.TransformerBlock(config, masking=inputs.masking)
     )
     head = tr.Head(body, tr.NextItemPredictionTask(weight_tying=True, metrics=metrics()), inputs=inputs)
     return tr.Model(head)
@@ -81,6 +81,7 @@ def train(model, schema, options):
         report_to=[],
         logging_steps=50,
         save_steps=0,
+        predict_top_k=20,
         no_cuda=True,
         disable_tqdm=True,
         seed=options.seed,
