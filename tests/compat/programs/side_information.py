@@ -58,9 +58,7 @@ def xlnet_model(schema: Schema) -> tr.Model:
         mlm_probability=0.3,
     )
     config = tr.XLNetConfig.build(d_model=64, n_head=4, n_layer=2, total_seq_length=20)
-    body = tr.SequentialBlock(
-        inputs, tr.MLPBlock([64]), tr.TransformerBlock(config, masking=inputs.masking)
-    )
+    body = tr.SequentialBlock(inputs, tr.MLPBlock([64]), tr.TransformerBlock(config, masking=inputs.masking))
     head = tr.Head(body, tr.NextItemPredictionTask(weight_tying=True, metrics=metrics()), inputs=inputs)
     return tr.Model(head)
 
