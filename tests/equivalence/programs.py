@@ -87,7 +87,7 @@ PROGRAMS = {
     # Its other two bodies are far from rest so early: their equality is that of the exact arm.
     "search": Program("search", {"gpt2": ndcg_by_chance(10)}, 3),
     "own-trainer": Program("own_trainer", NDCG | LOSS, 2),
-    "own-masking": Program("own_masking", NDCG | LOSS, 14),
+    "own-masking": Program("own_masking", NDCG | LOSS, 20),
     "pretrained": Program("pretrained", {**NDCG, "eval_/next-item/avg_precision_at_10": 0.071}, 4),
     "classification": Program(
         "classification",
