@@ -15,6 +15,11 @@ from merlin_migrate.files import replace_file
 from merlin_migrate.table import Entry, entries
 
 _TABLE = re.compile(r"(<!-- names: (?P<anchor>[\w-]+) -->\n).*?(<!-- end of names -->)", re.DOTALL)
+_NAMED = {
+    "from-transformers4rec.md": "name of Transformers4Rec",
+    "from-merlin-models-torch.md": "name of merlin.models.torch",
+    "from-merlin-models-tensorflow.md": "name of merlin.models.tf",
+}
 _PAIR = re.compile(r"(```python before\n(?P<before>.*?)```\n.*?```python after\n).*?(```\n)", re.DOTALL)
 
 
@@ -35,7 +40,7 @@ def fresh_page(text: str, page: str) -> str:
         rows = [entry for entry in entries() if entry.guide == guide]
         if not rows:
             raise ValueError(f"no name has the guide {guide!r}: correct the comment in {page}")
-        return f"{found[1]}{chr(10).join(_tables(rows))}\n{found[3]}"
+        return f"{found[1]}{chr(10).join(_tables(rows, _NAMED.get(page, 'name')))}\n{found[3]}"
 
     def rewritten(found: re.Match[str]) -> str:
         return f"{found[1]}{rewrite_source(found['before'].encode()).after.decode()}{found[3]}"
@@ -43,8 +48,8 @@ def fresh_page(text: str, page: str) -> str:
     return _PAIR.sub(rewritten, _TABLE.sub(made, text))
 
 
-def _tables(rows: Sequence[Entry]) -> Iterator[str]:
-    yield "| name of Transformers4Rec | kind | here | what to know |"
+def _tables(rows: Sequence[Entry], heading: str) -> Iterator[str]:
+    yield f"| {heading} | kind | here | what to know |"
     yield "|---|---|---|---|"
     for entry in rows:
         replacement = f"`{entry.replacement}`" if entry.replacement else ""

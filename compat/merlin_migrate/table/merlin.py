@@ -1,12 +1,14 @@
-"""Names of merlin-core and merlin_standard_lib that programs for Transformers4Rec use."""
+"""Names of merlin-core, merlin-dataloader and merlin_standard_lib, and with them those of Merlin Models."""
 
 from __future__ import annotations
 
 from merlin_migrate.table.entry import Entry
+from merlin_migrate.table.merlin_models_tf import merlin_models_tf
+from merlin_migrate.table.merlin_models_torch import merlin_models_torch
 
 _SCHEMA = "from-transformers4rec.md#schema-and-data"
 
-MERLIN: tuple[Entry, ...] = (
+_BELOW: tuple[Entry, ...] = (
     Entry(
         "merlin.schema.Schema",
         "alias",
@@ -23,6 +25,47 @@ MERLIN: tuple[Entry, ...] = (
         also=("merlin.schema.schema.ColumnSchema",),
     ),
     Entry("merlin.schema.Tags", "alias", "mm.Tags", _SCHEMA, also=("merlin.schema.tags.Tags",)),
+    Entry("merlin.schema.TagSet", "alias", "mm.schema.TagSet", _SCHEMA, also=("merlin.schema.tags.TagSet",)),
+    Entry("merlin.schema.TagsType", "manual", "", _SCHEMA, "A type for annotations: list[mm.Tags | str]"),
+    Entry("merlin.schema.schema.Domain", "alias", "mm.schema.Domain", _SCHEMA),
+    Entry(
+        "merlin.dataloader.torch.Loader",
+        "adapter",
+        "mm.ParquetLoader",
+        _SCHEMA,
+        "Loader(Dataset(path, schema=schema), batch_size=n) is mm.ParquetLoader(path, schema, batch_size=n)",
+    ),
+    Entry(
+        "merlin.dataloader.torch.DLDataLoader",
+        "unsupported",
+        "mm.ParquetLoader",
+        _SCHEMA,
+        "A loader goes to the Trainer as it is",
+    ),
+    Entry(
+        "merlin.io.MERLIN_METADATA_DIR_NAME",
+        "manual",
+        "",
+        _SCHEMA,
+        "mm.Schema.load finds the schema beside a data set",
+    ),
+    Entry(
+        "merlin.io.Shuffle",
+        "unsupported",
+        "mm.ParquetLoader",
+        _SCHEMA,
+        "With shuffle=True it shuffles while it reads",
+        also=("merlin.io.shuffle", "merlin.io.shuffle_df"),
+    ),
+    Entry(
+        "merlin.io.DataFrameIter",
+        "unsupported",
+        "mm.ParquetLoader",
+        _SCHEMA,
+        "It reads in batches",
+        also=("merlin.io.dataframe_iter",),
+    ),
+    Entry("merlin.io.dataset", "manual", "", _SCHEMA, "The module of merlin.io.Dataset"),
     Entry(
         "merlin.io.Dataset",
         "adapter",
@@ -92,3 +135,5 @@ MERLIN: tuple[Entry, ...] = (
         also=("merlin_standard_lib.proto.schema_bp",),
     ),
 )
+
+MERLIN: tuple[Entry, ...] = (*_BELOW, *merlin_models_torch(), *merlin_models_tf())

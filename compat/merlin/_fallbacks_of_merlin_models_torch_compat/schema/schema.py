@@ -2,4 +2,6 @@
 
 from merlin.schema import ColumnSchema, Schema
 
-__all__ = ["ColumnSchema", "Schema"]
+from merlin_models_torch.schema import Domain
+
+__all__ = ["ColumnSchema", "Domain", "Schema"]

@@ -1,0 +1,10 @@
+"""``merlin.models.torch.block.mlp`` of V1: the drop-in for Transformers4Rec has it."""
+
+from merlin.models._legacy import served
+
+__getattr__ = served(
+    __name__,
+    {
+        "transformers4rec.torch.block.mlp": "DenseBlock MLPBlock",
+    },
+)

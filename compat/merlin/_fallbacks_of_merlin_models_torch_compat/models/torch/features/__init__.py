@@ -1,0 +1,1 @@
+"""``merlin.models.torch.features`` of V1."""

@@ -1,0 +1,1 @@
+"""``merlin.models.torch.utils``, of V1 and V2."""

@@ -1,0 +1,5 @@
+"""``merlin.models.torch.utils.traversal_utils`` of V2."""
+
+from merlin.models._legacy import served
+
+__getattr__ = served(__name__, {"merlin_models_torch": "find leaf"})

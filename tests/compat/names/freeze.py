@@ -1,0 +1,47 @@
+"""Freezes the names of Merlin Models and what it stood on.
+
+``python -m tests.compat.names.freeze SITE_PACKAGES ARCHIVE`` writes the lists beside this file: of what
+is in the reference environment, and of the unpacked archive of merlin-models 23.2.0, the last one with
+V1 of its torch backend. Both are read as text.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tests.compat.names.reading import Names, public_names
+
+HERE = Path(__file__).parent
+_FALLBACKS = {
+    "merlin.schema": ("merlin.schema", "merlin.schema.schema", "merlin.schema.tags"),
+    "merlin.io": ("merlin.io", "merlin.io.dataset"),
+    "merlin.dataloader": ("merlin.dataloader.torch",),
+}
+
+
+def _folder(root: Path, package: str) -> Path:
+    return root.joinpath(*package.split("."))
+
+
+def _write(name: str, names: Names) -> None:
+    (HERE / f"{name}.json").write_text(json.dumps(names, indent=1) + "\n")
+
+
+def main(site: Path, archive: Path) -> None:
+    """Writes all lists."""
+    torch = "merlin.models.torch"
+    _write("merlin_models_torch_v2", public_names(_folder(site, torch), torch))
+    _write("merlin_models_torch_v1", public_names(_folder(archive, torch), torch))
+    tensorflow = public_names(_folder(site, "merlin.models.tf"), "merlin.models.tf")
+    _write("merlin_models_tf", {"merlin.models.tf": tensorflow["merlin.models.tf"]})
+    served: Names = {}
+    for package, modules in _FALLBACKS.items():
+        found = public_names(_folder(site, package), package)
+        served.update({module: found[module] for module in modules})
+    _write("merlin_core", served)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
