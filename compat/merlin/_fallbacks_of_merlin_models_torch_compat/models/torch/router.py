@@ -64,8 +64,10 @@ class RouterBlock(Staged, core.RouterBlock):
             ValueError: if nothing fits, or a route of the name exists.
         """
         wanted = chosen(self.schema, selection)
-        found = self._selected(wanted, required)
+        found = self._selected(wanted, required=False)
         if found is None:
+            if required:
+                raise ValueError(f"no column fits {selection!r}, there are {self.schema.column_names}")
             return self
         if module is not None:
             initialize(module, found)
