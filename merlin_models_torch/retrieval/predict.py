@@ -13,8 +13,8 @@ from merlin_models_torch.batch import Batch
 from merlin_models_torch.data import ParquetLoader
 from merlin_models_torch.retrieval.candidates import Candidates, encode_candidates, tower, two_tower_output
 from merlin_models_torch.retrieval.history import SeenItems
+from merlin_models_torch.retrieval.index import ItemIndex
 from merlin_models_torch.retrieval.inference import evaluating
-from merlin_models_torch.retrieval.topk import topk_blockwise
 from merlin_models_torch.schema import Schema
 
 if TYPE_CHECKING:
@@ -80,17 +80,13 @@ def predict_candidates(
         raise ValueError(f"k is {k}, but there are {len(candidates)} candidates: choose within them")
     items = candidates
 
+    index = ItemIndex(items.vectors, temperature=output.temperature)
+
     def best(batch: Batch) -> tuple[Tensor, Tensor]:
         own = None
         if known is not None and batch.rows is not None:
             own = items.places(known.of(batch.rows.cpu()).to(model.device))
-        scores, places = topk_blockwise(
-            output.scaled(queries(batch.to(model.device))),
-            items.vectors,
-            k=k,
-            temperature=output.temperature,
-            exclude=own,
-        )
+        scores, places = index.topk(output.scaled(queries(batch.to(model.device))), k=k, exclude=own)
         return scores, torch.where(places < 0, -1, items.ids[places])
 
     return _table(model, loader, best, keys, k=k, item_id=output.item_id)

@@ -51,16 +51,16 @@ def topk_blockwise(
         >>> rows.tolist()
         [[1, 2]]
     """
-    _check(queries, items, k, block, bias, temperature)
+    check_shapes(queries, items, bias, temperature)
+    if block is not None and block < 1:
+        raise ValueError(f"block is {block}, but must be at least 1")
     n_queries, catalogue = queries.shape[0], items.shape[0]
     if block is None:
         # No power of two: rows of scores that far apart would share few cache lines.
         block = max(_SCORES // max(n_queries, 1), 2048) - 16
-    banned = _rows(sorted(set(never)), catalogue, "never", queries.device)
-    if k > catalogue - banned.shape[0]:
-        without = f" less {banned.shape[0]} that are never answered" if banned.shape[0] else ""
-        raise ValueError(f"k is {k}, but the catalogue has {catalogue} items{without}: ask for fewer answers")
-    excluded = None if exclude is None else _matrix(exclude, n_queries, catalogue, queries.device)
+    banned = as_rows(sorted(set(never)), catalogue, "never", queries.device)
+    check_k(k, catalogue, banned.shape[0])
+    excluded = None if exclude is None else as_exclusions(exclude, n_queries, catalogue, queries.device)
     best: tuple[Tensor, Tensor] | None = None
     dtype = torch.promote_types(queries.dtype, items.dtype)
     queries = queries.to(dtype)
@@ -82,7 +82,7 @@ def topk_blockwise(
             found = _best_of_block(scores, k, start)
             if best is not None:
                 # Earlier rows stand first, which is what the order among equal scores needs.
-                found = _ordered(torch.cat([best[0], found[0]], 1), torch.cat([best[1], found[1]], 1), k)
+                found = best_in_order(torch.cat([best[0], found[0]], 1), torch.cat([best[1], found[1]], 1), k)
             best = found
     if best is None:
         raise ValueError("items has no rows: the catalogue is empty")
@@ -129,18 +129,18 @@ def _best_of_block(scores: Tensor, k: int, start: int) -> tuple[Tensor, Tensor]:
     width = max(int((size / k) ** 0.5), _NARROWEST_GROUP)
     if size < 2 * k * width:
         rows = torch.arange(start, start + size, device=scores.device).expand_as(scores)
-        return _ordered(scores, rows, min(k, size))
+        return best_in_order(scores, rows, min(k, size))
     count = size // width
     maxima = scores[:, : count * width].unflatten(1, (count, width)).amax(2)  # type: ignore[no-untyped-call]
     numbers = torch.arange(count, device=scores.device).expand_as(maxima)
-    groups = _ordered(maxima, numbers, k)[1].sort(1).values
+    groups = best_in_order(maxima, numbers, k)[1].sort(1).values
     columns = (groups[:, :, None] * width + torch.arange(width, device=scores.device)).flatten(1)
     rest = torch.arange(count * width, size, device=scores.device).expand(scores.shape[0], -1)
     columns = torch.cat([columns, rest], 1)
-    return _ordered(scores.gather(1, columns), columns + start, k)
+    return best_in_order(scores.gather(1, columns), columns + start, k)
 
 
-def _ordered(scores: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def best_in_order(scores: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k best of (B, v) scores with their rows, best first; ``rows`` must rise where scores are equal."""
     if scores.dtype == torch.float64:
         values, at = scores.sort(dim=1, descending=True, stable=True)
@@ -156,7 +156,7 @@ def _ordered(scores: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return scores.gather(1, at), rows.gather(1, at)
 
 
-def _rows(rows: Sequence[int] | Tensor, catalogue: int, name: str, device: torch.device) -> Tensor:
+def as_rows(rows: Sequence[int] | Tensor, catalogue: int, name: str, device: torch.device) -> Tensor:
     found = torch.as_tensor(rows, dtype=torch.int64, device=device).reshape(-1)
     wrong = found[(found < 0) | (found >= catalogue)]
     if wrong.shape[0]:
@@ -166,7 +166,7 @@ def _rows(rows: Sequence[int] | Tensor, catalogue: int, name: str, device: torch
     return found
 
 
-def _matrix(
+def as_exclusions(
     exclude: Tensor | Sequence[Sequence[int] | Tensor], n_queries: int, catalogue: int, device: torch.device
 ) -> Tensor | None:
     if isinstance(exclude, Tensor):
@@ -186,20 +186,26 @@ def _matrix(
         raise ValueError(
             f"exclude has {len(exclude)} entries, but there are {n_queries} queries: give one for each query"
         )
-    each = [_rows(rows, catalogue, "exclude", device) for rows in exclude]
+    each = [as_rows(rows, catalogue, "exclude", device) for rows in exclude]
     return torch.nn.utils.rnn.pad_sequence(each, batch_first=True, padding_value=-1) if each else None
 
 
-def _check(
-    queries: Tensor, items: Tensor, k: int, block: int | None, bias: Tensor | None, temperature: float
-) -> None:
+def check_k(k: int, catalogue: int, never: int) -> None:
+    """Refuses a number of answers below 1 or above what the catalogue has, less rows never answered."""
+    if k < 1:
+        raise ValueError(f"k is {k}, but must be at least 1")
+    if k > catalogue - never:
+        without = f" less {never} that are never answered" if never else ""
+        raise ValueError(f"k is {k}, but the catalogue has {catalogue} items{without}: ask for fewer answers")
+
+
+def check_shapes(queries: Tensor, items: Tensor, bias: Tensor | None, temperature: float) -> None:
+    """Refuses vectors, a bias or a temperature that do not fit together."""
     if queries.dim() != 2 or items.dim() != 2 or queries.shape[1] != items.shape[1]:
         raise ValueError(
             f"queries and items have shapes {tuple(queries.shape)} and {tuple(items.shape)}, "
             "but must be (B, D) and (V, D): project one of them to the width of the other"
         )
-    if k < 1 or (block is not None and block < 1):
-        raise ValueError(f"k and block are {k} and {block}, but must be at least 1")
     if bias is not None and bias.shape != items.shape[:1]:
         raise ValueError(
             f"bias has shape {tuple(bias.shape)}, but there are {items.shape[0]} items: "

@@ -1,0 +1,200 @@
+"""Exact top-k over a catalogue that is asked many times: screened in bfloat16, decided in full precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from merlin_models_torch.retrieval.topk import (
+    as_exclusions,
+    as_rows,
+    best_in_order,
+    check_k,
+    check_shapes,
+    topk_blockwise,
+)
+
+# Half the distance between neighbouring bfloat16 numbers, relative to the larger.
+_ROUNDING = 2.0**-8
+# Rounding of sums in float32, relative to the product of the norms; generous.
+_SUMMATION = 2.0**-16
+# Products of so few queries are faster with the queries on the left, and then maxima of wider groups.
+_FEW = 8
+_WIDE, _NARROW = 64, 16
+# Items for each answer above which screening is faster, measured on CPU.
+_WORTHWHILE = 4096
+_ITEMS = 65_536
+_QUERIES = 128
+# Vectors gathered at a time when candidates are decided on: 64 MiB for a width of 64.
+_GATHERED = 2**18
+
+
+class ItemIndex:
+    """The k best items by dot product, the same as :func:`topk_blockwise` gives, for many questions.
+
+    A copy of the vectors in bfloat16 is scored first, which reads half the memory and multiplies twice as
+    fast. How far a rounded score can be from the true one is bounded, by the inequality of Cauchy and
+    Schwarz, from the rounding errors, which are known. Of groups of neighbouring items only those whose best
+    rounded score comes within twice the bound of the k-th best group can hold an answer, and their items are
+    scored again in full precision. No answer can be lost; the rows are those of the plain formula, near ties
+    apart, which the last bits of a sum decide.
+
+    Args:
+        items: (V, D) float, one row per item id; not copied, but for the rounded vectors, which are made when
+            a question is large enough for them to pay.
+        bias: (V,) float added to the dot products.
+        temperature: divides the scores.
+
+    Raises:
+        ValueError: if shapes do not fit or the temperature is not positive.
+
+    Example:
+        >>> items = torch.tensor([[3.0, 0.0], [5.0, 0.0], [5.0, 0.0]])
+        >>> ItemIndex(items).topk(torch.tensor([[1.0, 0.0]]), k=2)[1].tolist()
+        [[1, 2]]
+    """
+
+    def __init__(self, items: Tensor, *, bias: Tensor | None = None, temperature: float = 1.0) -> None:
+        check_shapes(items[:1], items, bias, temperature)
+        self.items = items.detach()
+        self.bias = None if bias is None else bias.detach()
+        self.temperature = temperature
+
+    @cached_property
+    def _rounded(self) -> tuple[Tensor, float, float]:
+        """The vectors in bfloat16, the norm of the longest, and of the largest rounding error of one."""
+        vectors = self.items.float()
+        if self.bias is not None:
+            # The bias is a further coordinate, for which every query has a 1.
+            vectors = torch.cat([vectors, self.bias.float()[:, None]], 1)
+        rounded = vectors.bfloat16()
+        return rounded, _longest(vectors), _longest(vectors - rounded.float())
+
+    def topk(
+        self,
+        queries: Tensor,
+        *,
+        k: int,
+        exclude: Tensor | Sequence[Sequence[int] | Tensor] | None = None,
+        never: Sequence[int] = (),
+    ) -> tuple[Tensor, Tensor]:
+        """The k best items of each query.
+
+        Args:
+            queries: (B, D) float.
+            k: answers per query, at most the V rows less those in ``never``.
+            exclude: (B, E) int64 rows that are no answers for each query, filled up with -1; or one sequence
+                of rows for each query.
+            never: rows that are no answers for any query.
+
+        Returns:
+            Scores (B, k) in falling order and item rows (B, k) int64. Equal scores come in order of row.
+            Where a query's exclusions leave fewer than k items, the rest has score -inf and row -1.
+
+        Raises:
+            ValueError: if k is larger than the catalogue, or an excluded row is not in it.
+        """
+        check_shapes(queries, self.items, self.bias, self.temperature)
+        catalogue, device = self.items.shape[0], queries.device
+        banned = as_rows(sorted(set(never)), catalogue, "never", device)
+        check_k(k, catalogue, banned.shape[0])
+        excluded = None if exclude is None else as_exclusions(exclude, queries.shape[0], catalogue, device)
+        answers = []
+        with torch.no_grad():
+            for start in range(0, queries.shape[0], _QUERIES):
+                rows = slice(start, start + _QUERIES)
+                own = None if excluded is None else excluded[rows]
+                answers.append(self._of_some(queries[rows].detach(), k, own, banned))
+        if not answers:
+            return queries.new_empty(0, k), torch.empty(0, k, dtype=torch.int64, device=device)
+        return torch.cat([scores for scores, _ in answers]), torch.cat([rows for _, rows in answers])
+
+    def _of_some(
+        self, queries: Tensor, k: int, excluded: Tensor | None, banned: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        # As many groups more as rows may be left out: k of their best are answers that are possible.
+        wanted = k + banned.shape[0] + (0 if excluded is None else excluded.shape[1])
+        width = _WIDE if len(queries) < _FEW else _NARROW
+        if self.items.dtype != torch.float32 or len(self.items) < _WORTHWHILE * wanted:
+            return self._plain(queries, k, excluded, banned)
+        maxima, bound = self._screen(queries, width)
+        # Mostly less than three times as many come near the threshold; four times tell whether all are seen.
+        best, numbers = maxima.topk(min(4 * wanted, maxima.shape[1]), dim=1)
+        threshold = best[:, wanted - 1]
+        # An answer lies near the threshold or above it: there its rounded score was rounded by no more.
+        bound = bound + _ROUNDING * (torch.maximum(best[:, 0].abs(), threshold.abs()) + 2 * bound)
+        count = int((best >= (threshold - 2 * bound)[:, None]).sum(1).max())
+        if count == best.shape[1]:
+            return self._plain(queries, k, excluded, banned)
+        # Rows in rising order, so that equal scores are in order; too many groups do no harm.
+        chosen = numbers[:, :count].sort(1).values[:, :, None] * width
+        full = maxima.shape[1] * width
+        rest = torch.arange(full, len(self.items), device=queries.device).expand(len(queries), -1)
+        within = torch.arange(width, device=queries.device)
+        candidates = torch.cat([(chosen + within).flatten(1), rest], 1)
+        return self._decide(queries, candidates, k, excluded, banned)
+
+    def _plain(
+        self, queries: Tensor, k: int, excluded: Tensor | None, banned: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        options = {"bias": self.bias, "temperature": self.temperature, "exclude": excluded}
+        return topk_blockwise(queries, self.items, k=k, never=banned.tolist(), **options)  # type: ignore[arg-type]
+
+    def _screen(self, queries: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """Best rounded score (B, V // width) of each group, and how far (B,) the true one can be."""
+        vectors = queries.float()
+        if self.bias is not None:
+            vectors = torch.cat([vectors, vectors.new_ones(len(vectors), 1)], 1)
+        rounded = vectors.bfloat16()
+        of_items, longest, error = self._rounded
+        of_query = (vectors - rounded.float()).norm(dim=1) + _SUMMATION * vectors.norm(dim=1)
+        bound = of_query * longest + rounded.float().norm(dim=1) * error
+        full = self.items.shape[0] // width * width
+        few = len(queries) < _FEW
+        maxima = []
+        for start in range(0, full, _ITEMS):
+            items = of_items[start : min(start + _ITEMS, full)]
+            if few:
+                scores = (rounded @ items.T).float()
+                maxima.append(scores.unflatten(1, (-1, width)).amax(2))  # type: ignore[no-untyped-call]
+            else:
+                scores = items @ rounded.T
+                maxima.append(scores.unflatten(0, (-1, width)).amax(1).T.float())  # type: ignore[no-untyped-call]
+        return torch.cat(maxima, 1), bound
+
+    def _decide(
+        self, queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None, banned: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The best of some rows (B, C), which rise, for each query."""
+        step = max(_GATHERED // candidates.shape[1], 1)
+        scores, rows = [], []
+        for start in range(0, len(queries), step):
+            some = slice(start, start + step)
+            given = candidates[some]
+            found = (self.items[given] @ queries[some].float()[:, :, None]).squeeze(2)
+            if self.bias is not None:
+                found += self.bias[given]
+            if self.temperature != 1:
+                found /= self.temperature
+            if len(banned):
+                found[torch.isin(given, banned)] = -torch.inf
+            if excluded is not None:
+                _leave_out(found, given, excluded[some])
+            score, row = best_in_order(found, given, k)
+            scores.append(score)
+            rows.append(torch.where(score == -torch.inf, -1, row))
+        return torch.cat(scores), torch.cat(rows)
+
+
+def _leave_out(scores: Tensor, rows: Tensor, excluded: Tensor) -> None:
+    """Sets to -inf the scores (B, C) whose rows, which rise, are among (B, E) excluded ones."""
+    places = torch.searchsorted(rows, excluded).clamp_(max=rows.shape[1] - 1)
+    query, column = (rows.gather(1, places) == excluded).nonzero(as_tuple=True)
+    scores[query, places[query, column]] = -torch.inf
+
+
+def _longest(vectors: Tensor) -> float:
+    return float(vectors.norm(dim=1).max()) if len(vectors) else 0.0
