@@ -37,13 +37,17 @@ RENAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (_INPUTS + r"_masking\.masked_item_embedding", r"body.layers.\g<i>.mask_vector.weight"),
         (_INPUTS + r"(?P<j>\d+)\.0\.(?P<p>weight|bias)", r"body.layers.\g<i>.linears.\g<j>.\g<p>"),
         (_INPUTS + r"transformer\.layer\.(?P<p>.+)", r"body.layers.\g<i>.layer.\g<p>"),
+        (_INPUTS + r"transformer\.(?P<p>.+)", r"body.layers.\g<i>.model.\g<p>"),
+        (_INPUTS + r"module\.(?P<p>(weight|bias)_[ih]h_l\d+)", r"body.layers.\g<i>.recurrent.\g<p>"),
+        (_INPUTS + r"module\.(?P<p>.+)", r"body.layers.\g<i>.\g<p>"),
         (_TASK + r"pre\.module\.output_layer", "output.weight"),
         (_TASK + r"task_block\.0\.0\.(?P<p>weight|bias)", r"output.projection.\g<p>"),
     )
 )
-UNUSED = re.compile(_INPUTS + r"transformer\.(mask_emb|word_embedding\.weight)")
+UNUSED = re.compile(_INPUTS + r"transformer\.(mask_emb|word_embedding\.weight|.*position_ids)")
 COPIES = (
-    (re.compile(_INPUTS + r"masking\.masked_item_embedding"), "mask_vector.weight"),
+    (re.compile(_INPUTS + r"(prepare_module\.)?masking\.masked_item_embedding"), "mask_vector.weight"),
+    (re.compile(_INPUTS + r"prepare_module\.transformer\.(?P<p>.+)"), "model"),
     (re.compile(_TASK + r"masking\.masked_item_embedding"), "mask_vector.weight"),
     (re.compile(_TASK + r"embeddings\.embedding_tables\.(?P<table>.+)\.weight"), "tables"),
     (re.compile(_TASK + r"(pre\.module\.)?item_embedding_table\.weight"), "items"),
@@ -168,6 +172,8 @@ def _copy_of(name: str, model: mm.Model) -> str | None:
     inputs = places[id(model.inputs)]
     for pattern, what in COPIES:
         if found := pattern.fullmatch(name):
+            if what == "model":
+                return f"body.layers.{found['i']}.model.{found['p']}"
             if what == "tables":
                 return f"{inputs}.tables.{_table(found['table'], model)}.weight"
             if what == "items":

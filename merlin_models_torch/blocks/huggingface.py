@@ -35,6 +35,8 @@ class HuggingFaceBlock(nn.Module):
             made. Or a model, with or without a head, of which a copy of the part below the head is used.
         architecture: class of transformers to make, such as "T5EncoderModel"; the one that ``AutoModel``
             chooses if not given.
+        ignore_plan: (legacy) the architecture decides what attention sees, padding too, whatever the masking
+            plan says: GPT-2 looks back only, ALBERT sees both sides.
 
     Raises:
         ImportError: if transformers is not installed.
@@ -51,6 +53,7 @@ class HuggingFaceBlock(nn.Module):
         config: PretrainedConfig | PreTrainedModel | Mapping[str, Any],
         *,
         architecture: str | None = None,
+        ignore_plan: bool = False,
     ) -> None:
         super().__init__()
         model, self._architecture = _model(config, architecture)
@@ -67,6 +70,7 @@ class HuggingFaceBlock(nn.Module):
                 "its answers: use another one, or the encoder alone (architecture='T5EncoderModel', say)"
             )
         self._way = way
+        self.ignore_plan = ignore_plan
         self._longest = _longest(model)
         self.model: Any = model
 
@@ -129,6 +133,8 @@ class HuggingFaceBlock(nn.Module):
                 f"the sequence has {inputs.shape[1]} positions and the {self.name} model {self._longest}: "
                 "shorten the sequences or raise max_position_embeddings (n_positions) of its config"
             )
+        if self.ignore_plan:
+            return {}
         plan = plan_of(inputs, batch, sight=self._way.sight(f"the {self.name} model"))
         if plan is None:
             return {}
@@ -137,7 +143,11 @@ class HuggingFaceBlock(nn.Module):
     def init_arguments(self) -> dict[str, Any]:
         """What builds this block again; the weights are in the state dict."""
         values = json.loads(self.model.config.to_json_string(use_diff=False))
-        return {"config": values, "architecture": self._architecture}
+        return {
+            "config": values,
+            "architecture": self._architecture,
+            "ignore_plan": self.ignore_plan,
+        }
 
 
 def _model(config: Any, architecture: str | None) -> tuple[Any, str | None]:

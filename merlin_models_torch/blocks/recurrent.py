@@ -32,6 +32,7 @@ class RecurrentBlock(nn.Module):
         dropout: float = 0.0,
         bidirectional: bool = False,
         any_masking: bool = False,
+        over_rows: bool = False,
     ) -> None:
         super().__init__()
         if dim < 1 or layers < 1:
@@ -41,7 +42,7 @@ class RecurrentBlock(nn.Module):
         options: dict[str, Any] = {
             "hidden_size": dim // 2 if bidirectional else dim,
             "num_layers": layers,
-            "batch_first": True,
+            "batch_first": not over_rows,
             "dropout": dropout if layers > 1 else 0.0,
             "bidirectional": bidirectional,
         }
@@ -53,6 +54,7 @@ class RecurrentBlock(nn.Module):
         self.dim = dim
         self.bidirectional = bidirectional
         self.any_masking = any_masking
+        self.over_rows = over_rows
 
     def forward(self, inputs: Tensor, batch: Batch | None = None) -> Tensor:
         """Runs over the positions in use.
@@ -71,7 +73,7 @@ class RecurrentBlock(nn.Module):
         steps = inputs.shape[1]
         if plan is None:
             return self.dropout(self.recurrent(inputs)[0])  # type: ignore[no-any-return]
-        if self.bidirectional:
+        if self.bidirectional and not self.over_rows:
             # From right to left padding would come first, so it has to be cut off; from left to right it is
             # only met after the last position in use.
             lengths = plan.lengths.clamp(min=1).cpu()
@@ -110,6 +112,8 @@ class GRUBlock(RecurrentBlock):
         bidirectional: half of the width runs from right to left.
         any_masking: (legacy) work under any masking: one direction under one that hides items between others
             (they are predicted from the left only), or both under a causal one (the target leaks).
+        over_rows: (legacy) the recurrence runs over the sessions of a batch instead of the positions, as that
+            of a ``torch.nn.GRU`` without ``batch_first`` does: a session's states depend on those before it.
 
     Raises:
         ValueError: if a size is not positive, or odd for two directions.
@@ -136,6 +140,7 @@ class LSTMBlock(RecurrentBlock):
         dropout: between layers and of the outputs, in training.
         bidirectional: half of the width runs from right to left.
         any_masking: (legacy) as for :class:`GRUBlock`.
+        over_rows: (legacy) as for :class:`GRUBlock`.
 
     Raises:
         ValueError: if a size is not positive, or odd for two directions.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from merlin_migrate.codemod.layout import code, keyword, literal, renamed
+from merlin_migrate.codemod.metric_keys import new_key
 
 TO_TRAINER = {
     "output_dir": "default_root_dir",
@@ -69,6 +70,19 @@ CHECKPOINTS = {
 }
 
 
+@dataclass(frozen=True)
+class Monitor:
+    """By what a model is judged while it is trained.
+
+    Args:
+        key: name of the figure as Lightning logs it.
+        mode: "min" or "max".
+    """
+
+    key: str
+    mode: str
+
+
 @dataclass
 class Training:
     """The training arguments, sorted.
@@ -78,6 +92,7 @@ class Training:
         optimizer: arguments of ``OptimizerConfig``.
         loaders: values for the loaders, by the keys of :data:`TO_LOADERS`.
         seed: the seed, if given.
+        monitor: the figure by which the best model is kept and training stops early, if there is one.
         reasons: what has to be done by hand.
     """
 
@@ -85,6 +100,7 @@ class Training:
     optimizer: list[cst.Arg] = field(default_factory=list)
     loaders: dict[str, cst.BaseExpression] = field(default_factory=dict)
     seed: cst.BaseExpression | None = None
+    monitor: Monitor | None = None
     reasons: list[str] = field(default_factory=list)
 
 
@@ -95,7 +111,8 @@ def sorted_arguments(bound: Mapping[str, cst.Arg], *, carry_over: bool) -> Train
         bound: arguments by name.
         carry_over: whether the optimiser goes on over several trainings.
     """
-    result = Training()
+    result = Training(monitor=_monitor(bound))
+    best = CHECKPOINTS if result.monitor is not None else set()
     unknown = []
     for name, arg in bound.items():
         if name in TO_TRAINER:
@@ -104,6 +121,10 @@ def sorted_arguments(bound: Mapping[str, cst.Arg], *, carry_over: bool) -> Train
             result.loaders[TO_LOADERS[name]] = arg.value
         elif name == "seed":
             result.seed = arg.value
+        elif name in best or (name == "save_strategy" and best):
+            continue
+        elif name == "save_steps" and code(arg.value) == "0":
+            result.trainer.append(renamed(arg, "enable_checkpointing", cst.Name("False")))
         elif name in CHECKPOINTS:
             reason = "checkpoints are written by lightning.pytorch.callbacks.ModelCheckpoint"
             result.reasons += [] if reason in result.reasons else [reason]
@@ -123,6 +144,27 @@ def sorted_arguments(bound: Mapping[str, cst.Arg], *, carry_over: bool) -> Train
     for name in ("train_batch_size", "eval_batch_size"):
         result.loaders.setdefault(name, cst.Integer("8"))
     return result
+
+
+def _monitor(bound: Mapping[str, cst.Arg]) -> Monitor | None:
+    """By what the model is judged, where it is judged and kept after each epoch and the best is loaded."""
+    given: dict[str, object] = {}
+    for name in (*CHECKPOINTS, "save_strategy", "evaluation_strategy", "eval_strategy"):
+        if name in bound:
+            try:
+                given[name] = literal(bound[name].value)
+            except ValueError:
+                return None
+    judged = given.get("evaluation_strategy", given.get("eval_strategy"))
+    if not given.get("load_best_model_at_end") or {judged, given.get("save_strategy")} != {"epoch"}:
+        return None
+    figure = str(given.get("metric_for_best_model", "loss"))
+    greater = given.get("greater_is_better")
+    key = "val_loss" if figure in ("loss", "eval_loss") else new_key(figure)
+    if key is None:
+        return None
+    rises = not key.endswith("loss") if greater is None else bool(greater)
+    return Monitor(key, "max" if rises else "min")
 
 
 _SPECIAL = {"no_cuda", "use_cpu", "report_to", "save_strategy", "disable_tqdm", "fp16", "bf16"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import libcst as cst
 
@@ -125,6 +126,76 @@ class Emitter:
         lines[-1] = lines[-1].with_changes(trailing_whitespace=updated.trailing_whitespace)
         return lines
 
+    def callbacks(
+        self, training: Training, patience: cst.BaseExpression | None, at: cst.CSTNode
+    ) -> cst.Arg | None:
+        """``callbacks=[...]`` that keep the best model, and stop when it has not got better for a while."""
+        if training.monitor is None:
+            return None
+        self.rule.program.imports.add("lightning")
+        judged = [
+            keyword("monitor", cst.SimpleString(f'"{training.monitor.key}"')),
+            keyword("mode", cst.SimpleString(f'"{training.monitor.mode}"')),
+        ]
+        home = "lightning.pytorch.callbacks"
+        made = [cst.Call(cst.parse_expression(f"{home}.ModelCheckpoint"), judged)]
+        if patience is not None:
+            stop = cst.parse_expression(f"{home}.EarlyStopping")
+            made.append(cst.Call(stop, [*judged, keyword("patience", patience)]))
+        block = self.rule.depth(at)
+        listed = cst.List([cst.Element(call) for call in made])
+        return keyword("callbacks", fit(listed, column=block + 14, indent="    ", block=block))
+
+    def windows(
+        self,
+        updated: cst.SimpleStatementLine,
+        plan: Plan,
+        given: Mapping[str, cst.BaseExpression],
+        result: str | None,
+    ) -> Sequence[cst.BaseStatement]:
+        """``fit_and_evaluate`` written out: the loop over time windows, and the figures of each.
+
+        Args:
+            updated: the statement that calls it.
+            plan: the trainer.
+            given: its arguments by name.
+            result: variable that takes what it gives; None where that is returned.
+        """
+        measured = self.rule.program.free("measured")
+        figures = result or self.rule.program.free("figures")
+        folder = code(given["input_dir"])
+        window, after = (
+            cst.parse_expression(f'f"{{{folder}}}/{{{number}}}/{part}.parquet"')
+            for number, part in (("window", "train"), ("window + 1", "valid"))
+        )
+        block = self.rule.depth(plan.statement)
+        inner = block + 4
+
+        def line(target: str, value: cst.BaseExpression) -> cst.SimpleStatementLine:
+            fitted = fit(value, column=inner + len(target) + 3, block=inner)
+            return cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(cst.Name(target))], fitted)])
+
+        body = [
+            line("train_loader", self.loader_call(window, plan, "train_dataset_or_path")),
+            line(plan.name, self.lightning(plan.options)),
+            cst.parse_statement(f"{plan.name}.fit({code(plan.model)}, train_loader)"),
+            line("eval_loader", self.loader_call(after, plan, "eval_dataset_or_path")),
+            line(measured, self.validate(plan)),
+            cst.parse_statement(
+                f'for key in sorted(key for key in {measured} if "_at_" in key):\n'
+                '    name = "indexed_by_time_" + key.replace("_at_", "@")\n'
+                f"    {figures}.setdefault(name, []).append({measured}[key])\n"
+            ),
+        ]
+        first, last = code(given["start_time_index"]), code(given["end_time_index"])
+        loop = cst.parse_statement(f"for window in range({first}, {last} + 1):\n    pass\n")
+        loop = loop.with_changes(body=cst.IndentedBlock(body))
+        start = cst.parse_statement(f"{figures} = {{}}")
+        lines: list[Any] = [start.with_changes(leading_lines=updated.leading_lines), loop]
+        if result is None:
+            lines.append(updated.with_changes(body=[cst.Return(cst.Name(figures))], leading_lines=()))
+        return lines
+
     def loader_call(self, data: cst.BaseExpression, plan: Plan, name: str) -> cst.Call:
         loaders = plan.training.loaders
         kind = "train" if name.startswith("train") else "eval"
@@ -146,14 +217,36 @@ class Emitter:
         return updated.with_changes(body=new.body)
 
     def fit(self, updated: cst.SimpleStatementLine, plan: Plan) -> Sequence[cst.BaseStatement]:
-        fit_call = cst.parse_expression(f"{plan.name}.fit({code(plan.model)}, train_loader)")
-        if not plan.renew:
-            return [updated.with_changes(body=[cst.Expr(fit_call)])]
-        made = self.line(plan.name, self.lightning(plan.options), plan.statement)
-        return [
-            made.with_changes(leading_lines=updated.leading_lines),
-            updated.with_changes(body=[cst.Expr(fit_call)], leading_lines=()),
-        ]
+        judged = plan.training.monitor is not None
+        model = code(plan.model)
+        loaders = "train_loader, eval_loader" if judged else "train_loader"
+        fit_call = cst.Expr(cst.parse_expression(f"{plan.name}.fit({model}, {loaders})"))
+        lines = [updated.with_changes(body=[fit_call])]
+        if plan.renew:
+            made = self.line(plan.name, self.lightning(plan.options), plan.statement)
+            lines = [
+                made.with_changes(leading_lines=updated.leading_lines),
+                lines[0].with_changes(leading_lines=()),
+            ]
+        if judged:
+            self.rule.program.imports.add("torch")
+            lines += [
+                self.line(
+                    "best",
+                    cst.parse_expression(f"{plan.name}.checkpoint_callback.best_model_path"),
+                    plan.statement,
+                ),
+                cst.SimpleStatementLine(
+                    [
+                        cst.Expr(
+                            cst.parse_expression(
+                                f'{model}.load_state_dict(torch.load(best, weights_only=True)["state_dict"])'
+                            )
+                        )
+                    ]
+                ),
+            ]
+        return lines
 
     @staticmethod
     def validate(plan: Plan) -> cst.BaseExpression:

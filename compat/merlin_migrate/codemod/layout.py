@@ -160,6 +160,19 @@ def fit(node: cst.BaseExpression, *, column: int, indent: str = "", block: int =
         return node.with_changes(
             elements=elements, lbrace=cst.LeftCurlyBrace(whitespace_after=_newline(inner))
         )
+    if isinstance(node, cst.List) and node.elements:
+        listed = [
+            element.with_changes(
+                value=fit(element.value, column=used, indent=inner, block=block),
+                comma=cst.Comma(whitespace_after=_newline(inner if i + 1 < len(node.elements) else indent)),
+            )
+            for i, element in enumerate(node.elements)
+        ]
+        return node.with_changes(
+            elements=listed, lbracket=cst.LeftSquareBracket(whitespace_after=_newline(inner))
+        )
+    if isinstance(node, cst.Lambda):
+        return node.with_changes(body=fit(node.body, column=WIDTH, indent=indent, block=block))
     if isinstance(node, cst.Subscript):
         return node.with_changes(value=fit(node.value, column=WIDTH, indent=indent, block=block))
     return node
@@ -225,4 +238,7 @@ def is_plain(node: cst.BaseExpression) -> bool:
         return is_plain(node.left) and is_plain(node.right)
     if isinstance(node, (cst.List, cst.Tuple)):
         return all(is_plain(element.value) for element in node.elements)
+    if isinstance(node, cst.Subscript):
+        indices = [element.slice for element in node.slice]
+        return is_plain(node.value) and all(isinstance(i, cst.Index) and is_plain(i.value) for i in indices)
     return False

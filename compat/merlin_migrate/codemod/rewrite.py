@@ -10,6 +10,7 @@ import libcst as cst
 
 from merlin_migrate.codemod.rule import MARK, Program
 from merlin_migrate.codemod.rules import RULES
+from merlin_migrate.codemod.split import SplitRule
 
 _LEGACY = re.compile(
     rb"\b(transformers4rec|merlin_standard_lib|merlin\s*\.\s*(schema|io))\b|from\s+merlin\s+import"
@@ -81,7 +82,7 @@ def rewrite_source(source: bytes) -> Result:
         raise DoesNotParse(f"not rewritten, it does not parse: {first}") from error
     program = _program(module)
     changed = module
-    for rule in RULES:
+    for rule in (SplitRule, *RULES):
         changed = cst.MetadataWrapper(changed).visit(rule(program))
     after = changed.bytes
     if after == source:

@@ -40,6 +40,12 @@ class Program:
     imports: set[str] = field(default_factory=set)
     applied: dict[str, int] = field(default_factory=dict)
 
+    def free(self, name: str) -> str:
+        """The name, with underscores behind it where the program uses it already."""
+        while name in self.bound:
+            name += "_"
+        return name
+
 
 class Rule(cst.CSTTransformer):
     """One numbered rewriting: a pass over the tree.
@@ -157,6 +163,15 @@ class Rule(cst.CSTTransformer):
             return node
         statement = self.assignment(node)
         return statement.value if statement else None
+
+    def function(self, name: cst.Name) -> cst.FunctionDef | None:
+        """The function of the program that a name is bound to, if to nothing else."""
+        scope = self.get_metadata(meta.ScopeProvider, name, None)
+        if scope is None:
+            return None
+        bindings = [bound.node for bound in scope[name.value] if isinstance(bound, meta.Assignment)]
+        found = bindings[0] if len(bindings) == 1 else None
+        return found if isinstance(found, cst.FunctionDef) else None
 
     def uses(self, node: cst.Name) -> list[cst.CSTNode]:
         """All nodes that read the variable."""
@@ -300,3 +315,15 @@ class Calls(cst.CSTVisitor):
     def visit_Call(self, node: cst.Call) -> None:
         """Notes one."""
         self.calls.append(node)
+
+
+class Returns(cst.CSTVisitor):
+    """Counts the return statements of a function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def visit_Return(self, node: cst.Return) -> None:
+        """Counts one."""
+        self.count += 1

@@ -7,6 +7,7 @@ from torch import nn
 
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.huggingface import HuggingFaceBlock
+from merlin_models_torch.masking import RandomMasking
 from merlin_models_torch.masking.plan import MaskPlan
 from merlin_models_torch.serialize import from_config, to_config
 
@@ -191,3 +192,19 @@ def test_errors():
         HuggingFaceBlock({"n_embd": 16})
     with pytest.raises(ValueError, match="transformers has no model class 'AutoConfig'"):
         HuggingFaceBlock(CONFIGS["gpt2"](), architecture="AutoConfig")
+
+
+def test_an_architecture_may_decide_itself_what_is_seen() -> None:
+    config = transformers.GPT2Config(**GPT2)
+    torch.manual_seed(0)
+    block = HuggingFaceBlock(config, ignore_plan=True).eval()
+    inputs = torch.randn(2, 7, 16)
+    batch = Batch(
+        {"x": torch.zeros(2)}, plan=RandomMasking().evaluate(torch.ones(2, 7).long(), torch.tensor(LENGTHS))
+    )
+    assert torch.equal(block(inputs, batch), block(inputs))
+    assert torch.equal(block(inputs, batch), block.model(inputs_embeds=inputs).last_hidden_state)
+    assert block.init_arguments()["ignore_plan"] is True
+    obeying = HuggingFaceBlock(config).eval()
+    obeying.load_state_dict(block.state_dict())
+    assert not torch.allclose(block(inputs, batch)[1], obeying(inputs, batch)[1])

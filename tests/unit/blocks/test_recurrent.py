@@ -105,3 +105,18 @@ def test_errors():
         LSTMBlock(8, layers=0)
     with pytest.raises(ValueError, match="plan has 6 positions and the inputs of the block have 5"):
         GRUBlock(8)(torch.zeros(3, 5, 4), batch_of("causal"))
+
+
+@pytest.mark.parametrize(("block_class", "torch_class"), KINDS)
+def test_over_rows_equals_torchs_without_batch_first(block_class, torch_class):
+    torch.manual_seed(0)
+    block = block_class(8, in_features=4, any_masking=True, over_rows=True)
+    theirs = torch_class(4, 8)
+    theirs.load_state_dict(block.recurrent.state_dict())
+    inputs = torch.randn(3, 6, 4)
+    outputs, want = block(inputs, batch_of("full")), theirs(inputs)[0]
+    for row, length in enumerate(LENGTHS.tolist()):
+        torch.testing.assert_close(outputs[row, :length], want[row, :length])
+    changed = inputs.clone()
+    changed[0] += 1
+    assert not torch.allclose(block(changed)[1], block(inputs)[1])

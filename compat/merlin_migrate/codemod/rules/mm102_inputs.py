@@ -38,11 +38,29 @@ MASKING_ARGUMENTS = (
 )
 
 
+REGISTRY = "transformers4rec.torch.masking.masking_registry"
+
+
 class InputsRule(Rule):
     """The arguments of the inputs one by one; the masking, a string before, becomes an object."""
 
     number: ClassVar[str] = "MM102"
     title: ClassVar[str] = "inputs and masking"
+
+    def leave_Comparison(
+        self, original_node: cst.Comparison, updated_node: cst.Comparison
+    ) -> cst.BaseExpression:
+        """``name in masking_registry``: the names, where the program registers none of its own."""
+        comparison = original_node.comparisons[0]
+        entry = self.entry(comparison.comparator)
+        tests = isinstance(comparison.operator, (cst.In, cst.NotIn)) and len(original_node.comparisons) == 1
+        if entry is None or entry.name != REGISTRY or not tests or "register" in self.program.bound:
+            return updated_node
+        names = cst.Tuple([cst.Element(cst.SimpleString(f'"{name}"')) for name in (*RANDOM, *CAUSAL, *OTHER)])
+        self.done()
+        return updated_node.with_changes(
+            comparisons=[updated_node.comparisons[0].with_changes(comparator=names)]
+        )
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         """One call of ``from_schema``."""
@@ -75,8 +93,8 @@ class InputsRule(Rule):
                     args.append(keyword("pad_to", arg.value))
             elif name == "aggregation":
                 args += self._aggregation(arg)
-            elif name == "embedding_dim_default":
-                args.append(renamed(arg, "embedding_dim"))
+            elif name in ("embedding_dim_default", "embedding_dims"):
+                args += self._widths(name, arg, bound)
             elif name == "d_output":
                 args += (
                     [] if code(arg.value) == "None" else [renamed(arg, "projection", self._mlp(arg.value))]
@@ -88,6 +106,18 @@ class InputsRule(Rule):
             elif (name, code(arg.value)) not in WITHOUT_EFFECT:
                 raise ValueError(f"the argument {name} has no successor yet")
         return args
+
+    @staticmethod
+    def _widths(name: str, arg: cst.Arg, bound: Mapping[str, cst.Arg]) -> list[cst.Arg]:
+        both = {"embedding_dim_default", "embedding_dims"} <= set(bound)
+        default = bound.get("embedding_dim_default")
+        if both and default is not None and code(default.value) != "64":
+            raise ValueError(
+                "with embedding_dims the tables that are not named have the width 64: name all columns there"
+            )
+        if code(arg.value) == "None" or (both and name == "embedding_dim_default"):
+            return []
+        return [renamed(arg, "embedding_dim")]
 
     def _mlp(self, width: cst.BaseExpression) -> cst.BaseExpression:
         return cst.Call(self.api("MLPBlock"), [cst.Arg(cst.List([cst.Element(width)]))])

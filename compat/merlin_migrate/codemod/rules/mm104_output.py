@@ -8,7 +8,7 @@ from typing import ClassVar
 import libcst as cst
 
 from merlin_migrate.codemod.layout import bind, code, fit, keyword, literal, renamed, with_args
-from merlin_migrate.codemod.rule import Calls, Program, Rule
+from merlin_migrate.codemod.rule import Calls, Program, Returns, Rule
 
 TR = "transformers4rec.torch"
 METRICS = {
@@ -55,9 +55,22 @@ class OutputRule(Rule):
 
     def _plan_metrics(self, task: cst.Call) -> None:
         bound = bind(task, TASK)
-        display = self.origin(bound["metrics"].value) if bound and "metrics" in bound else None
+        display = self._display(bound["metrics"].value) if bound and "metrics" in bound else None
         if isinstance(display, (cst.List, cst.Tuple)):
             self._metrics.update(element.value for element in display.elements)
+
+    def _display(self, node: cst.BaseExpression) -> cst.BaseExpression | None:
+        """The list of metrics: written here, in a variable, or returned by a function without arguments."""
+        if not isinstance(node, cst.Call) or node.args or not isinstance(node.func, cst.Name):
+            return self.origin(node)
+        function = self.function(node.func)
+        last = function.body.body[-1] if function is not None and function.body.body else None
+        small = last.body[-1] if isinstance(last, cst.SimpleStatementLine) else None
+        returns = Returns()
+        if function is None or not isinstance(small, cst.Return) or small.value is None:
+            return None
+        function.visit(returns)
+        return self.origin(small.value) if returns.count == 1 else None
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         """One metric or task."""
@@ -118,9 +131,9 @@ class OutputRule(Rule):
         return with_args(call.with_changes(func=self.api("CategoricalOutput")), args)
 
     def _task_metrics(self, original: cst.Arg, arg: cst.Arg) -> list[cst.Arg]:
-        display = self.origin(original.value)
+        display = self._display(original.value)
         if not isinstance(display, (cst.List, cst.Tuple)):
-            raise ValueError("the metrics are not a list written in the same function")
+            raise ValueError("the metrics are not a list written in the same function, or returned by one")
         top_ks = keyword("top_ks", _numbers(self._top_ks(display)))
         return [renamed(arg, "metrics"), top_ks] if display.elements else [renamed(arg, "metrics")]
 

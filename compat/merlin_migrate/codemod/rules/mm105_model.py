@@ -113,7 +113,20 @@ class ModelRule(Rule):
         if not isinstance(func, cst.Attribute) or func.attr.value != "to_torch_model":
             return False
         source = self.origin(func.value)
-        return self._is_new(source, "XLNetBlock")
+        return any(map(self._is_body, self._choices(source)))
+
+    def _is_body(self, node: cst.BaseExpression | None) -> bool:
+        return self._is_new(node, "XLNetBlock") or self._is_new(node, "HuggingFaceBlock")
+
+    def _choices(self, node: cst.BaseExpression | None) -> list[cst.BaseExpression]:
+        """What an expression may make: itself, or the bodies of functions that it picks from a dict."""
+        if node is None:
+            return []
+        picked = node.func if isinstance(node, cst.Call) else None
+        display = self.origin(picked.value) if isinstance(picked, cst.Subscript) else None
+        if not isinstance(display, cst.Dict):
+            return [node]
+        return [e.value.body for e in display.elements if isinstance(e.value, cst.Lambda)]
 
     def _to_model(self, call: cst.Call) -> cst.BaseExpression:
         if len(call.args) != 2 or any(arg.keyword or arg.star for arg in call.args):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import libcst as cst
@@ -23,6 +23,8 @@ PARAMETERS = (
     "eval_dataset_or_path",
     "test_dataset_or_path",
 )
+FIT_AND_EVALUATE = "transformers4rec.torch.utils.examples_utils.fit_and_evaluate"
+WIPE_MEMORY = "transformers4rec.torch.utils.examples_utils.wipe_memory"
 WITHOUT_EFFECT = {"compute_metrics", "incremental_logging"}
 
 Edit = Callable[[cst.SimpleStatementLine], Sequence[cst.BaseStatement]]
@@ -83,16 +85,32 @@ class TrainingRule(Rule):
         if not isinstance(bound["model"].value, cst.Name):
             raise ValueError("the trainer's model is not a variable")
         uses = self.uses(target)
-        renew = sum(self._method(use) == "train" for use in uses) > 1 or any(
-            self._method(use) == "train" and self._in_loop(use) for use in uses
+        if any(self._in_suite(use) for use in uses):
+            raise ValueError(
+                "the trainer is used in the line of a condition or loop: give its statements lines of "
+                "their own"
+            )
+        windows = [use for use in uses if self._windows(use) is not None]
+        renew = (
+            bool(windows)
+            or sum(self._method(use) == "train" for use in uses) > 1
+            or any(self._method(use) == "train" and self._in_loop(use) for use in uses)
         )
         training = sorted_arguments(given, carry_over=renew)
         for name, value in training.loaders.items():
             if not is_plain(value):
                 raise ValueError(f"{name} is computed in the training arguments: give it a name before them")
+        stops = bound.pop("callbacks", None) if self._stops_early(bound, training) else None
+        extra = self._emit.callbacks(training, None if stops is None else self._patience(stops), source)
+        if extra is not None:
+            if renew or "eval_dataset_or_path" not in {*bound, *map(self._set, uses)}:
+                raise ValueError("the best model is kept in one training with data to evaluate on only")
+            training.trainer.append(extra)
         options = self._plan_options(bound["args"].value, source, training, line)
         plan = Plan(target.value, line, bound["model"].value, bound["schema"].value, options, training, renew)
         plan.data = {name: bound[name].value for name in DATASETS if name in bound}
+        if windows and "max_sequence_length" not in training.loaders:
+            raise ValueError("fit_and_evaluate is written out with max_sequence_length given only")
         plan.fed = {*plan.data, *(a.attr.value for a in map(self._attribute, uses) if a is not None)}
         others = set(bound) - {*PARAMETERS} - WITHOUT_EFFECT
         for name in sorted(others):
@@ -101,19 +119,49 @@ class TrainingRule(Rule):
             self._mark_at(source, reason)
         early = self._needed_early(uses)
         inline = source is bound["args"].value
-        trains = any(self._method(use) == "train" for use in uses)
+        trains = any(self._method(use) == "train" or use in windows for use in uses)
         self._edits[line] = lambda updated: self._emit.trainer(
             updated, plan, source if inline else None, make=early or not renew, trains=trains
         )
         for use in uses:
             self._plan_use(use, plan)
 
+    def _set(self, use: cst.CSTNode) -> str | None:
+        attribute = self._attribute(use)
+        return attribute.attr.value if attribute is not None else None
+
+    def _stops_early(self, bound: Mapping[str, cst.Arg], training: Training) -> bool:
+        """Whether the only callback is the one that stops early, by a figure that is known."""
+        return (
+            training.monitor is not None
+            and "callbacks" in bound
+            and self._patience(bound["callbacks"]) is not None
+        )
+
+    def _patience(self, callbacks: cst.Arg) -> cst.BaseExpression | None:
+        """How long the one callback, ``EarlyStoppingCallback``, waits."""
+        display = self.origin(callbacks.value)
+        call = (
+            display.elements[0].value
+            if isinstance(display, cst.List) and len(display.elements) == 1
+            else None
+        )
+        if (
+            not isinstance(call, cst.Call)
+            or self.qualified(call.func) != "transformers.EarlyStoppingCallback"
+        ):
+            return None
+        given = bind(call, ("early_stopping_patience",))
+        if given is None or set(given) - {"early_stopping_patience"}:
+            return None
+        return given["early_stopping_patience"].value if given else cst.Integer("1")
+
     def _plan_options(
         self, given: cst.BaseExpression, source: cst.Call, training: Training, line: cst.SimpleStatementLine
     ) -> str:
         """Name of the variable with the options of ``lightning.Trainer``."""
         if not isinstance(given, cst.Name):
-            return self._free("trainer_options")
+            return self.program.free("trainer_options")
         statement = self.statement_of(source)
         if not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
             raise ValueError("the training arguments are not a statement of their own")
@@ -122,11 +170,6 @@ class TrainingRule(Rule):
             if isinstance(self.parent(use), cst.Attribute):
                 self._mark_at(use, "the training arguments are a dict of Lightning's options now")
         return given.value
-
-    def _free(self, name: str) -> str:
-        while name in self.program.bound:
-            name += "_"
-        return name
 
     def _attribute(self, use: cst.CSTNode) -> cst.Attribute | None:
         parent = self.parent(use)
@@ -140,6 +183,15 @@ class TrainingRule(Rule):
             return attribute.attr.value
         return None
 
+    def _in_suite(self, node: cst.CSTNode) -> bool:
+        """Whether the node is in a statement behind the colon of another."""
+        above = self.parent(node)
+        while above is not None and not isinstance(above, cst.SimpleStatementLine):
+            if isinstance(above, cst.SimpleStatementSuite):
+                return True
+            above = self.parent(above)
+        return False
+
     def _in_loop(self, node: cst.CSTNode) -> bool:
         above = self.parent(node)
         while above is not None and not isinstance(above, (cst.FunctionDef, cst.Lambda)):
@@ -151,6 +203,8 @@ class TrainingRule(Rule):
     def _needed_early(self, uses: Sequence[cst.CSTNode]) -> bool:
         """Whether the trainer is used for anything but training in time windows."""
         for use in uses:
+            if self._is_deleted(use) or self._windows(use) is not None:
+                continue
             attribute = self._attribute(use)
             known = attribute is not None and attribute.attr.value in (
                 *DATASETS,
@@ -161,10 +215,17 @@ class TrainingRule(Rule):
             )
             if not known:
                 return True
-        return not any(self._method(use) == "train" for use in uses)
+        return not any(self._method(use) == "train" or self._windows(use) is not None for use in uses)
 
     def _plan_use(self, use: cst.CSTNode, plan: Plan) -> None:
         statement = self.statement_of(use)
+        if self._is_deleted(use):
+            return
+        windows = self._windows(use)
+        if windows is not None:
+            line, given, result = windows
+            self._edits[line] = lambda updated: self._emit.windows(updated, plan, given, result)
+            return
         attribute = self._attribute(use)
         if (
             not isinstance(statement, cst.SimpleStatementLine)
@@ -201,6 +262,41 @@ class TrainingRule(Rule):
         else:
             self._mark_at(use, f"the trainer's {attr} has no successor that can be written by itself")
 
+    def _is_deleted(self, use: cst.CSTNode) -> bool:
+        above: cst.CSTNode | None = use
+        while above is not None and not isinstance(above, cst.SimpleStatementLine):
+            if isinstance(above, cst.Del):
+                return True
+            above = self.parent(above)
+        return False
+
+    def _windows(
+        self, use: cst.CSTNode
+    ) -> tuple[cst.SimpleStatementLine, dict[str, cst.BaseExpression], str | None] | None:
+        """A call of ``fit_and_evaluate`` that gets the trainer, as a statement, with its arguments."""
+        call = self.parent(use)
+        call = self.parent(call) if isinstance(call, cst.Arg) else None
+        if not isinstance(call, cst.Call) or not self.is_call_of(call, FIT_AND_EVALUATE):
+            return None
+        small, line = self.parent(call), self.statement_of(call)
+        bound = bind(call, ("trainer", "start_time_index", "end_time_index", "input_dir"))
+        if not isinstance(line, cst.SimpleStatementLine) or len(line.body) != 1 or bound is None:
+            return None
+        given = {name: arg.value for name, arg in bound.items()}
+        folder = given.get("input_dir")
+        if (
+            len(given) != 4
+            or not isinstance(folder, (cst.Name, cst.Attribute))
+            or given["trainer"] is not use
+        ):
+            return None
+        if isinstance(small, cst.Return):
+            return line, given, None
+        if isinstance(small, cst.Assign) and len(small.targets) == 1:
+            target = small.targets[0].target
+            return (line, given, target.value) if isinstance(target, cst.Name) else None
+        return None
+
     @staticmethod
     def _sets_data(attribute: cst.Attribute, small: cst.BaseSmallStatement) -> bool:
         if attribute.attr.value not in DATASETS or not isinstance(small, cst.Assign):
@@ -221,7 +317,11 @@ class TrainingRule(Rule):
     # Doing
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
-        """``trainer.evaluate()`` within an expression."""
+        """``trainer.evaluate()`` within an expression, and ``wipe_memory()``."""
+        if self.is_call_of(original_node, WIPE_MEMORY) and not original_node.args:
+            self.done()
+            self.program.imports.add("gc")
+            return cst.parse_expression("gc.collect()")
         make = self._calls.get(original_node)
         if make is None:
             return updated_node

@@ -1,0 +1,49 @@
+"""Statements that share a line with one of a trainer get lines of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import libcst as cst
+
+from merlin_migrate.codemod.rule import Rule
+
+TRAINER = "transformers4rec.torch.Trainer"
+
+
+class SplitRule(Rule):
+    """Runs before the numbered rules; counts as the rule of training."""
+
+    number: ClassVar[str] = "MM106"
+    title: ClassVar[str] = "training"
+
+    def leave_SimpleStatementLine(
+        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
+    ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
+        """One line with several statements."""
+        parts = original_node.body
+        if len(parts) < 2 or not any(map(self._of_trainer, parts)):
+            return updated_node
+        self.done()
+        lines = [
+            cst.SimpleStatementLine([small.with_changes(semicolon=cst.MaybeSentinel.DEFAULT)])
+            for small in updated_node.body
+        ]
+        lines[0] = lines[0].with_changes(leading_lines=updated_node.leading_lines)
+        lines[-1] = lines[-1].with_changes(trailing_whitespace=updated_node.trailing_whitespace)
+        return cst.FlattenSentinel(lines)
+
+    def _of_trainer(self, statement: cst.CSTNode) -> bool:
+        return any(
+            self.is_call_of(node, TRAINER)
+            or (isinstance(node, cst.Name) and self.is_call_of(self.origin(node), TRAINER))
+            for node in walk(statement)
+        )
+
+
+def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """The node and all below it."""
+    yield node
+    for child in node.children:
+        yield from walk(child)
