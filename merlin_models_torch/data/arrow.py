@@ -118,7 +118,7 @@ def _lengths(chunk: pa.Array) -> NDArray[np.int64]:
     if pa.types.is_fixed_size_list(chunk.type):
         lengths = np.full(len(chunk), chunk.type.list_size, np.int64)
     else:
-        lengths = np.diff(chunk.offsets.to_numpy()).astype(np.int64)
+        lengths = np.diff(_shared(chunk.offsets)).astype(np.int64)
     if chunk.null_count:
         lengths[chunk.is_null().to_numpy(zero_copy_only=False)] = 0
     return lengths
@@ -186,6 +186,16 @@ def _numbers(chunk: pa.Array, where: str, row: int, lengths: NDArray[np.int64] |
             f"{where} holds values of type {kind}, expected numbers: encode them first, with "
             "sessions_from_events or a Vocabulary"
         )
+    return _shared(chunk)
+
+
+def _shared(chunk: pa.Array) -> NDArray[np.generic]:
+    """The numbers of an array without nulls, not copied where possible.
+
+    Arrow's own ``to_numpy`` imports pandas where it is installed, which takes longer than reading a file.
+    """
+    if hasattr(chunk, "__dlpack__") and not pa.types.is_boolean(chunk.type):
+        return np.from_dlpack(chunk)
     numbers: NDArray[np.generic] = chunk.to_numpy(zero_copy_only=False)
     return numbers
 

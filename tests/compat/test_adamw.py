@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 from transformers4rec.torch._adamw import AdamW
 
@@ -15,9 +16,11 @@ def plain_step(weight, gradient, state, *, lr, betas, eps, weight_decay):
     return weight - lr * weight_decay * weight
 
 
-def test_steps_equal_the_formula():
+# The last decay leaves nothing of a weight, or less.
+@pytest.mark.parametrize("weight_decay", [0.0, 0.2, 9.0, 12.0])
+def test_steps_equal_the_formula(weight_decay):
     # A large epsilon and small gradients, so that where epsilon goes shows.
-    options = {"lr": 0.1, "betas": (0.8, 0.95), "eps": 0.01, "weight_decay": 0.2}
+    options = {"lr": 0.1, "betas": (0.8, 0.95), "eps": 0.01, "weight_decay": weight_decay}
     torch.manual_seed(0)
     parameters = [torch.nn.Parameter(torch.randn(3, 4)), torch.nn.Parameter(torch.randn(5))]
     optimizer = AdamW(parameters, **options)

@@ -72,7 +72,10 @@ class AdamW(torch.optim.Optimizer):
         beta1, beta2 = group["betas"]
         before = torch.full((len(parameters),), float(count - 1), device=parameters[0].device)
         # torch corrects the second moment's bias before it adds epsilon: an epsilon larger by the same factor
-        # makes the two formulas one, and torch's fused kernel does the work.
+        # makes the two formulas one, and torch's fused kernel does the work. It decays before the step: a
+        # step shorter by the same factor makes it decay after.
+        kept = 1 - group["lr"] * group["weight_decay"]
+        inside = kept > 0  # else nothing would be left to be made shorter
         adam(
             parameters,
             [parameter.grad for parameter in parameters],
@@ -85,10 +88,11 @@ class AdamW(torch.optim.Optimizer):
             has_complex=False,
             beta1=beta1,
             beta2=beta2,
-            lr=group["lr"],
-            weight_decay=0.0,
+            lr=group["lr"] * kept if inside else group["lr"],
+            weight_decay=group["weight_decay"] / kept if inside else 0.0,
             eps=group["eps"] / math.sqrt(1 - beta2**count),
             maximize=False,
+            decoupled_weight_decay=True,
         )
-        if group["weight_decay"] > 0:
-            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        if not inside:
+            torch._foreach_mul_(parameters, kept)

@@ -18,7 +18,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from transformers4rec._legacy import elsewhere, legacy
 from transformers4rec.config.trainer import T4RecTrainingArguments
-from transformers4rec.torch import _accumulation, _checkpoint, _logs, _schedules
+from transformers4rec.torch import _accumulation, _checkpoint, _garbage, _logs, _schedules
 from transformers4rec.torch._adamw import AdamW
 from transformers4rec.torch._callbacks import Callbacks, IncrementalLoggingCallback
 from transformers4rec.torch._evaluation import EvaluationMixin, process_metrics
@@ -223,6 +223,10 @@ class Trainer(EvaluationMixin, BaseTrainer):
             return values
         epochs, per_epoch, steps = _accumulation.planned_steps(args, batches)
         return epochs, per_epoch, *values[2:6], steps
+
+    def _inner_training_loop(self, *args: Any, **kwargs: Any) -> Any:
+        with _garbage.of_new_objects():
+            return super()._inner_training_loop(*args, **kwargs)
 
     def _run_epoch(self, **given: Any) -> None:
         loader = given["train_dataloader"]
