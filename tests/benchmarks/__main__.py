@@ -14,6 +14,8 @@ from pathlib import Path
 
 from tests.benchmarks.imports import seconds_to_import
 from tests.benchmarks.measure import ROOT, Result, Row, measure
+from tests.benchmarks.programs import LOADS, program_lines
+from tests.benchmarks.table import HEAD, line, seconds
 
 ROWS = (
     Row(
@@ -101,7 +103,7 @@ def main() -> None:
         "--reference-python", default=reference, help="interpreter with Transformers4Rec 23.12.0"
     )
     parser.add_argument("--out", type=Path, help="file for the table in Markdown")
-    parser.add_argument("--only", default="", help="rows whose module contains this")
+    parser.add_argument("--only", default="", help="rows whose module or program contains this")
     arguments = parser.parse_args()
     if not Path(arguments.reference_python).exists():
         parser.error(
@@ -109,48 +111,52 @@ def main() -> None:
         )
     # An absolute path that keeps the link: a resolved one would leave the virtual environment.
     pythons = {"ours": sys.executable, "legacy": os.path.abspath(arguments.reference_python)}
-    lines = [
-        "| stage | what | Transformers4Rec 23.12 | here | ratio | promised |",
-        "|---|---|---|---|---|---|",
-    ]
+    lines = [*HEAD]
     _say(lines)
     for row in ROWS:
         if arguments.only in row.module:
             _say(new := _lines(measure(row, pythons)))
             lines += new
     if arguments.only in "import":
-        _say(new := [_import_line(pythons)])
+        _say(new := _import_lines(pythons))
         lines += new
+    for load in LOADS:
+        if arguments.only in load.program:
+            _say(new := program_lines(load, pythons))
+            lines += new
     if arguments.out:
         arguments.out.write_text("\n".join([*_head(), *lines, ""]))
 
 
 def _lines(result: Result) -> list[str]:
     legacy, ours = result.seconds["legacy"], result.seconds["ours"]
-    lines = [_line(result.row.title, "time", _time(legacy), _time(ours), legacy / ours, result.row.speed)]
+    cells = (seconds(legacy), seconds(ours))
+    lines = [line(result.row.title, "time", cells, legacy / ours, result.row.speed)]
     if result.bytes:
         # A page or two of noise must not divide by zero.
         legacy, ours = result.bytes["legacy"], max(result.bytes["ours"], 2**16)
         cells = (f"{legacy / 1e6:.0f} MB", f"{ours / 1e6:.0f} MB")
-        lines.append(_line("", "extra memory", *cells, legacy / ours, result.row.memory))
+        lines.append(line("", "extra memory", cells, legacy / ours, result.row.memory))
     return lines
 
 
-def _line(stage: str, what: str, legacy: str, ours: str, ratio: float, promised: float | None) -> str:
-    word = "" if not promised else f"{promised:g} ({'reached' if ratio >= promised else 'missed'})"
-    return f"| {stage} | {what} | {legacy} | {ours} | {ratio:.1f} | {word} |"
-
-
-def _import_line(pythons: dict[str, str]) -> str:
-    legacy = seconds_to_import(pythons["legacy"], "torch, pytorch_lightning", "transformers4rec.torch")
-    ours = seconds_to_import(pythons["ours"], "torch, lightning", "merlin_models_torch")
-    word = f"{IMPORT_LIMIT} s ({'reached' if ours <= IMPORT_LIMIT else 'missed'})"
-    cells = f"{_time(legacy)} | {_time(ours)} | {legacy / ours:.1f}"
-    return f"| import, after torch and lightning | time | {cells} | {word} |"
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+def _import_lines(pythons: dict[str, str]) -> list[str]:
+    core = {"legacy": "transformers4rec.torch", "ours": "merlin_models_torch"}
+    drop_in = dict.fromkeys(core, "transformers4rec.torch, transformers4rec.config.trainer")
+    lightning = {"legacy": "torch, pytorch_lightning", "ours": "torch, lightning"}
+    trainer = dict.fromkeys(core, "torch, transformers.trainer")
+    imports = (
+        ("import of the core, after torch and lightning", lightning, core),
+        ("import of the drop-in, after torch and Hugging Face's Trainer", trainer, drop_in),
+    )
+    lines = []
+    for stage, first, then in imports:
+        legacy, ours = (seconds_to_import(pythons[arm], first[arm], then[arm]) for arm in ("legacy", "ours"))
+        word = f"{IMPORT_LIMIT} s ({'reached' if ours <= IMPORT_LIMIT else 'missed'})"
+        lines.append(
+            f"| {stage} | time | {seconds(legacy)} | {seconds(ours)} | {legacy / ours:.1f} | {word} |"
+        )
+    return lines
 
 
 def _head() -> list[str]:
@@ -160,6 +166,8 @@ def _head() -> list[str]:
         "Both arms on the same data, one thread, process time, the best of some rounds taken in turns; extra",
         "memory is the peak over what was resident before, in a fresh process for each arm. The results were",
         "asserted equal. Ratios are what counts: milliseconds change with the machine and what else it does.",
+        "Below the imports are whole programs, unchanged, each side in one fresh process: that they give the",
+        "same metrics is what `make equivalence` tests.",
         "",
         f"Python {platform.python_version()}, {platform.machine()}, made by `make bench`.",
         "",
