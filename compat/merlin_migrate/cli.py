@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from merlin_migrate import __version__
+
+if TYPE_CHECKING:
+    from merlin_migrate.codemod import Result
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,44 +27,105 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 if all is done, 1 if changes or marks are pending, 2 if something failed.
     """
     options = _parser().parse_args(argv)
+    out, err = sys.stdout, sys.stderr
     if options.command == "rewrite":
+        work = Rewriting(rules=options.rule, modern=options.modern, write=options.write)
+        colour = _colour(options.color, out)
         return rewrite(
-            options.paths,
-            write=options.write,
-            colour=_colour(options.color, sys.stdout),
-            out=sys.stdout,
-            err=sys.stderr,
+            options.paths, work, exclude=options.exclude, check=options.check, colour=colour, out=out, err=err
         )
-    return checkpoint(options.weights, options.model, options.output, out=sys.stdout, err=sys.stderr)
+    if options.command == "report":
+        return report(options.paths, exclude=options.exclude, out=out, err=err)
+    if options.command == "names":
+        return names(options.words, out=out)
+    if options.command == "doctor":
+        return doctor(out=out)
+    return checkpoint(options.weights, options.model, options.output, out=out, err=err)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="merlin-migrate", description=__doc__)
     parser.add_argument("--version", action="version", version=f"merlin-migrate {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_rewrite(commands)
+    two = commands.add_parser(
+        "report",
+        help="count the legacy names that programs use, and how many move by themselves",
+        description="Changes nothing. Exit code: 0 no legacy names, 1 some, 2 failures.",
+    )
+    _add_paths(two)
+    three = commands.add_parser(
+        "names",
+        help="look a legacy name up",
+        description="Shows the entries of the table of names that have all of the words. Exit code: 1 if "
+        "there is none.",
+    )
+    three.add_argument("words", nargs="+", metavar="WORD", help="a name, or part of one, old or new")
+    commands.add_parser(
+        "doctor",
+        help="look for what stands in the way: versions, both distributions at once, shadowing",
+        description="Exit code: 0 all is well, 1 something is to be mended.",
+    )
+    five = commands.add_parser(
+        "checkpoint",
+        help="put the weights of a Transformers4Rec model into a saved model",
+        description="Reads pytorch_model.bin (weights only, nothing in it is run) or model.safetensors, and "
+        "writes a copy of the model folder with these weights.",
+    )
+    five.add_argument(
+        "weights", metavar="WEIGHTS", help="pytorch_model.bin, model.safetensors or a folder with one"
+    )
+    five.add_argument("model", metavar="MODEL", help="folder that model.save() wrote for the rewritten model")
+    five.add_argument("output", metavar="OUTPUT", help="folder to write, new or empty")
+    return parser
+
+
+def _add_rewrite(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     one = commands.add_parser(
         "rewrite",
         help="rewrite programs for Transformers4Rec to merlin_models_torch",
         description="Shows what would change; --write changes the files. Exit code: 0 nothing left to do, "
         "1 changes or marks pending, 2 failures.",
     )
-    one.add_argument("paths", nargs="+", metavar="PATH", help="Python files, or folders of them")
-    one.add_argument("--write", action="store_true", help="replace the files")
+    _add_paths(one)
+    what = one.add_mutually_exclusive_group()
+    what.add_argument("--write", action="store_true", help="replace the files")
+    what.add_argument("--check", action="store_true", help="show no differences, only what is pending")
+    one.add_argument(
+        "--rule",
+        action="append",
+        type=_rule,
+        metavar="NUMBER",
+        help="run only this rule, such as MM103 (imports follow); may be repeated",
+    )
+    one.add_argument(
+        "--modern",
+        action="store_true",
+        help="leave out the options that keep the old numbers, and mark each place",
+    )
     one.add_argument(
         "--color", choices=("auto", "always", "never"), default="auto", help="colours of the diff"
     )
-    two = commands.add_parser(
-        "checkpoint",
-        help="put the weights of a Transformers4Rec model into a saved model",
-        description="Reads pytorch_model.bin (weights only, nothing in it is run) or model.safetensors, and "
-        "writes a copy of the model folder with these weights.",
+
+
+def _add_paths(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="programs, notebooks, or folders of them")
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave out files and folders of this name or path, such as 'old_*'; may be repeated",
     )
-    two.add_argument(
-        "weights", metavar="WEIGHTS", help="pytorch_model.bin, model.safetensors or a folder with one"
-    )
-    two.add_argument("model", metavar="MODEL", help="folder that model.save() wrote for the rewritten model")
-    two.add_argument("output", metavar="OUTPUT", help="folder to write, new or empty")
-    return parser
+
+
+def _rule(number: str) -> str:
+    from merlin_migrate.codemod import RULES
+
+    known = [rule.number for rule in RULES]
+    if number.upper() not in known:
+        raise argparse.ArgumentTypeError(f"there is no rule {number}, only {', '.join(known)}")
+    return number.upper()
 
 
 def _colour(choice: str, stream: TextIO) -> bool:
@@ -68,12 +134,54 @@ def _colour(choice: str, stream: TextIO) -> bool:
     return choice == "always"
 
 
-def rewrite(paths: Sequence[str | Path], *, write: bool, colour: bool, out: TextIO, err: TextIO) -> int:
+@dataclass(frozen=True)
+class Rewriting:
+    """How files are rewritten; a function of a path that other processes can run.
+
+    Args:
+        rules: numbers of the rules to run; all if None.
+        modern: whether options that keep the old behaviour are left out.
+        write: whether files are replaced.
+    """
+
+    rules: Sequence[str] | None = None
+    modern: bool = False
+    write: bool = False
+
+    def __call__(self, path: Path) -> Result | str | None:
+        """The result; why there is none; or None for a file of another kind."""
+        from merlin_migrate.codemod import rewrite_notebook, rewrite_source
+        from merlin_migrate.files import ENDINGS, replace_file
+
+        if path.suffix not in ENDINGS:
+            return None
+        how = rewrite_notebook if path.suffix == ".ipynb" else rewrite_source
+        try:
+            result = how(path.read_bytes(), rules=self.rules, modern=self.modern)
+            if self.write and result.changed:
+                replace_file(path, result.after)
+        except (ValueError, OSError, RecursionError) as error:
+            return " ".join(str(error).split())
+        return result
+
+
+def rewrite(
+    paths: Sequence[str | Path],
+    work: Rewriting,
+    *,
+    exclude: Sequence[str] = (),
+    check: bool = False,
+    colour: bool,
+    out: TextIO,
+    err: TextIO,
+) -> int:
     """Rewrites files, or shows the differences.
 
     Args:
         paths: files and folders.
-        write: replace the files; else only show.
+        work: how.
+        exclude: patterns of files and folders to leave out.
+        check: show no differences.
         colour: of the differences.
         out: where the differences go.
         err: where the summary goes.
@@ -81,35 +189,118 @@ def rewrite(paths: Sequence[str | Path], *, write: bool, colour: bool, out: Text
     Returns:
         The exit code.
     """
-    from merlin_migrate.codemod import rewrite_source
-    from merlin_migrate.files import python_files, replace_file
+    from merlin_migrate.files import python_files
     from merlin_migrate.report import Report, diff
+    from merlin_migrate.work import each
 
     report = Report()
     try:
-        files = list(python_files(paths))
+        files = list(python_files(paths, exclude=exclude))
     except FileNotFoundError as error:
         err.write(f"merlin-migrate: {error}\n")
         return 2
-    for path in files:
-        if path.suffix != ".py":
-            report.skipped[path] = "only .py files are rewritten"
-            continue
-        try:
-            result = rewrite_source(path.read_bytes())
-            if write and result.changed:
-                replace_file(path, result.after)
-        except (ValueError, OSError, RecursionError) as error:
-            report.failed[path] = " ".join(str(error).split())
-            continue
-        report.add(path, result)
-        if result.changed and not write:
-            for line in diff(path, result, colour=colour):
-                out.write(line + "\n")
+    differences: list[str] = []
+    for path, result in each(work, files, progress=err if err.isatty() else None):
+        if result is None:
+            report.skipped[path] = "only .py and .ipynb files are rewritten"
+        elif isinstance(result, str):
+            report.failed[path] = result
+        else:
+            report.add(path, result)
+            if result.changed and not work.write and not check:
+                differences += diff(path, result, colour=colour)
+    out.writelines(f"{line}\n" for line in differences)
     out.flush()
-    for line in report.lines(written=write):
+    for line in report.lines(written=work.write):
         err.write(line + "\n")
-    return report.exit_code(written=write)
+    return report.exit_code(written=work.write)
+
+
+def _used(path: Path, *, work: Rewriting) -> tuple[Result | str | None, object]:
+    from merlin_migrate.codemod import Result
+    from merlin_migrate.usage import usage
+
+    result = work(path)
+    return result, usage(path, result) if isinstance(result, Result) and result.touches_legacy else None
+
+
+def report(paths: Sequence[str | Path], *, exclude: Sequence[str] = (), out: TextIO, err: TextIO) -> int:
+    """Counts the legacy names that files use.
+
+    Args:
+        paths: files and folders.
+        exclude: patterns of files and folders to leave out.
+        out: where the table goes.
+        err: where failures go.
+
+    Returns:
+        The exit code.
+    """
+    from merlin_migrate.files import python_files
+    from merlin_migrate.usage import Usage
+    from merlin_migrate.work import each
+
+    try:
+        files = list(python_files(paths, exclude=exclude))
+    except FileNotFoundError as error:
+        err.write(f"merlin-migrate: {error}\n")
+        return 2
+    total, using, failed = Usage(), 0, 0
+    work = functools.partial(_used, work=Rewriting())
+    for path, (result, found) in each(work, files, progress=err if err.isatty() else None):
+        if isinstance(result, str):
+            failed += 1
+            err.write(f"{path}: failed, {result}\n")
+        if isinstance(found, Usage) and found.before:
+            using += 1
+            total.add(found)
+    out.writelines(f"{line}\n" for line in total.lines())
+    out.write(f"in {using} of {len(files)} files, {failed} failed\n")
+    return 2 if failed else int(bool(using))
+
+
+def names(words: Sequence[str], *, out: TextIO) -> int:
+    """Looks names up in the table.
+
+    Args:
+        words: all of which an entry's names or replacement have.
+        out: where entries go.
+
+    Returns:
+        The exit code.
+    """
+    from merlin_migrate.table import entries
+
+    found = 0
+    for entry in entries():
+        text = " ".join((entry.name, *entry.also, entry.replacement)).lower()
+        if all(word.lower() in text for word in words):
+            found += 1
+            out.write(f"{entry.name} ({entry.kind}): {entry.details}\n")
+            for argument, becomes in entry.arguments.items():
+                out.write(f"    {argument}: {becomes}\n")
+    if not found:
+        out.write(f"no name has {' and '.join(map(repr, words))}\n")
+    return int(not found)
+
+
+def doctor(*, out: TextIO) -> int:
+    """Says what is installed and what stands in the way.
+
+    Args:
+        out: where it goes.
+
+    Returns:
+        The exit code.
+    """
+    from merlin_migrate.doctor import facts, problems
+
+    out.writelines(f"{line}\n" for line in facts())
+    found = list(problems())
+    out.writelines(f"to mend: {line}\n" for line in found)
+    if not found:
+        out.write("nothing stands in the way\n")
+    return int(bool(found))
 
 
 def checkpoint(

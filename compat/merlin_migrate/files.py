@@ -6,16 +6,24 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "build", "dist"}
 
 
-def python_files(paths: Iterable[str | Path]) -> Iterator[Path]:
-    """The files among ``paths``, and all ``.py`` files below the folders among them, in order and once each.
+ENDINGS = (".py", ".ipynb")
+
+
+def python_files(paths: Iterable[str | Path], *, exclude: Sequence[str] = ()) -> Iterator[Path]:
+    """The files among ``paths``, and programs and notebooks below the folders among them, once each.
 
     Hidden folders, virtual environments and installed packages are left out.
+
+    Args:
+        paths: files and folders.
+        exclude: patterns such as ``tests`` or ``*/old/*.py``, for the path or the name of a file or folder.
 
     Raises:
         FileNotFoundError: if a path does not exist.
@@ -24,13 +32,17 @@ def python_files(paths: Iterable[str | Path]) -> Iterator[Path]:
     for path in map(Path, paths):
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist: give files or folders")
-        for file in _below(path) if path.is_dir() else (path,):
-            if (resolved := file.resolve()) not in seen:
+        for file in _below(path, exclude) if path.is_dir() else (path,):
+            if not _excluded(file, exclude) and (resolved := file.resolve()) not in seen:
                 seen.add(resolved)
                 yield file
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _excluded(path: Path, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(path.name, pattern) or fnmatch(str(path), pattern) for pattern in patterns)
+
+
+def _below(folder: Path, exclude: Sequence[str]) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(
             name
@@ -38,8 +50,9 @@ def _below(folder: Path) -> Iterator[Path]:
             if name not in _SKIPPED
             and not name.startswith(".")
             and not (Path(root) / name / "pyvenv.cfg").exists()
+            and not _excluded(Path(root) / name, exclude)
         )
-        yield from (Path(root) / name for name in sorted(names) if name.endswith(".py"))
+        yield from (Path(root) / name for name in sorted(names) if name.endswith(ENDINGS))
 
 
 def replace_file(path: Path, content: bytes) -> None:

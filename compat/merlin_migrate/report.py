@@ -52,7 +52,8 @@ class Report:
         for path, result in self.results.items():
             counts.update(result.applied)
             for mark in result.marks:
-                yield f"{path}:{mark.line}: {mark.rule} {mark.reason} ({mark.link})"
+                place = mark.line if mark.cell is None else f"cell {mark.cell}:{mark.line}"
+                yield f"{path}:{place}: {mark.rule} {mark.reason} ({mark.link})"
         for path, reason in self.skipped.items():
             yield f"{path}: skipped, {reason}"
         for path, reason in self.failed.items():

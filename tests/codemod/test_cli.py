@@ -94,10 +94,10 @@ def test_a_file_that_does_not_parse_fails_and_stays(
 def test_other_files_are_skipped_and_missing_ones_fail(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    notebook = tmp_path / "a.ipynb"
-    notebook.write_text("{}")
-    assert main(["rewrite", str(notebook)]) == 0
-    assert f"{notebook}: skipped, only .py files are rewritten" in capsys.readouterr().err
+    other = tmp_path / "a.txt"
+    other.write_text("import transformers4rec")
+    assert main(["rewrite", str(other)]) == 0
+    assert f"{other}: skipped, only .py and .ipynb files are rewritten" in capsys.readouterr().err
     assert main(["rewrite", str(tmp_path / "no.py")]) == 2
     assert "no.py does not exist: give files or folders" in capsys.readouterr().err
 

@@ -97,7 +97,8 @@ def huggingface_block(rule: Rule, name: str, bound: Mapping[str, cst.Arg]) -> cs
     args += [keyword(extra, arg.value) for extra, arg in bound.items() if extra not in BUILD]
     rule.program.imports.add("transformers")
     config = cst.Call(cst.Attribute(cst.Name("transformers"), cst.Name(name)), args)
-    return cst.Call(rule.api("HuggingFaceBlock"), [cst.Arg(config), keyword("ignore_plan", cst.Name("True"))])
+    quirk = rule.quirks([keyword("ignore_plan", cst.Name("True"))])
+    return cst.Call(rule.api("HuggingFaceBlock"), [cst.Arg(config), *quirk])
 
 
 def _value(source: str, values: Mapping[str, cst.BaseExpression]) -> cst.BaseExpression:

@@ -202,7 +202,7 @@ class Emitter:
         args = [cst.Arg(data), cst.Arg(plan.schema), keyword("batch_size", loaders[f"{kind}_batch_size"])]
         if "max_sequence_length" in loaders:
             args.append(keyword("max_sequence_length", loaders["max_sequence_length"]))
-            args.append(keyword("keep", cst.SimpleString('"oldest"')))
+            args += self.rule.quirks([keyword("keep", cst.SimpleString('"oldest"'))])
         if kind == "train":
             args.append(keyword("shuffle", cst.Name("True")))
         if "drop_last" in loaders:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import libcst as cst
@@ -12,7 +12,7 @@ from merlin_migrate.codemod.rule import MARK, Program
 from merlin_migrate.codemod.rules import RULES
 from merlin_migrate.codemod.split import SplitRule
 
-_LEGACY = re.compile(
+LEGACY = re.compile(
     rb"\b(transformers4rec|merlin_standard_lib|merlin\s*\.\s*(schema|io))\b|from\s+merlin\s+import"
 )
 _MARK = re.compile(rf"^\s*{MARK} (?P<rule>\w+) (?P<reason>.*) (?P<link>\S+)$")
@@ -31,12 +31,14 @@ class Mark:
         rule: number of the rule.
         reason: what to do or why nothing was done.
         link: guide and anchor.
+        cell: cell of a notebook, counted from 1; None in a program.
     """
 
     line: int
     rule: str
     reason: str
     link: str
+    cell: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,19 @@ class Result:
         """Whether anything is different."""
         return self.before != self.after
 
+    @property
+    def touches_legacy(self) -> bool:
+        """Whether the program mentions a legacy package."""
+        return LEGACY.search(self.before) is not None
 
-def rewrite_source(source: bytes) -> Result:
+
+def rewrite_source(source: bytes, *, rules: Collection[str] | None = None, modern: bool = False) -> Result:
     """Rewrites one program.
 
     Args:
         source: the file's bytes; encoding and line ends are kept.
+        rules: numbers of the rules to run, and that of imports after them; all if not given.
+        modern: whether options that keep the old behaviour are left out, and each place is marked.
 
     Returns:
         The result. Rewriting ``result.after`` again changes nothing.
@@ -73,24 +82,27 @@ def rewrite_source(source: bytes) -> Result:
     Raises:
         DoesNotParse: if it is not Python.
     """
-    if not _LEGACY.search(source):
-        return Result(source, source, marks=tuple(_marks(source)))
+    if not LEGACY.search(source):
+        return Result(source, source, marks=tuple(marks_of(source)))
     try:
         module = cst.parse_module(source)
     except (cst.ParserSyntaxError, UnicodeDecodeError, SyntaxError, LookupError) as error:
         first = str(error).strip().splitlines()[0]
         raise DoesNotParse(f"not rewritten, it does not parse: {first}") from error
     program = _program(module)
+    program.modern = modern
+    chosen = [rule for rule in (SplitRule, *RULES) if rules is None or rule.number in {*rules, "MM109"}]
     changed = module
-    for rule in (SplitRule, *RULES):
+    for rule in chosen:
         changed = cst.MetadataWrapper(changed).visit(rule(program))
     after = changed.bytes
     if after == source:
-        return Result(source, source, marks=tuple(_marks(source)))
-    return Result(source, after, dict(program.applied), tuple(_marks(after)))
+        return Result(source, source, marks=tuple(marks_of(source)))
+    return Result(source, after, dict(program.applied), tuple(marks_of(after)))
 
 
-def _marks(source: bytes) -> Iterator[Mark]:
+def marks_of(source: bytes) -> Iterator[Mark]:
+    """The marks that a program has."""
     for number, line in enumerate(source.decode("utf-8", "replace").splitlines(), 1):
         if found := _MARK.match(line):
             yield Mark(number, found["rule"], found["reason"], found["link"])

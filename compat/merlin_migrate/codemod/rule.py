@@ -32,6 +32,7 @@ class Program:
         lightning: name under which lightning is (to be) imported.
         imports: names of ``import`` statements that rules ask for, such as ``lightning``.
         applied: how often each rule changed something, by rule number.
+        modern: whether options that keep the old behaviour are left out.
     """
 
     alias: str = "mm"
@@ -39,6 +40,7 @@ class Program:
     bound: frozenset[str] = frozenset()
     imports: set[str] = field(default_factory=set)
     applied: dict[str, int] = field(default_factory=dict)
+    modern: bool = False
 
     def free(self, name: str) -> str:
         """The name, with underscores behind it where the program uses it already."""
@@ -222,6 +224,15 @@ class Rule(cst.CSTTransformer):
         text = f"{MARK} {self.number} {' '.join(reason.split())} {link}"
         if self._marks and text not in self._marks[-1]:
             self._marks[-1].append(text)
+
+    def quirks(self, args: Sequence[cst.Arg]) -> list[cst.Arg]:
+        """Arguments that keep the old behaviour; none of them, and a mark, where the new one is wanted."""
+        if not self.program.modern:
+            return list(args)
+        names = ", ".join(f"{arg.keyword.value}={code(arg.value)}" for arg in args if arg.keyword)
+        if names:
+            self.mark(f"left out, so numbers change: {names}", link=f"{GUIDES}/what-differs.md")
+        return []
 
     def on_visit(self, node: cst.CSTNode) -> bool:
         if isinstance(node, Statement):

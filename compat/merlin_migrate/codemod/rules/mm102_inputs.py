@@ -90,7 +90,7 @@ class InputsRule(Rule):
             if name in SAME:
                 args.append(renamed(arg, name))
                 if name == "max_sequence_length" and code(arg.value) != "None":
-                    args.append(keyword("pad_to", arg.value))
+                    args += self.quirks([keyword("pad_to", arg.value)])
             elif name == "aggregation":
                 args += self._aggregation(arg)
             elif name in ("embedding_dim_default", "embedding_dims"):
@@ -158,10 +158,9 @@ class InputsRule(Rule):
                 args.append(keyword("probability", options["mlm_probability"]))
             if code(options.get("eval_on_last_item_seq_only", cst.Name("True"))) != "True":
                 raise ValueError("evaluation on random items has no successor, only on the last item")
-            args += [keyword("evaluate_single", cst.Name("True"))]
-            return cst.Call(
-                self.api("RandomMasking"), [*args, keyword("attend_to_padding", cst.Name("True"))]
-            )
+            quirks = ("evaluate_single", "attend_to_padding")
+            args += self.quirks([keyword(quirk, cst.Name("True")) for quirk in quirks])
+            return cst.Call(self.api("RandomMasking"), args)
         if name in CAUSAL:
             args = []
             for old, new, default in (
@@ -173,9 +172,9 @@ class InputsRule(Rule):
                     raise ValueError(f"{old} is not written as True or False")
                 if text != default:
                     args.append(keyword(new, cst.SimpleString('"last"' if text == "True" else '"all"')))
-            args.append(keyword("attention", cst.SimpleString('"full"')))
             quirks = ("replace_padding", "blank_last", "attend_to_padding")
-            args += [keyword(quirk, cst.Name("True")) for quirk in quirks]
+            attention = keyword("attention", cst.SimpleString('"full"'))
+            args += self.quirks([attention, *(keyword(quirk, cst.Name("True")) for quirk in quirks)])
             return cst.Call(self.api("CausalMasking"), args)
         raise ValueError(f"the masking {name!r} has no successor yet")
 

@@ -209,9 +209,8 @@ class BodyRule(Rule):
                 over_rows = text == "False"
             elif argument not in ("input_size", "hidden_size") and (argument, text) not in RNN_DEFAULTS:
                 raise ValueError(f"the argument {argument}={text} of {code(call.func)} has no successor")
-        args.append(keyword("any_masking", cst.Name("True")))
-        if over_rows:
-            args.append(keyword("over_rows", cst.Name("True")))
+        quirks = ("any_masking", "over_rows") if over_rows else ("any_masking",)
+        args += self.quirks([keyword(quirk, cst.Name("True")) for quirk in quirks])
         return with_args(call.with_changes(func=self.api(name)), args)
 
     def _sequential(self, call: cst.Call) -> cst.BaseExpression:

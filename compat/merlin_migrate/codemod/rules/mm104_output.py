@@ -126,7 +126,7 @@ class OutputRule(Rule):
         if "metrics" not in bound:
             names = [cst.Element(cst.SimpleString(f'"{name}"')) for name in DEFAULT_METRICS]
             args += [keyword("metrics", cst.List(names)), keyword("top_ks", _numbers(TASK_DEFAULT_TOP_KS))]
-        args.append(keyword("exclude", cst.Tuple([])))
+        args += self.quirks([keyword("exclude", cst.Tuple([]))])
         self.done()
         return with_args(call.with_changes(func=self.api("CategoricalOutput")), args)
 
