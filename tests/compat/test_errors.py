@@ -1,5 +1,6 @@
 """Errors: of the classes that 23.12.0 raised, in words that say what to do."""
 
+import re
 from importlib import import_module
 
 import pytest
@@ -134,6 +135,6 @@ def test_nothing_in_the_package_unpickles():
 
     for file in Path(transformers4rec.__file__).parent.rglob("*.py"):
         text = file.read_text()
-        assert "import pickle" not in text, file
+        assert not re.search(r"^\s*(import|from) (pickle|dill)\b", text, re.MULTILINE), file
         assert "cloudpickle" not in text, file
         assert text.count("torch.load(") == text.count("weights_only=True"), file
