@@ -118,7 +118,7 @@ def _table(
     order = rows.argsort()
     rows, scores, items = rows[order], scores[order], items[order]
     table = loader.keys(rows, keys)
-    columns = {name: _original(model, name, table[name]) for name in table.column_names}
+    columns = {name: original(model, name, table[name]) for name in table.column_names}
     vocabulary = model.item_vocabulary
     flat = items.flatten().numpy()
     # Row -1 stands where exclusions left fewer than k items; the vocabulary has no value for 0 either.
@@ -128,7 +128,7 @@ def _table(
     return pa.table(columns)
 
 
-def _original(model: Model, name: str, column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+def original(model: Model, name: str, column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """A key that the model reads as codes of a vocabulary in its original form; any other as it is."""
     domains = [block.domains[name] for block in model.input_blocks if name in block.domains]
     vocabulary = model.vocabularies.get(domains[0]) if domains else None

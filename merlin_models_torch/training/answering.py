@@ -14,7 +14,7 @@ from merlin_models_torch.batch import Batch, Column
 from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.masking import Mode
-from merlin_models_torch.outputs import ItemOutput, ScoreOutput, TwoTowerOutput
+from merlin_models_torch.outputs import ItemOutput, ScoreOutput, TabularOutputBlock, TwoTowerOutput
 from merlin_models_torch.outputs.seen import seen_items
 
 if TYPE_CHECKING:
@@ -103,7 +103,10 @@ class Answering(lightning.LightningModule):
         if not isinstance(self.output, ScoreOutput):
             raise TypeError(f"{type(self.output).__name__} answers with items: use topk()")
         planned = self._planned(batch, "predict")
-        return self.output.predictions(self.body(planned), planned)
+        hidden = self.body(planned)
+        if isinstance(self.output, TabularOutputBlock):
+            return self.output.predictions(hidden, planned, never=self.never_answered)
+        return self.output.predictions(hidden, planned)
 
     def topk(self, batch: Batch, *, k: int, exclude_seen: bool | None = None) -> tuple[Tensor, Tensor]:
         """The k best next items of each session.

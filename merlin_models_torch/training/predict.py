@@ -30,6 +30,8 @@ def predict_scores(
     """What :meth:`merlin_models_torch.training.Model.predict` does for outputs that give scores."""
     import pyarrow as pa
 
+    from merlin_models_torch.retrieval.predict import original
+
     loader = data
     if not isinstance(loader, ParquetLoader):
         loader = ParquetLoader(loader, model.schema, batch_size=batch_size)
@@ -42,7 +44,7 @@ def predict_scores(
             if all(name in schema.names for _, schema in loader.source.schemas())
         ]
     table = loader.keys(rows[order], keys)
-    columns = {name: table[name] for name in table.column_names}
+    columns = {name: original(model, name, table[name]) for name in table.column_names}
     items = getattr(model.output, "item_columns", {})
     for name, parts in scores.items():
         column = _arrow(parts).take(pa.array(order.numpy()))

@@ -225,6 +225,19 @@ def test_items_are_answered_by_their_original_ids() -> None:
     assert named == [[f"item {code}" for code in row] for row in codes]
 
 
+def test_padding_and_unknown_are_no_answers() -> None:
+    model = next_and_bought(mm.CausalMasking()).eval()
+    items = model.output.outputs["next_item"]
+    with torch.no_grad():  # row 1, "unknown" of the vocabulary below, would be the best answer to all
+        model.inputs.item_table.weight[1] = 100 * model.inputs.item_table.weight[1].sign()
+    batch = next(iter(mm.ParquetLoader(walk_table(), walk_schema(), batch_size=40)))
+    plain = model.scores(batch)["item_id"].values
+    assert (plain == 1).any()
+    model.vocabularies["item_id"] = mm.Vocabulary(pa.array([f"item {code}" for code in range(2, 31)]))
+    named = model.predict(walk_table())["item_id"].to_pylist()
+    assert all(None not in row and len(row) == max(items.top_ks) for row in named)
+
+
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(ValueError, match=r"no column of \['weight'\] is a target: tag them with"):
         mm.TabularOutputBlock(click_schema().select("weight"))

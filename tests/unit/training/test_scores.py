@@ -75,3 +75,15 @@ def test_several_input_blocks_each_get_their_columns() -> None:
     batch = next(iter(loader()))
     parts = torch.cat([deep(batch), wide(batch)], -1)
     torch.testing.assert_close(model(batch), model.output(model.body[1](parts), batch))
+
+
+def test_keys_that_the_model_reads_by_a_vocabulary_are_answered_in_their_original_form() -> None:
+    model = model_of(BinaryOutput("click"))
+    table = click_table(9)
+    plain = model.predict(table, keys=["user_id", "item_id"])
+    model.vocabularies["user_id"] = mm.Vocabulary(
+        pa.array([f"user {code}" for code in range(1, 13)]), first=1
+    )
+    named = model.predict(table, keys=["user_id", "item_id"])
+    assert named["user_id"].to_pylist() == [f"user {code}" for code in table["user_id"].to_pylist()]
+    assert named.drop_columns("user_id").equals(plain.drop_columns("user_id"))
