@@ -17,7 +17,7 @@ from merlin_models_torch.inputs.tables import EmbeddingDim
 from merlin_models_torch.models.parts import RankingOutput, columns_of, tower
 from merlin_models_torch.schema import Schema
 from merlin_models_torch.training.model import Model
-from merlin_models_torch.training.optim import OptimizerConfig
+from merlin_models_torch.training.optim import OptimizerChoice, OptimizerConfig
 
 
 def DCNModel(
@@ -31,7 +31,7 @@ def DCNModel(
     dropout: float = 0.0,
     combiner: Combiner = "mean",
     output: RankingOutput | None = None,
-    optimizer: OptimizerConfig | None = None,
+    optimizer: OptimizerConfig | OptimizerChoice | None = None,
     vocabularies: Mapping[str, Vocabulary] | None = None,
     seed: int = 0,
 ) -> Model:

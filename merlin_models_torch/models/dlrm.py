@@ -11,7 +11,7 @@ from merlin_models_torch.inputs.combiner import Combiner
 from merlin_models_torch.models.parts import RankingOutput, columns_of, tower
 from merlin_models_torch.schema import Schema
 from merlin_models_torch.training.model import Model
-from merlin_models_torch.training.optim import OptimizerConfig
+from merlin_models_torch.training.optim import OptimizerChoice, OptimizerConfig
 
 
 def DLRMModel(
@@ -23,7 +23,7 @@ def DLRMModel(
     dropout: float = 0.0,
     combiner: Combiner = "mean",
     output: RankingOutput | None = None,
-    optimizer: OptimizerConfig | None = None,
+    optimizer: OptimizerConfig | OptimizerChoice | None = None,
     vocabularies: Mapping[str, Vocabulary] | None = None,
     seed: int = 0,
 ) -> Model:

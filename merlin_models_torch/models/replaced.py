@@ -16,7 +16,7 @@ from merlin_models_torch.masking.replaced import ReplacedMasking, draw_items
 from merlin_models_torch.outputs import CategoricalOutput
 from merlin_models_torch.serialize import serializable
 from merlin_models_torch.training.model import Model
-from merlin_models_torch.training.optim import OptimizerConfig
+from merlin_models_torch.training.optim import OptimizerChoice, OptimizerConfig
 from merlin_models_torch.training.sample import sample_batch
 
 
@@ -51,7 +51,7 @@ class ReplacedItemModel(Model):
         self,
         *blocks: nn.Module,
         detection_weight: float = 50.0,
-        optimizer: OptimizerConfig | None = None,
+        optimizer: OptimizerConfig | OptimizerChoice | None = None,
         vocabularies: Mapping[str, Vocabulary] | None = None,
         seed: int = 0,
     ) -> None:
@@ -88,10 +88,16 @@ class ReplacedItemModel(Model):
         planned = self.inputs.for_training(batch, generator=generator)
         hidden = self.body(planned)
         detection = self.detection_loss(planned, self.drawn(hidden, planned, generator=generator))
-        loss = self.output.loss(hidden, planned) + self.detection_weight * detection
+        naming = self.output.loss(hidden, planned)
+        loss = naming + self.detection_weight * detection
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(batch))
         self.log("train_detection_loss", detection.detach(), batch_size=len(batch))
-        return loss
+        if self._single:
+            return loss
+        # Each loss is a mean of its own: over hidden items, and over all items in use.
+        return naming * self._share(self.output.count(planned)) + (
+            self.detection_weight * detection * self._share(_in_use(planned))
+        )
 
     def drawn(self, hidden: Tensor, planned: Batch, *, generator: torch.Generator | None = None) -> Tensor:
         """An item for each hidden position, drawn from the model's own answers.
@@ -140,3 +146,8 @@ class ReplacedItemModel(Model):
     def init_arguments(self) -> dict[str, Any]:
         """What builds this model again; the vocabularies are saved beside it."""
         return {**super().init_arguments(), "detection_weight": self.detection_weight}
+
+
+def _in_use(planned: Batch) -> int:
+    """Positions that detection asks about."""
+    return 0 if planned.plan is None else int(planned.plan.lengths.sum())

@@ -17,7 +17,7 @@ from merlin_models_torch.models.parts import schema_of, vocabularies_of
 from merlin_models_torch.outputs import CategoricalOutput
 from merlin_models_torch.schema import Schema, Tags
 from merlin_models_torch.training.model import Model
-from merlin_models_torch.training.optim import OptimizerConfig
+from merlin_models_torch.training.optim import OptimizerChoice, OptimizerConfig
 
 
 def SessionModel(
@@ -35,7 +35,7 @@ def SessionModel(
     metrics: Sequence[str] = ("recall", "ndcg"),
     top_ks: Sequence[int] = (10, 20),
     exclude_seen: bool = False,
-    optimizer: OptimizerConfig | None = None,
+    optimizer: OptimizerConfig | OptimizerChoice | None = None,
     vocabularies: Mapping[str, Vocabulary] | None = None,
     seed: int = 0,
 ) -> Model:

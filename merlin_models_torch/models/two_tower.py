@@ -15,7 +15,7 @@ from merlin_models_torch.models.parts import encoder, schema_of, vocabularies_of
 from merlin_models_torch.outputs import TwoTowerOutput
 from merlin_models_torch.schema import ColumnSchema, Schema, Selection, Tags
 from merlin_models_torch.training.model import Model
-from merlin_models_torch.training.optim import OptimizerConfig
+from merlin_models_torch.training.optim import OptimizerChoice, OptimizerConfig
 
 
 def TwoTowerModel(
@@ -29,7 +29,7 @@ def TwoTowerModel(
     dropout: float = 0.0,
     combiner: Combiner = "mean",
     output: TwoTowerOutput | None = None,
-    optimizer: OptimizerConfig | None = None,
+    optimizer: OptimizerConfig | OptimizerChoice | None = None,
     vocabularies: Mapping[str, Vocabulary] | None = None,
     seed: int = 0,
 ) -> Model:
@@ -83,7 +83,7 @@ def MatrixFactorizationModel(
     *,
     dim: int = 64,
     output: TwoTowerOutput | None = None,
-    optimizer: OptimizerConfig | None = None,
+    optimizer: OptimizerConfig | OptimizerChoice | None = None,
     vocabularies: Mapping[str, Vocabulary] | None = None,
     seed: int = 0,
 ) -> Model:
@@ -122,7 +122,7 @@ def _model(
     data: Schema | SessionFiles,
     towers: Mapping[str, nn.Module],
     output: TwoTowerOutput,
-    optimizer: OptimizerConfig | None,
+    optimizer: OptimizerConfig | OptimizerChoice | None,
     vocabularies: Mapping[str, Vocabulary] | None,
     seed: int,
 ) -> Model:

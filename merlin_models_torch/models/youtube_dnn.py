@@ -14,7 +14,7 @@ from merlin_models_torch.models.parts import encoder, schema_of, vocabularies_of
 from merlin_models_torch.outputs import CategoricalOutput, ContrastiveOutput, PopularityNegatives
 from merlin_models_torch.schema import Schema
 from merlin_models_torch.training.model import Model
-from merlin_models_torch.training.optim import OptimizerConfig
+from merlin_models_torch.training.optim import OptimizerChoice, OptimizerConfig
 
 
 def YoutubeDNNRetrievalModel(
@@ -31,7 +31,7 @@ def YoutubeDNNRetrievalModel(
     metrics: Sequence[str] = ("recall", "ndcg"),
     top_ks: Sequence[int] = (10, 20),
     exclude_seen: bool = False,
-    optimizer: OptimizerConfig | None = None,
+    optimizer: OptimizerConfig | OptimizerChoice | None = None,
     vocabularies: Mapping[str, Vocabulary] | None = None,
     seed: int = 0,
 ) -> Model:

@@ -162,3 +162,30 @@ def test_a_stock_trainer_trains_it() -> None:
     trainer.fit(model, loader)
     assert (model.detector[1].weight != before).any()
     assert 0 < trainer.callback_metrics["train_detection_loss"] < 5
+
+
+def test_under_several_processes_each_loss_counts_by_its_own_targets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = _model(detection_weight=3.0)
+    batch = session_batch()
+    shared: list[int] = []
+
+    def share(self: mm.Model, count: int) -> torch.Tensor:
+        shared.append(count)
+        return torch.tensor(float(len(shared)))  # 1 for naming, 2 for detection
+
+    logged: dict[str, torch.Tensor] = {}
+    monkeypatch.setattr(mm.Model, "_single", property(lambda self: False))
+    monkeypatch.setattr(mm.Model, "_share", share)
+    monkeypatch.setattr(
+        mm.Model, "_generator", lambda self, batch_idx: torch.Generator().manual_seed(batch_idx)
+    )
+    monkeypatch.setattr(model, "log", lambda name, value, **options: logged.update({name: value}))
+    loss = model.training_step(batch, 0)
+    plan = model.inputs.for_training(batch, generator=torch.Generator().manual_seed(0)).plan
+    assert plan is not None
+    assert shared == [int(plan.targeted.sum()), int(plan.lengths.sum())]
+    detection = 3 * logged["train_detection_loss"]
+    naming = logged["train_loss"] - detection
+    torch.testing.assert_close(loss.detach(), naming + 2 * detection)
