@@ -51,7 +51,7 @@ class EmbeddingTable(nn.Embedding):
         weights: initial vectors (size + 1, D), the row being the id; by name of the domain where there are
             several.
         trainable: whether they are learned.
-        sparse: gradients only for the rows looked up; the optimiser has to support it.
+        sparse: gradients only for the rows looked up; :class:`Model` gives such tables an optimiser for them.
         unknown: where ids outside of the domain go: an id of it (1 in the vocabularies of this library), or
             "last", a row of its own after the domain's. They are an error without it.
         init_std: standard deviation of the normal initial values.

@@ -62,7 +62,7 @@ class TabularInputBlock(ColumnEncoder):
         context: what becomes of the vectors of a row beside its sequences: "broadcast" repeats them at every
             position; "late" leaves them out, for :class:`LateFusion`; "stack" gives a dict of "sequence" and
             "context" (B, C, D), for :class:`CrossAttentionBlock`.
-        sparse: gradients of the tables only for the rows looked up; the optimiser has to support it.
+        sparse: gradients of the tables only for the rows looked up, see :class:`EmbeddingTable`.
         unknown: where ids outside of a domain go, see :class:`EmbeddingTable`.
         layer_norm: normalise each column's vector on its own.
         feature_dropout: share of the numbers of each column's vector set to zero in training, before they

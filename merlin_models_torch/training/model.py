@@ -16,7 +16,8 @@ from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.masking import Mode
 from merlin_models_torch.outputs import ItemOutput, Output
-from merlin_models_torch.schema import Schema, Selection
+from merlin_models_torch.outputs.growth import Start
+from merlin_models_torch.schema import ColumnSchema, Schema, Selection
 from merlin_models_torch.serialize import serializable
 from merlin_models_torch.training.answering import Answering
 from merlin_models_torch.training.clipping import clip_gradients, has_sparse_gradient
@@ -306,6 +307,18 @@ class Model(Answering):
         from merlin_models_torch.selection import extract
 
         return extract(self, selection, copy=copy)
+
+    def grow(
+        self,
+        columns: ColumnSchema | Schema,
+        *,
+        start: Start = "random",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """Makes room for new ids: see :func:`merlin_models_torch.training.growth.grow`."""
+        from merlin_models_torch.training.growth import grow
+
+        grow(self, columns, start=start, generator=generator)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Writes the model to a folder: see :func:`merlin_models_torch.training.saving.save`."""

@@ -91,7 +91,7 @@ def test_growth_keeps_the_scores_and_figures_of_old_items(
         return {name: value for name, value in metrics.compute().items() if "recall" in name}
 
     before, scores = figures(()), model(session_batch())
-    grow(model, MORE, start=start, generator=torch.Generator().manual_seed(1))  # type: ignore[arg-type]
+    model.grow(MORE, start=start, generator=torch.Generator().manual_seed(1))  # type: ignore[arg-type]
     assert model.output.cardinality == ITEMS + 5
     torch.testing.assert_close(model(session_batch())[:, : ITEMS + 1], scores)
     assert figures(new) == before

@@ -108,3 +108,18 @@ def test_a_session_model_learns_in_bf16(precision: str) -> None:
         run.fit(model, data, data)
         losses[kind] = float(run.callback_metrics["val_loss"])
     assert losses[precision] == pytest.approx(losses["32-true"], rel=0.03)
+
+
+def test_64_true_is_fp64_throughout() -> None:
+    found = {}
+    for kind in ("32-true", "64-true"):
+        torch.manual_seed(0)
+        model = session_model()
+        model.optimizer = Config("sgd", lr=0.1)
+        run = trainer(max_epochs=2, precision=kind)
+        data = mm.ParquetLoader(session_table(), session_schema(), batch_size=24)
+        run.fit(model, data, data)
+        found[kind] = (model, float(run.callback_metrics["val_loss"]))
+    double = found["64-true"][0]
+    assert {p.dtype for p in double.parameters()} == {torch.float64}
+    assert found["64-true"][1] == pytest.approx(found["32-true"][1], rel=1e-4)
