@@ -12,6 +12,7 @@ from torch import Tensor
 
 from transformers4rec._legacy import legacy
 from transformers4rec._registry import camelcase_to_snakecase
+from transformers4rec.torch.block.base import BuildableBlock
 from transformers4rec.torch.model._summary import SequenceSummary
 from transformers4rec.torch.utils.torch_utils import LossMixin, MetricsMixin
 
@@ -97,8 +98,11 @@ class PredictionTask(torch.nn.Module, LossMixin, MetricsMixin):
 
     @staticmethod
     def _built(block: Any, input_size: Any) -> Any:
-        # A module serves several tasks as a pattern, so each takes a copy.
-        return copy.deepcopy(block) if isinstance(block, torch.nn.Module) else block.build(input_size)
+        # A module serves several tasks as a pattern, so each takes a copy. A description builds anew; that of
+        # merlin.models.torch is a module as well.
+        if isinstance(block, torch.nn.Module) and not isinstance(block, BuildableBlock):
+            return copy.deepcopy(block)
+        return block.build(input_size)
 
     def forward(
         self, inputs: Tensor, targets: Tensor | None = None, training: bool = False, testing: bool = False

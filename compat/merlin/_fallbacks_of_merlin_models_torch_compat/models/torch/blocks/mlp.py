@@ -9,8 +9,10 @@ from merlin.models._legacy import legacy
 from merlin.models.torch.block import Block
 from merlin.models.torch.transforms.agg import Concat, MaybeAgg
 from torch import nn
+from transformers4rec.torch.block.base import BuildableBlock
 
 
+@BuildableBlock.register
 @legacy
 class MLPBlock(Block):
     """Linear layers, each followed by activation, normalisation and dropout.

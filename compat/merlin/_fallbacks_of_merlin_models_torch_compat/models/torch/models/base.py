@@ -41,8 +41,8 @@ class Model(LightningModule):
 
     def __new__(cls, *blocks: Any, **options: Any) -> Any:
         """A model of V1 where the first block is one of its heads."""
+        from merlin.models.torch.model.base import Model as V1Model
         from transformers4rec.torch.model.base import Head
-        from transformers4rec.torch.model.base import Model as V1Model
 
         if cls is Model and blocks and isinstance(blocks[0], Head):
             return V1Model(*blocks, **options)
