@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "tests" / "compat" / "programs_merlin"
 
-# What each must reach: a measure, and whether it is a floor or a ceiling. Guessing is 0.5 of the floors' measures.
+# What each must reach: a measure, and a floor or a ceiling for it. Guessing gives 0.5 where there is a floor.
 REACHED: dict[str, dict[str, tuple[str, float]]] = {
     "v2_custom_output": {"val_binary_accuracy": (">", 0.85), "val_loss": ("<", 0.15)},
     "v2_dcn_two_targets": {"val_binary_auroc": (">", 0.85), "val_mean_squared_error": ("<", 0.1)},
