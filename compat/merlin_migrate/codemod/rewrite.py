@@ -92,9 +92,13 @@ def rewrite_source(source: bytes, *, rules: Collection[str] | None = None, moder
     program = _program(module)
     program.modern = modern
     chosen = [rule for rule in (SplitRule, *RULES) if rules is None or rule.number in {*rules, "MM109"}]
-    changed = module
+    wrapper = cst.MetadataWrapper(module)
     for rule in chosen:
-        changed = cst.MetadataWrapper(changed).visit(rule(program))
+        changed = wrapper.visit(rule(program))
+        # What is known of the names stays true where a rule has changed nothing, and is dear to find.
+        if changed.code != wrapper.module.code:
+            wrapper = cst.MetadataWrapper(changed)
+    changed = wrapper.module
     after = changed.bytes
     if after == source:
         return Result(source, source, marks=tuple(marks_of(source)))

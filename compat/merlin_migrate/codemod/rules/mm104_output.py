@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import libcst as cst
 
-from merlin_migrate.codemod.layout import bind, code, fit, keyword, literal, renamed, with_args
+from merlin_migrate.codemod.layout import bind, code, fit, is_plain, keyword, literal, renamed, with_args
 from merlin_migrate.codemod.rule import Calls, Program, Returns, Rule
 
 TR = "transformers4rec.torch"
@@ -56,8 +56,28 @@ class OutputRule(Rule):
     def _plan_metrics(self, task: cst.Call) -> None:
         bound = bind(task, TASK)
         display = self._display(bound["metrics"].value) if bound and "metrics" in bound else None
-        if isinstance(display, (cst.List, cst.Tuple)):
+        if isinstance(display, (cst.List, cst.Tuple)) and self._can_do(task):
             self._metrics.update(element.value for element in display.elements)
+
+    def _cut_offs(self, display: cst.List | cst.Tuple) -> cst.BaseExpression:
+        """The cut-offs of all metrics; of a single one as it is written, variables too."""
+        metric = display.elements[0].value if len(display.elements) == 1 else None
+        bound = bind(metric, ("top_ks", "labels_onehot")) if isinstance(metric, cst.Call) else None
+        given = bound["top_ks"].value if bound and "top_ks" in bound else None
+        if isinstance(given, cst.List) and is_plain(given) and self.entry(metric.func) is not None:  # type: ignore[union-attr]
+            try:
+                literal(given)
+            except ValueError:
+                return given
+        return _numbers(self._top_ks(display))
+
+    def _can_do(self, task: cst.Call) -> bool:
+        """Whether the task itself is rewritten; else its metrics stay what they are."""
+        try:
+            self._arguments(task, task)
+        except ValueError:
+            return False
+        return True
 
     def _display(self, node: cst.BaseExpression) -> cst.BaseExpression | None:
         """The list of metrics: written here, in a variable, or returned by a function without arguments."""
@@ -105,6 +125,11 @@ class OutputRule(Rule):
         return sorted(top_ks)
 
     def _task(self, original: cst.Call, call: cst.Call) -> cst.BaseExpression:
+        args = self._arguments(original, call)
+        self.done()
+        return with_args(call.with_changes(func=self.api("CategoricalOutput")), args)
+
+    def _arguments(self, original: cst.Call, call: cst.Call) -> list[cst.Arg]:
         bound, before = bind(call, TASK), bind(original, TASK)
         if bound is None or before is None:
             raise ValueError("the arguments of NextItemPredictionTask cannot be followed")
@@ -127,14 +152,13 @@ class OutputRule(Rule):
             names = [cst.Element(cst.SimpleString(f'"{name}"')) for name in DEFAULT_METRICS]
             args += [keyword("metrics", cst.List(names)), keyword("top_ks", _numbers(TASK_DEFAULT_TOP_KS))]
         args += self.quirks([keyword("exclude", cst.Tuple([]))])
-        self.done()
-        return with_args(call.with_changes(func=self.api("CategoricalOutput")), args)
+        return args
 
     def _task_metrics(self, original: cst.Arg, arg: cst.Arg) -> list[cst.Arg]:
         display = self._display(original.value)
         if not isinstance(display, (cst.List, cst.Tuple)):
             raise ValueError("the metrics are not a list written in the same function, or returned by one")
-        top_ks = keyword("top_ks", _numbers(self._top_ks(display)))
+        top_ks = keyword("top_ks", self._cut_offs(display))
         return [renamed(arg, "metrics"), top_ks] if display.elements else [renamed(arg, "metrics")]
 
     @staticmethod
