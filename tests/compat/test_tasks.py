@@ -267,3 +267,16 @@ def test_a_lightning_module_has_the_models_loss_and_optimizer():
     loss = lightning.training_step((batch(), targets), 0)
     torch.testing.assert_close(loss, built(batch(), targets=targets, training=True)["loss"])
     assert type(lightning.configure_optimizers()) is torch.optim.Adam
+
+
+def test_the_trainer_of_lightnings_old_name_trains_a_model():
+    pytorch_lightning = pytest.importorskip("pytorch_lightning")
+    built = classifier(metrics=[torchmetrics.Accuracy(task="binary")])
+    before = {name: weight.clone() for name, weight in built.state_dict().items()}
+    loader = torch.utils.data.DataLoader([(batch(), {"click": torch.tensor([0, 1, 1, 0])})], batch_size=None)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = pytorch_lightning.Trainer(max_steps=1, accelerator="cpu", enable_model_summary=False, **quiet)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Lightning, on the number of workers
+        trainer.fit(built.to_lightning(), loader)
+    assert any(not torch.equal(weight, before[name]) for name, weight in built.state_dict().items())

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning
 import torch
 
+# Programs of 23.12.0 import Lightning by its old name, whose Trainer takes no module of the new one.
+# Distributions of ``lightning`` bring both.
+try:
+    from pytorch_lightning import LightningModule
+except ImportError:
+    from lightning import LightningModule
 
-class BlockWithHeadLightning(lightning.LightningModule):
-    """Trains a model in Lightning.
+
+class BlockWithHeadLightning(LightningModule):
+    """Trains a model by ``pytorch_lightning.Trainer``.
 
     Args:
         model: the model.
