@@ -141,8 +141,14 @@ def _lines(result: Result) -> list[str]:
 
 
 def _import_lines(pythons: dict[str, str]) -> list[str]:
-    core = {"legacy": "transformers4rec.torch", "ours": "merlin_models_torch"}
-    drop_in = dict.fromkeys(core, "transformers4rec.torch, transformers4rec.config.trainer")
+    core = {
+        "legacy": "import transformers4rec.torch",
+        "ours": "import merlin_models_torch as mm; mm.Model, mm.SessionModel, mm.ParquetLoader",
+    }
+    # Names are loaded when they are used: a plain import would load next to nothing.
+    names = "Head, MLPBlock, Model, NextItemPredictionTask, SequentialBlock, TabularSequenceFeatures, Trainer"
+    arguments = "from transformers4rec.config.trainer import T4RecTrainingArguments"
+    drop_in = dict.fromkeys(core, f"from transformers4rec.torch import {names}; {arguments}")
     lightning = {"legacy": "torch, pytorch_lightning", "ours": "torch, lightning"}
     trainer = dict.fromkeys(core, "torch, transformers.trainer")
     imports = (

@@ -6,11 +6,11 @@ import subprocess
 
 from tests.benchmarks.measure import ROOT, environment
 
-CODE = "import time\nimport {first}\nt = time.process_time()\nimport {then}\nprint(time.process_time() - t)"
+CODE = "import time\nimport {first}\nt = time.process_time()\n{then}\nprint(time.process_time() - t)"
 
 
 def seconds_to_import(python: str, first: str, then: str, *, rounds: int = 5) -> float:
-    """Process time of ``import then`` after ``import first``, the best of some fresh processes."""
+    """Process time of a statement after ``import first``, the best of some fresh processes."""
     command = [python, "-W", "ignore", "-c", CODE.format(first=first, then=then)]
     times = []
     for _ in range(rounds):

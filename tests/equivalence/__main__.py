@@ -79,7 +79,11 @@ def main() -> int:
         if given.area:
             write_observed_data(Path(folder))
             record_cases(Path(folder), given.reference_python, given.area)
-            wanted = [str(Path(__file__).with_name("test_cases.py")), "-k", " or ".join(given.area)]
+            wanted = [
+                str(Path(__file__).with_name("test_cases.py")),
+                "-k",
+                " or ".join(f"{area}/" for area in given.area),
+            ]
         else:
             record(Path(folder), given.reference_python)
             wanted = [str(Path(__file__).parent)]
