@@ -15,6 +15,7 @@ from merlin_models_torch.retrieval.topk import (
     check_k,
     check_shapes,
     topk_blockwise,
+    without_autocast,
 )
 
 # Half the distance between neighbouring bfloat16 numbers, relative to the larger.
@@ -103,7 +104,7 @@ class ItemIndex:
         check_k(k, catalogue, banned.shape[0])
         excluded = None if exclude is None else as_exclusions(exclude, queries.shape[0], catalogue, device)
         answers = []
-        with torch.no_grad():
+        with torch.no_grad(), without_autocast(device):
             for start in range(0, queries.shape[0], _QUERIES):
                 rows = slice(start, start + _QUERIES)
                 own = None if excluded is None else excluded[rows]

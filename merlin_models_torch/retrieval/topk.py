@@ -66,7 +66,7 @@ def topk_blockwise(
     queries = queries.to(dtype)
     # One piece of memory for all blocks: fresh pages would cost as much as the products.
     buffer = queries.new_empty(n_queries * min(block, catalogue))
-    with torch.no_grad(), _without_autocast(queries.device):
+    with torch.no_grad(), without_autocast(queries.device):
         for start in range(0, catalogue, block):
             stop = min(start + block, catalogue)
             scores = buffer[: n_queries * (stop - start)].view(n_queries, stop - start)
@@ -112,7 +112,7 @@ def topk_of_scores(scores: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
         return _best_of_block(scores, k, 0)
 
 
-def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
     """Autocast off: scores rounded to bfloat16 would tie by the hundred."""
     if not torch.is_autocast_enabled(device.type):
         return nullcontext()

@@ -124,6 +124,15 @@ def test_small_catalogues_and_other_types_go_by_the_plain_formula() -> None:
         assert torch.equal(found[1], plain[1])
 
 
+def test_autocast_does_not_round_the_answers() -> None:
+    table, asked = vectors(6_400, 8, 1), vectors(3, 8, 2)
+    plain = ItemIndex(table).topk(asked, k=5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = ItemIndex(table).topk(asked, k=5)
+    assert torch.equal(rounded[0], plain[0])
+    assert torch.equal(rounded[1], plain[1])
+
+
 def test_no_queries_give_no_answers() -> None:
     scores, rows = ItemIndex(vectors(50, 4, 0)).topk(torch.zeros(0, 4), k=3)
     assert scores.shape == rows.shape == (0, 3)
