@@ -12,7 +12,9 @@ import libcst as cst
 from libcst import metadata as meta
 
 from merlin_migrate.codemod import Result
+from merlin_migrate.codemod.rewrite import LEGACY
 from merlin_migrate.codemod.rule import LEGACY_ROOTS
+from merlin_migrate.codemod.tree import Tree, below
 
 
 @dataclass
@@ -66,49 +68,38 @@ def _source(notebook: bytes) -> bytes:
 
 
 def _names(source: bytes) -> Counter[str]:
+    """How often each legacy name is used, the longest dotted one for its parts."""
+    if not LEGACY.search(source):
+        return Counter()
     try:
-        wrapper = meta.MetadataWrapper(cst.parse_module(source))
+        tree = Tree(cst.parse_module(source))
     except cst.ParserSyntaxError:
         return Counter()
-    visitor = _Names()
-    wrapper.visit(visitor)
-    return visitor.counts
+    return Counter(_uses(tree, tree.module))
 
 
-class _Names(cst.CSTVisitor):
-    METADATA_DEPENDENCIES = (meta.QualifiedNameProvider, meta.ParentNodeProvider)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.counts: Counter[str] = Counter()
-
-    def visit_Import(self, node: cst.Import) -> bool:
-        return False
-
-    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
-        return False
-
-    def visit_Attribute(self, node: cst.Attribute) -> None:
-        self._count(node)
-
-    def visit_Name(self, node: cst.Name) -> None:
-        self._count(node)
-
-    def _count(self, node: cst.Attribute | cst.Name) -> None:
-        """The longest dotted name counts, not its parts."""
-        above = self.get_metadata(meta.ParentNodeProvider, node, None)
-        if isinstance(above, cst.Attribute) and (above.attr is node or self._legacy(above)):
+def _uses(tree: Tree, node: cst.CSTNode) -> Iterator[str]:
+    if isinstance(node, (cst.Import, cst.ImportFrom)):
+        return
+    if isinstance(node, (cst.Attribute, cst.Name)):
+        name = _legacy(tree, node)
+        if name and _is_dotted(node):
+            yield name
             return
-        root: cst.BaseExpression = node
-        while isinstance(root, cst.Attribute):
-            root = root.value
-        name = self._legacy(node)
-        if name and isinstance(root, cst.Name):
-            self.counts[name] += 1
+    for child in below(node):
+        if not (isinstance(node, cst.Attribute) and child is node.attr):
+            yield from _uses(tree, child)
 
-    def _legacy(self, node: cst.CSTNode) -> str | None:
-        for found in self.get_metadata(meta.QualifiedNameProvider, node, set()) or ():
-            imported = found.source is meta.QualifiedNameSource.IMPORT
-            if imported and found.name.partition(".")[0] in LEGACY_ROOTS:
-                return str(found.name)
-        return None
+
+def _is_dotted(node: cst.BaseExpression) -> bool:
+    while isinstance(node, cst.Attribute):
+        node = node.value
+    return isinstance(node, cst.Name)
+
+
+def _legacy(tree: Tree, node: cst.CSTNode) -> str | None:
+    for found in tree.qualified_names(node):
+        imported = found.source is meta.QualifiedNameSource.IMPORT
+        if imported and found.name.partition(".")[0] in LEGACY_ROOTS:
+            return str(found.name)
+    return None

@@ -11,6 +11,7 @@ import libcst as cst
 from merlin_migrate.codemod.rule import MARK, Program
 from merlin_migrate.codemod.rules import RULES
 from merlin_migrate.codemod.split import SplitRule
+from merlin_migrate.codemod.tree import Tree, walk
 
 LEGACY = re.compile(
     rb"\b(transformers4rec|merlin_standard_lib|merlin\s*\.\s*(schema|io))\b|from\s+merlin\s+import"
@@ -92,14 +93,13 @@ def rewrite_source(source: bytes, *, rules: Collection[str] | None = None, moder
     program = _program(module)
     program.modern = modern
     chosen = [rule for rule in (SplitRule, *RULES) if rules is None or rule.number in {*rules, "MM109"}]
-    wrapper = cst.MetadataWrapper(module)
+    tree = Tree(module)
     for rule in chosen:
-        changed = wrapper.visit(rule(program))
+        changed = rule(program).apply(tree)
         # What is known of the names stays true where a rule has changed nothing, and is dear to find.
-        if changed.code != wrapper.module.code:
-            wrapper = cst.MetadataWrapper(changed)
-    changed = wrapper.module
-    after = changed.bytes
+        if changed is not tree.module:
+            tree = Tree(changed)
+    after = tree.module.bytes
     if after == source:
         return Result(source, source, marks=tuple(marks_of(source)))
     return Result(source, after, dict(program.applied), tuple(marks_of(after)))
@@ -112,27 +112,14 @@ def marks_of(source: bytes) -> Iterator[Mark]:
             yield Mark(number, found["rule"], found["reason"], found["link"])
 
 
-class _Names(cst.CSTVisitor):
-    def __init__(self) -> None:
-        super().__init__()
-        self.strings: set[str] = set()
-        self.bound: set[str] = set()
-        self.alias: str | None = None
-
-    def visit_SimpleString(self, node: cst.SimpleString) -> None:
-        if isinstance(node.evaluated_value, str):
-            self.strings.add(node.evaluated_value)
-
-    def visit_Name(self, node: cst.Name) -> None:
-        self.bound.add(node.value)
-
-    def visit_ImportAlias(self, node: cst.ImportAlias) -> None:
-        if node.evaluated_name == "merlin_models_torch":
-            self.alias = node.evaluated_alias or "merlin_models_torch"
-
-
 def _program(module: cst.Module) -> Program:
-    names = _Names()
-    module.visit(names)
-    alias = names.alias or ("mm" if "mm" not in names.bound else "merlin_models_torch")
-    return Program(alias=alias, strings=frozenset(names.strings), bound=frozenset(names.bound))
+    strings, bound, alias = set(), set(), None
+    for node in walk(module):
+        if isinstance(node, cst.Name):
+            bound.add(node.value)
+        elif isinstance(node, cst.SimpleString) and isinstance(node.evaluated_value, str):
+            strings.add(node.evaluated_value)
+        elif isinstance(node, cst.ImportAlias) and node.evaluated_name == "merlin_models_torch":
+            alias = node.evaluated_alias or "merlin_models_torch"
+    alias = alias or ("mm" if "mm" not in bound else "merlin_models_torch")
+    return Program(alias=alias, strings=frozenset(strings), bound=frozenset(bound))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from functools import cache
+from typing import Any, ClassVar
 
 import libcst as cst
 from libcst import metadata as meta
 
 from merlin_migrate.codemod.layout import code, parse
+from merlin_migrate.codemod.tree import Left, Tree, walk, with_children
 from merlin_migrate.table import Entry, nearest
 from merlin_migrate.table.entry import GUIDES
 
@@ -49,32 +51,58 @@ class Program:
         return name
 
 
-class Rule(cst.CSTTransformer):
+class Rule:
     """One numbered rewriting: a pass over the tree.
 
-    Subclasses change what they know, call :meth:`done` for it, and :meth:`mark` what they cannot do.
+    Subclasses have methods ``visit_X(node)``, which may return False to stay out of a node, and
+    ``leave_X(node, updated)``, as transformers of LibCST have, for nodes of a class ``X`` of syntax. They
+    change what they know, call :meth:`done` for it, and :meth:`mark` what they cannot do.
     """
 
-    METADATA_DEPENDENCIES = (
-        meta.QualifiedNameProvider,
-        meta.ScopeProvider,
-        meta.ParentNodeProvider,
-        meta.ExpressionContextProvider,
-    )
     number: ClassVar[str]
     title: ClassVar[str]
     guide: ClassVar[str] = "from-transformers4rec.md"
 
     def __init__(self, program: Program) -> None:
-        super().__init__()
         self.program = program
         self._marks: list[list[str]] = []
+        self._tree: Tree | None = None
+
+    # The pass
+
+    @property
+    def tree(self) -> Tree:
+        """The program that the rule goes through."""
+        if self._tree is None:
+            raise RuntimeError(f"{self.number} is asked outside of its pass: call apply(tree)")
+        return self._tree
+
+    def apply(self, tree: Tree) -> cst.Module:
+        """What the rule makes of a program; the very same module if it has nothing to change."""
+        self._tree = tree
+        changed = self._changed(tree.module)
+        if not isinstance(changed, cst.Module):
+            raise TypeError(f"{self.number} made something else of a module")
+        return changed
+
+    def _changed(self, node: cst.CSTNode) -> Left:
+        visit, leave, states = _methods(type(self), type(node))
+        if states:
+            self._marks.append([])
+        enter = visit is None or visit(self, node) is not False
+        updated = with_children(node, self._changed) if enter else node
+        result: Left = updated if leave is None else leave(self, node, updated)
+        return _marked(result, self._marks.pop()) if states else result
+
+    def calls(self) -> list[cst.Call]:
+        """All calls of the program."""
+        return [node for node in self.tree.nodes if isinstance(node, cst.Call)]
 
     # Names
 
     def qualified(self, node: cst.CSTNode) -> str | None:
         """The dotted name that an expression refers to through imports, if it is one."""
-        for name in self.get_metadata(meta.QualifiedNameProvider, node, set()) or ():
+        for name in self.tree.qualified_names(node):
             if name.source is meta.QualifiedNameSource.IMPORT:
                 return str(name.name)
         return None
@@ -114,7 +142,7 @@ class Rule(cst.CSTTransformer):
         """The statement that gave a variable its value: the only one, or the last before in straight line."""
         if not isinstance(node, cst.Name):
             return None
-        scope = self.get_metadata(meta.ScopeProvider, node, None)
+        scope = self.scope(node)
         if scope is None:
             return None
         bindings = [bound.node for bound in scope[node.value] if isinstance(bound, meta.Assignment)]
@@ -168,7 +196,7 @@ class Rule(cst.CSTTransformer):
 
     def function(self, name: cst.Name) -> cst.FunctionDef | None:
         """The function of the program that a name is bound to, if to nothing else."""
-        scope = self.get_metadata(meta.ScopeProvider, name, None)
+        scope = self.scope(name)
         if scope is None:
             return None
         bindings = [bound.node for bound in scope[name.value] if isinstance(bound, meta.Assignment)]
@@ -177,15 +205,18 @@ class Rule(cst.CSTTransformer):
 
     def uses(self, node: cst.Name) -> list[cst.CSTNode]:
         """All nodes that read the variable."""
-        scope = self.get_metadata(meta.ScopeProvider, node, None)
+        scope = self.scope(node)
         if scope is None:
             return []
         return [access.node for assigned in scope[node.value] for access in assigned.references]
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """The node around a node."""
-        found = self.get_metadata(meta.ParentNodeProvider, node, None)
-        return found if isinstance(found, cst.CSTNode) else None
+        return self.tree.parents.get(node)
+
+    def scope(self, node: cst.CSTNode) -> meta.Scope | None:
+        """The scope that a node is in."""
+        return self.tree.scopes.get(node)
 
     def depth(self, node: cst.CSTNode) -> int:
         """Columns of indentation of the block a node is in, at four a level."""
@@ -234,19 +265,6 @@ class Rule(cst.CSTTransformer):
             self.mark(f"left out, so numbers change: {names}", link=f"{GUIDES}/what-differs.md")
         return []
 
-    def on_visit(self, node: cst.CSTNode) -> bool:
-        if isinstance(node, Statement):
-            self._marks.append([])
-        return super().on_visit(node)
-
-    def on_leave(  # type: ignore[override]
-        self, original_node: cst.CSTNode, updated_node: cst.CSTNode
-    ) -> cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode]:
-        result = super().on_leave(original_node, updated_node)
-        if not isinstance(original_node, Statement):
-            return result
-        return _marked(result, self._marks.pop())
-
     # Statements that go away
 
     @staticmethod
@@ -271,6 +289,14 @@ class Rule(cst.CSTTransformer):
         if body is None:
             return updated_node
         return updated_node.with_changes(body=body, footer=[*rest, *updated_node.footer])
+
+
+@cache
+def _methods(rule: type[Rule], kind: type[cst.CSTNode]) -> tuple[Any, Any, bool]:
+    """What a rule has for a class of nodes: methods on the way in and out; whether marks stand before it."""
+    name = kind.__name__
+    states = issubclass(kind, Statement)
+    return getattr(rule, f"visit_{name}", None), getattr(rule, f"leave_{name}", None), states
 
 
 def _is_dropped(line: cst.BaseStatement) -> bool:
@@ -301,9 +327,7 @@ def _settled(
     return left, [line for line in carried if line.comment]
 
 
-def _marked(
-    result: cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode], texts: Collection[str]
-) -> cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode]:
+def _marked(result: Left, texts: Collection[str]) -> Left:
     if not texts or isinstance(result, cst.RemovalSentinel):
         return result
     if isinstance(result, cst.FlattenSentinel):
@@ -312,29 +336,10 @@ def _marked(
         return cst.FlattenSentinel([marked, *rest]) if isinstance(marked, cst.CSTNode) else result
     lines = list(getattr(result, "leading_lines", ()))
     present = {line.comment.value for line in lines if line.comment}
-    lines += [cst.EmptyLine(comment=cst.Comment(text)) for text in texts if text not in present]
-    return result.with_changes(leading_lines=lines)
+    new = [cst.EmptyLine(comment=cst.Comment(text)) for text in texts if text not in present]
+    return result.with_changes(leading_lines=[*lines, *new]) if new else result
 
 
-class Calls(cst.CSTVisitor):
-    """Collects all calls of a tree."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[cst.Call] = []
-
-    def visit_Call(self, node: cst.Call) -> None:
-        """Notes one."""
-        self.calls.append(node)
-
-
-class Returns(cst.CSTVisitor):
-    """Counts the return statements of a function."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def visit_Return(self, node: cst.Return) -> None:
-        """Counts one."""
-        self.count += 1
+def count_returns(function: cst.FunctionDef) -> int:
+    """How many return statements a function has."""
+    return sum(isinstance(node, cst.Return) for node in walk(function))

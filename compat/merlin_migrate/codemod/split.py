@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 import libcst as cst
 
 from merlin_migrate.codemod.rule import Rule
+from merlin_migrate.codemod.tree import walk
 
 TRAINER = "transformers4rec.torch.Trainer"
 
@@ -40,10 +40,3 @@ class SplitRule(Rule):
             or (isinstance(node, cst.Name) and self.is_call_of(self.origin(node), TRAINER))
             for node in walk(statement)
         )
-
-
-def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """The node and all below it."""
-    yield node
-    for child in node.children:
-        yield from walk(child)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import libcst as cst
 
 from merlin_migrate.codemod.layout import bind, code, renamed, with_args
-from merlin_migrate.codemod.rule import Calls, Program, Rule
+from merlin_migrate.codemod.rule import Program, Rule
 
 SCHEMAS = ("merlin.schema.Schema", "merlin_standard_lib.Schema", "transformers4rec.torch.Schema")
 NAMES = {
@@ -44,9 +44,7 @@ class SchemaRule(Rule):
 
     def visit_Module(self, node: cst.Module) -> None:
         """Finds data sets in variables that are used for nothing but their schema."""
-        calls = Calls()
-        node.visit(calls)
-        for call in filter(self._is_file, calls.calls):
+        for call in filter(self._is_file, self.calls()):
             assign = self.parent(call)
             name = assign.targets[0].target if isinstance(assign, cst.Assign) else None
             if not isinstance(name, cst.Name) or self.assignment(name) is not assign:

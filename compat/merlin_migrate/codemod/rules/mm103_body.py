@@ -9,7 +9,7 @@ import libcst as cst
 
 from merlin_migrate.codemod.configs import BUILD, FIELDS, huggingface_block
 from merlin_migrate.codemod.layout import bind, code, fit, keyword, renamed, with_args
-from merlin_migrate.codemod.rule import Calls, Program, Rule
+from merlin_migrate.codemod.rule import Program, Rule
 
 TR = "transformers4rec.torch"
 # Where the table has the configurations, and their classes.
@@ -87,9 +87,7 @@ class BodyRule(Rule):
 
     def visit_Module(self, node: cst.Module) -> None:
         """Finds configurations that are picked from a dict."""
-        calls = Calls()
-        node.visit(calls)
-        for call in calls.calls:
+        for call in self.calls():
             display = self._display(call)
             if display is not None and self._only_built(call, display):
                 self._chosen[display] = tuple(arg.keyword.value for arg in call.args if arg.keyword)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import libcst as cst
 
 from merlin_migrate.codemod.layout import bind, code, fit, is_plain, keyword, literal, renamed, with_args
-from merlin_migrate.codemod.rule import Calls, Program, Returns, Rule
+from merlin_migrate.codemod.rule import Program, Rule, count_returns
 
 TR = "transformers4rec.torch"
 METRICS = {
@@ -47,9 +47,7 @@ class OutputRule(Rule):
 
     def visit_Module(self, node: cst.Module) -> None:
         """Finds the metrics that go into a task."""
-        finder = Calls()
-        node.visit(finder)
-        for call in finder.calls:
+        for call in self.calls():
             if self.is_call_of(call, f"{TR}.NextItemPredictionTask"):
                 self._plan_metrics(call)
 
@@ -86,11 +84,9 @@ class OutputRule(Rule):
         function = self.function(node.func)
         last = function.body.body[-1] if function is not None and function.body.body else None
         small = last.body[-1] if isinstance(last, cst.SimpleStatementLine) else None
-        returns = Returns()
         if function is None or not isinstance(small, cst.Return) or small.value is None:
             return None
-        function.visit(returns)
-        return self.origin(small.value) if returns.count == 1 else None
+        return self.origin(small.value) if count_returns(function) == 1 else None
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         """One metric or task."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 import libcst as cst
 
 from merlin_migrate.codemod.layout import bind, code
-from merlin_migrate.codemod.rule import Calls, Program, Rule
+from merlin_migrate.codemod.rule import Program, Rule
 
 TR = "transformers4rec.torch"
 HEAD = ("body", "prediction_tasks", "task_blocks", "task_weights", "loss_reduction", "inputs")
@@ -25,9 +25,7 @@ class ModelRule(Rule):
 
     def visit_Module(self, node: cst.Module) -> None:
         """Finds the heads that go into a model."""
-        finder = Calls()
-        node.visit(finder)
-        for call in finder.calls:
+        for call in self.calls():
             if self.is_call_of(call, f"{TR}.Model") and len(call.args) == 1:
                 self._plan_head(call)
 

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import libcst as cst
-from libcst import metadata as meta
 
 from merlin_migrate.codemod.arguments import Training, sorted_arguments
 from merlin_migrate.codemod.emit import DATASETS, Emitter, Plan
 from merlin_migrate.codemod.layout import bind, code, is_plain
-from merlin_migrate.codemod.rule import Calls, Program, Rule
+from merlin_migrate.codemod.rule import Program, Rule
 
 TRAINER = "transformers4rec.torch.Trainer"
 ARGUMENTS = "transformers4rec.config.trainer.T4RecTrainingArguments"
@@ -47,9 +46,7 @@ class TrainingRule(Rule):
 
     def visit_Module(self, node: cst.Module) -> None:
         """Plans all edits before anything changes."""
-        calls = Calls()
-        node.visit(calls)
-        for call in calls.calls:
+        for call in self.calls():
             if self.is_call_of(call, TRAINER):
                 try:
                     self._plan(call)
@@ -234,9 +231,7 @@ class TrainingRule(Rule):
         ):
             self._mark_at(use, "the trainer is Lightning's now")
             return
-        if self.get_metadata(meta.ScopeProvider, use, None) is not self.get_metadata(
-            meta.ScopeProvider, self._edited(plan), None
-        ):
+        if self.scope(use) is not self.scope(self._edited(plan)):
             self._mark_at(use, "the trainer is used in another function than the one that makes it")
             return
         small = statement.body[0]

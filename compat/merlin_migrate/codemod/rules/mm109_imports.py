@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import libcst as cst
-from libcst import metadata as meta
 
 from merlin_migrate.codemod.layout import code
 from merlin_migrate.codemod.rule import Program, Rule
@@ -121,7 +120,7 @@ class ImportsRule(Rule):
         name = alias.evaluated_alias or alias.evaluated_name.partition(".")[0]
         if name in self.program.strings and "__all__" in self.program.bound:
             return True
-        scope = self.get_metadata(meta.ScopeProvider, alias, None)
+        scope = self.scope(alias)
         if scope is None:
             return True
         return any(assigned.references for assigned in scope[name])

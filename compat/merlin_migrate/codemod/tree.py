@@ -1,0 +1,155 @@
+"""A program's syntax without its layout: a quick way through it, and what is known of its nodes.
+
+LibCST's own visitors call every space and comma. Rules look at none of them, so they go only where syntax is,
+and what nobody has changed stays the same object.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache, cached_property
+from typing import Any
+
+import libcst as cst
+from libcst import metadata as meta
+
+# Fields of nodes that hold layout, beside those with "whitespace" in their names.
+_LAYOUT = frozenset(
+    {
+        *("asynchronous", "colon", "comma", "comment", "dot", "empty_lines", "equal", "first_colon"),
+        *("first_line", "footer", "header", "last_line", "lbrace", "lbracket", "leading_lines"),
+        *("lines_after_decorators", "lpar", "newline", "operator", "posonly_ind", "rbrace", "rbracket"),
+        *("relative", "rpar", "second_colon", "semicolon", "separator", "trailing_comma"),
+        "trailing_whitespace",
+    }
+)
+
+
+@cache
+def syntax_fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
+    """The fields of a class of nodes that may hold further syntax."""
+    names = (field.name for field in dataclasses.fields(kind))
+    return tuple(name for name in names if name not in _LAYOUT and "whitespace" not in name)
+
+
+def below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """The nodes right below a node."""
+    for name in syntax_fields(type(node)):
+        value = getattr(node, name)
+        if isinstance(value, cst.CSTNode):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from value
+
+
+def walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """A node and all below it, in the order of the program's fields."""
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        waiting.extend(reversed(list(below(current))))
+
+
+Left = cst.CSTNode | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNode]
+
+
+def with_children(node: cst.CSTNode, change: Callable[[cst.CSTNode], Left]) -> cst.CSTNode:
+    """The node with what becomes of its children; the node itself if all of them stay."""
+    changes: dict[str, Any] = {}
+    for name in syntax_fields(type(node)):
+        value = getattr(node, name)
+        if isinstance(value, cst.CSTNode):
+            new = change(value)
+            if new is not value:
+                changes[name] = None if isinstance(new, cst.RemovalSentinel) else new
+        elif isinstance(value, (list, tuple)) and value:
+            results = [change(item) for item in value]
+            if any(new is not old for new, old in zip(results, value, strict=True)):
+                changes[name] = list(_flat(results))
+    return node.with_changes(**changes) if changes else node
+
+
+def _flat(results: Sequence[Left]) -> Iterator[cst.CSTNode]:
+    for result in results:
+        if isinstance(result, cst.FlattenSentinel):
+            yield from result.nodes
+        elif not isinstance(result, cst.RemovalSentinel):
+            yield result
+
+
+class _Contexts(meta.ExpressionContextProvider):
+    """Whether names are read or set, without a pass of its own for each question."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[cst.CSTNode, Any] = {}
+
+    def set_metadata(self, node: cst.CSTNode, value: Any) -> None:
+        self.found[node] = value
+
+
+class _Scopes(meta.ScopeProvider):
+    def __init__(self, contexts: Mapping[cst.CSTNode, Any]) -> None:
+        super().__init__()
+        self.contexts = contexts
+        self.found: dict[cst.CSTNode, meta.Scope | None] = {}
+
+    def set_metadata(self, node: cst.CSTNode, value: Any) -> None:
+        self.found[node] = value
+
+    def get_metadata(self, key: Any, node: cst.CSTNode, default: Any = None) -> Any:
+        return self.contexts.get(node, default)
+
+
+class Tree:
+    """A module with what rules ask of its nodes, each found when it is first asked for.
+
+    Args:
+        module: the program; a node that stands in it twice is copied, so that each has one place.
+    """
+
+    def __init__(self, module: cst.Module) -> None:
+        self.module = module if _all_differ(module) else module.deep_clone()
+
+    @cached_property
+    def nodes(self) -> tuple[cst.CSTNode, ...]:
+        """All nodes, outer ones first."""
+        return tuple(walk(self.module))
+
+    @cached_property
+    def parents(self) -> dict[cst.CSTNode, cst.CSTNode]:
+        """The node around each node."""
+        return {child: node for node in self.nodes for child in below(node)}
+
+    @cached_property
+    def scopes(self) -> Mapping[cst.CSTNode, meta.Scope | None]:
+        """The scope of each node."""
+        contexts = _Contexts()
+        contexts.visit_Module(self.module)
+        scopes = _Scopes(contexts.found)
+        scopes.visit_Module(self.module)
+        return scopes.found
+
+    @cached_property
+    def _qualified(self) -> dict[cst.CSTNode, Collection[meta.QualifiedName]]:
+        return {}
+
+    def qualified_names(self, node: cst.CSTNode) -> Collection[meta.QualifiedName]:
+        """What an expression may refer to."""
+        found = self._qualified.get(node)
+        if found is None:
+            scope = self.scopes.get(node)
+            found = scope.get_qualified_names_for(node) if scope is not None else ()
+            self._qualified[node] = found
+        return found
+
+
+def _all_differ(module: cst.Module) -> bool:
+    seen: set[int] = set()
+    for node in walk(module):
+        if id(node) in seen:
+            return False
+        seen.add(id(node))
+    return True
