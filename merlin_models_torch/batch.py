@@ -111,12 +111,15 @@ class Batch:
         targets: labels by column name, of the same kinds.
         plan: what the masking made of the item sequence; absent before masking.
         rows: (B,) int64 number of each row in the data it was read from, so that answers find their keys.
+        filler: whether the batch only gives a process something to do while others have rows left; its one
+            row has the number -1 and counts neither in training nor in figures and answers.
     """
 
     features: Mapping[str, Column]
     targets: Mapping[str, Column] = field(default_factory=dict)
     plan: MaskPlan | None = None
     rows: Tensor | None = None
+    filler: bool = False
 
     def __len__(self) -> int:
         return len(next(iter(self.features.values())))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -28,8 +29,9 @@ class ParquetLoader:
     streamed: their row groups come in shuffled order, and rows are mixed within ``buffer_groups`` of them.
     The order depends on ``seed`` and on the epoch, which counts up with each iteration, or is set by
     :meth:`set_epoch` (a Lightning Trainer does so). With several processes each gets its share, from any
-    file, and all have the same number of batches. It works wherever Lightning takes a dataloader, and
-    resumes inside an epoch.
+    file: no row is lost or comes twice, and all have the same number of batches. Where a process has no row
+    left for the last, it gets a ``Batch.filler``, which a :class:`Model` does not count. It works wherever
+    Lightning takes a dataloader, and resumes inside an epoch.
 
     Integers, bool, dates and times become int64, other numbers float32. Columns that only name a row (tagged
     ID, USER_ID or SESSION_ID, but not categorical) are no features, see :meth:`keys`.
@@ -105,6 +107,7 @@ class ParquetLoader:
             raise ValueError(
                 f"rank is {rank} and world {world}: give both, rank from 0 and below world, or neither"
             )
+        self._targets = targets if targets is None or isinstance(targets, str) else list(targets)
         self.schema = as_schema(schema)
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -114,7 +117,7 @@ class ParquetLoader:
         self.rank = rank
         self.world = world
         self.source = open_source(source)
-        self._layout = plan_layout(self.source, self.schema, targets)
+        self._layout = plan_layout(self.source, self.schema, self._targets)
         self._reader = Reader(self.source, self._layout, empty)
         self._rows = self._open_rows(memory_limit, buffer_groups)
         if not len(self._rows):
@@ -156,7 +159,7 @@ class ParquetLoader:
 
     def __len__(self) -> int:
         """Batches of an epoch on this rank; equal on all of them."""
-        return len(self._share().sizes)
+        return self._share().steps
 
     def __iter__(self) -> Iterator[Batch]:
         # The body of a generator begins with the first batch, after a Trainer has called set_epoch.
@@ -166,11 +169,15 @@ class ParquetLoader:
         self._resume = None
         self._epoch, self._done = epoch + 1, skipped
         generator = generator_of(self.seed, epoch) if self.shuffle else None
-        for table, index in islice(
-            self._rows.picks(self._share(), generator, self._bucketing), skipped, None
-        ):
+        own = self._share()
+        picks = self._rows.picks(own, generator, self._bucketing)
+        for table, index in islice(picks, skipped, None):
             self._done += 1
             yield self._batch(table, index)
+        for _ in range(own.steps - self._done):
+            self._done += 1
+            first = self._batch(self._rows.sample, torch.tensor([0]))
+            yield replace(first, rows=torch.tensor([-1]), filler=True)
 
     def state_dict(self) -> dict[str, int]:
         """Where this loader is; Lightning keeps it in checkpoints, and resumes inside an epoch."""
@@ -206,6 +213,26 @@ class ParquetLoader:
                     raise DataError(f"key column {name!r} is not in {file}, which has {schema.names}")
         table = pa.concat_tables([self.source.read(part, names) for part in self.source.parts])
         return table if rows is None else table.take(pa.array(rows.cpu().numpy()))
+
+    def over(self, source: Any) -> ParquetLoader:
+        """A loader that reads another source as this one does, but in its order, streamed, for one process.
+
+        Args:
+            source: as for the constructor.
+        """
+        return ParquetLoader(
+            source,
+            self.schema,
+            batch_size=self.batch_size,
+            targets=self._targets,
+            max_sequence_length=self._cut.length,
+            keep=self._cut.keep,
+            padded=self.padded,
+            empty=self._reader.empty,
+            rank=0,
+            world=1,
+            memory_limit=0,
+        )
 
     def _open_rows(self, memory_limit: int, buffer_groups: int) -> Rows:
         source, reader = self.source, self._reader

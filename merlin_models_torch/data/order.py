@@ -17,11 +17,18 @@ class Share:
         start: its first place in the order of the epoch.
         stop: the place after its last.
         sizes: rows of each of its batches.
+        fillers: steps after these, for which the rank has no row left.
     """
 
     start: int
     stop: int
     sizes: tuple[int, ...]
+    fillers: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch, equal on every rank."""
+        return len(self.sizes) + self.fillers
 
 
 def share(rows: int, batch_size: int, *, rank: int = 0, world: int = 1, drop_last: bool = False) -> Share:
@@ -29,7 +36,7 @@ def share(rows: int, batch_size: int, *, rank: int = 0, world: int = 1, drop_las
 
     Ranks get neighbouring ranges of the order, whose lengths differ by at most one. Where that one row would
     be one step more, the other ranks make two batches of their last. Only where a rank has no row left for a
-    step (fewer rows than ranks, or ``batch_size=1``), it repeats one row of the next rank.
+    step (fewer rows than ranks, or ``batch_size=1``), that step is a filler, which counts for nothing.
 
     Args:
         rows: of all ranks together.
@@ -44,8 +51,9 @@ def share(rows: int, batch_size: int, *, rank: int = 0, world: int = 1, drop_las
     start, stop = rank * rows // world, (rank + 1) * rows // world
     most = (rows + world - 1) // world
     steps = (most + batch_size - 1) // batch_size
-    stop = max(stop, start + 1) if batch_size > 1 else start + steps
     count = stop - start
+    if count <= steps - 1 and (batch_size == 1 or not count):
+        return Share(start, stop, (1,) * count, fillers=1)
     sizes = [batch_size] * (steps - 1)
     if count > batch_size * (steps - 1):
         sizes.append(count - batch_size * (steps - 1))

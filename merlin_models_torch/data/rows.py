@@ -65,6 +65,8 @@ class HeldRows:
         self, own: Share, generator: torch.Generator | None, bucketing: Bucketing | None
     ) -> Iterator[Pick]:
         """The table and (B,) int64 the rows of it that are the next batch, for a rank's share of an epoch."""
+        if not own.sizes:
+            return
         rows = len(self)
         order = torch.arange(rows) if generator is None else torch.randperm(rows, generator=generator)
         for index in _batches(self.table, order[own.start : own.stop], own.sizes, generator, bucketing):
@@ -95,6 +97,8 @@ class StreamedRows:
         self, own: Share, generator: torch.Generator | None, bucketing: Bucketing | None
     ) -> Iterator[Pick]:
         """The rows read last and (B,) int64 those of them that are the next batch, for a rank's share."""
+        if not own.sizes:
+            return
         order: Sequence[int] = range(len(self._parts))
         if generator is not None:
             order = torch.randperm(len(self._parts), generator=generator).tolist()

@@ -95,8 +95,8 @@ class ReplacedItemModel(Model):
         if self._single:
             return loss
         # Each loss is a mean of its own: over hidden items, and over all items in use.
-        return naming * self._share(self.output.count(planned)) + (
-            self.detection_weight * detection * self._share(_in_use(planned))
+        return naming * self._share(self.output.count(planned), batch) + (
+            self.detection_weight * detection * self._share(_in_use(planned), batch)
         )
 
     def drawn(self, hidden: Tensor, planned: Batch, *, generator: torch.Generator | None = None) -> Tensor:

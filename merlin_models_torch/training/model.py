@@ -222,14 +222,15 @@ class Model(Answering):
         planned = self._planned(batch, "train", generator)
         loss: Tensor = self.output.loss(self.body(planned), planned, generator=generator)
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(batch))
-        return loss if self._single else loss * self._share(self.output.count(planned))
+        return loss if self._single else loss * self._share(self.output.count(planned), batch)
 
     @property
     def _single(self) -> bool:
         return not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1
 
-    def _share(self, count: int) -> Tensor:
+    def _share(self, count: int, batch: Batch) -> Tensor:
         """Turns the mean of the ranks' gradients into the gradient of one mean over all their targets."""
+        count = 0 if batch.filler else count
         total = torch.tensor(float(count), device=self.device)
         torch.distributed.all_reduce(total)
         return count * torch.distributed.get_world_size() / total.clamp(min=1)
@@ -267,7 +268,7 @@ class Model(Answering):
 
     def _evaluation_step(self, batch: Batch, stage: str) -> None:
         planned = self._planned(batch, "evaluate")
-        if not self.output.count(planned):
+        if batch.filler or not self.output.count(planned):
             return
         seen = self._seen(batch, planned, getattr(self.output, "exclude_seen", False))
         hidden = self.body(planned)
