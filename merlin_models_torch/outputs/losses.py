@@ -94,6 +94,30 @@ def softmax_cross_entropy(
         TypeError: if ``targets`` are not integers.
     """
     targets = _checked(hidden, weight, targets, bias, temperature, label_smoothing, reduction, chunk)
+    tiles = Tiles.choose(targets.shape[0], weight.shape[0], hidden.device, chunk, over)
+    plan = plan_of(hidden, weight, tiles, label_smoothing=label_smoothing, compute_dtype=compute_dtype)
+    # Scaled here, on (N, D) and (V,), so that nothing of size N x V has to be.
+    with without_autocast(hidden.device):
+        hidden = hidden.to(plan.wide) / temperature
+        if bias is not None:
+            bias = bias.to(plan.wide) / temperature
+    inputs = [hidden, weight] if bias is None else [hidden, weight, bias]
+    if not (torch.is_grad_enabled() and any(t.requires_grad for t in inputs)):
+        with torch.no_grad(), without_autocast(hidden.device):
+            return reduced(losses(hidden, weight, bias, targets, plan)[0], reduction)
+    each: Tensor = TiledSoftmaxCrossEntropy.apply(hidden, weight, bias, targets, plan, reduction)  # type: ignore[no-untyped-call]
+    return each
+
+
+def plan_of(
+    hidden: Tensor,
+    weight: Tensor,
+    tiles: Tiles,
+    *,
+    label_smoothing: float,
+    compute_dtype: torch.dtype | None = None,
+) -> Plan:
+    """The dtypes of one loss, by those of its inputs and autocast; see :func:`softmax_cross_entropy`."""
     dtype = torch.promote_types(hidden.dtype, weight.dtype)
     wide = torch.float64 if dtype == torch.float64 else torch.float32
     if compute_dtype is None:
@@ -101,19 +125,7 @@ def softmax_cross_entropy(
         compute_dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else dtype
         if wide == torch.float64:
             compute_dtype = wide
-    tiles = Tiles.choose(targets.shape[0], weight.shape[0], hidden.device, chunk, over)
-    plan = Plan(tiles, label_smoothing, compute_dtype, wide)
-    # Scaled here, on (N, D) and (V,), so that nothing of size N x V has to be.
-    with without_autocast(hidden.device):
-        hidden = hidden.to(wide) / temperature
-        if bias is not None:
-            bias = bias.to(wide) / temperature
-    inputs = [hidden, weight] if bias is None else [hidden, weight, bias]
-    if not (torch.is_grad_enabled() and any(t.requires_grad for t in inputs)):
-        with torch.no_grad(), without_autocast(hidden.device):
-            return reduced(losses(hidden, weight, bias, targets, plan)[0], reduction)
-    each: Tensor = TiledSoftmaxCrossEntropy.apply(hidden, weight, bias, targets, plan, reduction)  # type: ignore[no-untyped-call]
-    return each
+    return Plan(tiles, label_smoothing, compute_dtype, wide)
 
 
 def _checked(

@@ -112,6 +112,26 @@ def _cut(bias: Tensor | None, items: slice) -> Tensor | None:
     return None if bias is None else bias[items]
 
 
+def log_sum_exp(hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
+    """(N,) log-sum-exp of each row's scores; -inf where there are no items."""
+    buffer = _buffer(hidden, weight, plan, plan.tiles.items)
+    lse = hidden.new_full((hidden.shape[0],), -torch.inf)
+    for rows in plan.tiles.over_targets(hidden.shape[0]):
+        for items in plan.tiles.over_items(weight.shape[0]):
+            part = _tile(hidden[rows], weight[items], _cut(bias, items), plan, buffer)[1]
+            lse[rows] = torch.logaddexp(lse[rows], part)
+    return lse
+
+
+def target_scores(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, plan: Plan
+) -> Tensor:
+    """(N,) scores of the targets, rounded as the matrix product rounds: no sure answer has a loss below 0."""
+    chosen = hidden.to(plan.compute).to(plan.wide) * weight[targets].to(plan.compute).to(plan.wide)
+    score = chosen.sum(1).to(plan.compute).to(plan.wide)
+    return score if bias is None else score + bias[targets]
+
+
 def losses(
     hidden: Tensor,
     weight: Tensor,
@@ -122,17 +142,8 @@ def losses(
 ) -> tuple[Tensor, Tensor]:
     """Loss and log-sum-exp of each target, both (N,)."""
     if lse is None:
-        buffer = _buffer(hidden, weight, plan, plan.tiles.items)
-        lse = hidden.new_full((hidden.shape[0],), -torch.inf)
-        for rows in plan.tiles.over_targets(hidden.shape[0]):
-            for items in plan.tiles.over_items(weight.shape[0]):
-                part = _tile(hidden[rows], weight[items], _cut(bias, items), plan, buffer)[1]
-                lse[rows] = torch.logaddexp(lse[rows], part)
-    # Rounded as the matrix product rounds, so that a sure answer does not get a loss below 0.
-    chosen = hidden.to(plan.compute).to(plan.wide) * weight[targets].to(plan.compute).to(plan.wide)
-    score = chosen.sum(1).to(plan.compute).to(plan.wide)
-    if bias is not None:
-        score = score + bias[targets]
+        lse = log_sum_exp(hidden, weight, bias, plan)
+    score = target_scores(hidden, weight, bias, targets, plan)
     if not plan.smoothing:
         return lse - score, lse
     mean = hidden @ weight.mean(0, dtype=plan.wide)
@@ -162,6 +173,38 @@ def gradients(
         needs: which of hidden, weight and bias need a gradient.
         plan: pieces, smoothing and dtypes.
         lse: (N,) if known; may be left out if the tiles are kept.
+    """
+    of_hidden, of_weight, of_bias, found = softmax_gradients(hidden, weight, bias, scale, needs, plan, lse)
+    # Minus the gradient of (1 - e) x_y + e mean(x).
+    certain, even = 1 - plan.smoothing, plan.smoothing / weight.shape[0]
+    scaled = hidden * scale[:, None]
+    if of_hidden is not None:
+        of_hidden.addcmul_(weight[targets].to(plan.wide), scale[:, None], value=-certain)
+        if even:
+            of_hidden -= torch.outer(scale, weight.sum(0, dtype=plan.wide)) * even
+    if of_weight is not None:
+        of_weight.index_add_(0, targets, scaled, alpha=-certain)
+        if even:
+            of_weight -= scaled.sum(0) * even
+    if of_bias is not None:
+        of_bias.index_add_(0, targets, scale, alpha=-certain)
+        if even:
+            of_bias -= scale.sum() * even
+    return of_hidden, None if of_weight is None else of_weight.to(weight.dtype), of_bias, found
+
+
+def softmax_gradients(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    scale: Tensor,
+    needs: tuple[bool, bool, bool],
+    plan: Plan,
+    lse: Tensor | None,
+) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor]:
+    """The part of :func:`gradients` that is due to the log-sum-exp, in the wide dtype.
+
+    ``lse`` may be that of more items than ``weight`` has: the others are scored elsewhere.
     """
     (count, width), catalogue = hidden.shape, weight.shape[0]
     of_hidden = hidden.new_zeros(count, width) if needs[0] else None
@@ -199,22 +242,7 @@ def gradients(
                     of_weight[items] += share.t() @ scaled
                 else:
                     of_weight[items] = share.t() @ scaled
-    # Minus the gradient of (1 - e) x_y + e mean(x).
-    certain, even = 1 - plan.smoothing, plan.smoothing / catalogue
-    scaled = hidden * scale[:, None]
-    if of_hidden is not None:
-        of_hidden.addcmul_(weight[targets].to(plan.wide), scale[:, None], value=-certain)
-        if even:
-            of_hidden -= torch.outer(scale, weight.sum(0, dtype=plan.wide)) * even
-    if of_weight is not None:
-        of_weight.index_add_(0, targets, scaled, alpha=-certain)
-        if even:
-            of_weight -= scaled.sum(0) * even
-    if of_bias is not None:
-        of_bias.index_add_(0, targets, scale, alpha=-certain)
-        if even:
-            of_bias -= scale.sum() * even
-    return of_hidden, None if of_weight is None else of_weight.to(weight.dtype), of_bias, found
+    return of_hidden, of_weight, of_bias, found
 
 
 class TiledSoftmaxCrossEntropy(Function):
