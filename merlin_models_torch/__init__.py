@@ -72,6 +72,7 @@ from merlin_models_torch.masking import (
     CausalMasking,
     Masking,
     MaskPlan,
+    OwnMasking,
     PermutedMasking,
     RandomMasking,
     ReplacedMasking,
@@ -117,7 +118,7 @@ from merlin_models_torch.selection import (
     target_schema,
 )
 from merlin_models_torch.serialize import serializable
-from merlin_models_torch.training import Model, OptimizerConfig, ScheduleConfig, load
+from merlin_models_torch.training import Model, OptimizerConfig, ScheduleConfig, Step, load
 from merlin_models_torch.training.growth import grow
 
 __version__ = "0.1.0"
@@ -180,6 +181,7 @@ __all__ = [
     "MultiTaskModel",
     "OneHot",
     "OptimizerConfig",
+    "OwnMasking",
     "PLEBlock",
     "PadSequences",
     "ParallelBlock",
@@ -205,6 +207,7 @@ __all__ = [
     "ShortcutBlock",
     "SoftEmbedding",
     "Stack",
+    "Step",
     "StochasticSwapNoise",
     "TabularInputBlock",
     "TabularOutputBlock",

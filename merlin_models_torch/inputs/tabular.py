@@ -49,6 +49,8 @@ class TabularInputBlock(ColumnEncoder):
         masking: how sequences are masked; needs a list column tagged as item id.
         max_sequence_length: only this many latest items of each sequence are visible.
         pad_to: positions to pad to instead of the longest of the batch. Only matters for legacy equality.
+        attend_to_padding: (legacy) without a masking, padding counts as any other position: it is attended
+            to, has its share in means, and may be the last. With one, the masking says so.
         dropout: share of the resulting numbers set to zero in training.
         init_std: standard deviation of the tables' normal initial values.
         embeddings: modules by column name, instead of its table or its plain number: they get (B,), (B, T) or
@@ -90,6 +92,7 @@ class TabularInputBlock(ColumnEncoder):
         masking: Masking | None = None,
         max_sequence_length: int | None = None,
         pad_to: int | None = None,
+        attend_to_padding: bool = False,
         dropout: float = 0.0,
         init_std: float = 0.05,
         embeddings: Mapping[str, nn.Module] | None = None,
@@ -131,11 +134,17 @@ class TabularInputBlock(ColumnEncoder):
         self.aggregation = aggregation
         self.max_sequence_length = max_sequence_length
         self.pad_to = pad_to
+        self.attend_to_padding = attend_to_padding
 
         self.projection = MLPBlock([projection]) if isinstance(projection, int) else projection
         self.mask_vector = MaskVector() if masking is not None else None
         self.dropout = nn.Dropout(dropout)
         self.swap_noise = StochasticSwapNoise(swap_noise) if swap_noise else None
+        if masking is not None and attend_to_padding:
+            raise ValueError(
+                "attend_to_padding is for inputs without a masking: give it to the masking, such as "
+                "RandomMasking(attend_to_padding=True)"
+            )
         if masking is not None and aggregation == "stack":
             raise ValueError(
                 "aggregation 'stack' keeps columns apart, and masking needs one vector: join them"

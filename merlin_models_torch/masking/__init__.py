@@ -1,6 +1,7 @@
 """Which items are hidden and which are predicted: in training, evaluation and prediction."""
 
 from merlin_models_torch.masking.causal import CausalMasking
+from merlin_models_torch.masking.own import OwnMasking
 from merlin_models_torch.masking.permuted import PermutedMasking
 from merlin_models_torch.masking.plan import Attention, Masking, MaskPlan, Mode
 from merlin_models_torch.masking.random import RandomMasking
@@ -13,6 +14,7 @@ __all__ = [
     "MaskPlan",
     "Masking",
     "Mode",
+    "OwnMasking",
     "PermutedMasking",
     "RandomMasking",
     "ReplacedMasking",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -29,6 +29,12 @@ class PermutedMasking:
         probability: share of the items in spans, in (0, 1). Short sessions have more: at least one item of a
             session that has two is a target, and at least one is not.
         max_span_length: items of the longest span.
+        attend_to_padding: (legacy) padded positions are visible to all others.
+        hide_targets: (legacy) targets are replaced by the mask vector in training, so that those after them
+            in the order see that they were hidden, not what they are.
+        look_back: (legacy) in evaluation and prediction positions see only themselves and earlier ones.
+        predict_last: (legacy) prediction hides the last item and answers for it, as evaluation does.
+        evaluate_single: (legacy) evaluation also predicts the item of a session that has no other.
 
     Raises:
         ValueError: if a choice is unknown or a number out of its range.
@@ -42,6 +48,11 @@ class PermutedMasking:
     targets: Literal["spans", "all"] = "spans"
     probability: float = 1 / 6
     max_span_length: int = 5
+    attend_to_padding: bool = False
+    hide_targets: bool = False
+    look_back: bool = False
+    predict_last: bool = False
+    evaluate_single: bool = False
 
     def __post_init__(self) -> None:
         if self.targets not in ("spans", "all"):
@@ -78,7 +89,8 @@ class PermutedMasking:
             targeted &= ~(every[:, None] & (order == lengths[:, None] - 1))
             targeted &= lengths[:, None] > 1
             ordered = targeted
-        return self._plan(ids, lengths, targeted, order.masked_fill(~ordered, -1), ordered)
+        replaced = targeted if self.hide_targets else None
+        return self._plan(ids, lengths, targeted, order.masked_fill(~ordered, -1), ordered, replaced=replaced)
 
     def _spans(self, ids: Tensor, generator: torch.Generator | None) -> Tensor:
         """(B, T) bool: spans, each somewhere in a stretch of its length divided by the probability."""
@@ -98,11 +110,16 @@ class PermutedMasking:
 
     def evaluate(self, ids: Tensor, lengths: Tensor) -> MaskPlan:
         """The last item is the target and no other sees it; a session of one item has no target."""
-        targeted = (positions(ids) == lengths[:, None] - 1) & (lengths[:, None] > 1)
+        targeted = positions(ids) == lengths[:, None] - 1
+        if not self.evaluate_single:
+            targeted &= lengths[:, None] > 1
         return self._last(ids, lengths, targeted, ids)
 
     def predict(self, ids: Tensor, lengths: Tensor) -> MaskPlan:
         """A place after the last item answers what comes next."""
+        if self.predict_last:
+            targeted = positions(ids) == lengths[:, None] - 1
+            return self._last(ids, lengths, targeted, torch.zeros_like(ids))
         longer = torch.nn.functional.pad(ids, (0, 1))
         targeted = positions(longer) == lengths[:, None]
         return self._last(longer, lengths + 1, targeted, torch.zeros_like(longer), extend=1)
@@ -111,7 +128,11 @@ class PermutedMasking:
         self, ids: Tensor, lengths: Tensor, targeted: Tensor, answers: Tensor, *, extend: int = 0
     ) -> MaskPlan:
         order = targeted.long() - 1
-        return self._plan(answers, lengths, targeted, order, targeted, replaced=targeted, extend=extend)
+        plan = self._plan(answers, lengths, targeted, order, targeted, replaced=targeted, extend=extend)
+        if plan.pairs is None or not self.look_back:
+            return plan
+        at = positions(ids)
+        return replace(plan, pairs=plan.pairs & (at <= at[:, None]))
 
     def _plan(
         self,
@@ -125,6 +146,7 @@ class PermutedMasking:
         extend: int = 0,
     ) -> MaskPlan:
         """The plan in which what is ordered is seen only by what is after it in the order."""
+        lengths = torch.full_like(lengths, ids.shape[1]) if self.attend_to_padding else lengths
         inside = positions(ids) < lengths[:, None]
         earlier = order[:, None, :] < order[:, :, None]
         return MaskPlan(

@@ -50,6 +50,7 @@ class BinaryOutput(TargetOutput):
         threshold: probability from which an answer counts as yes in the last four.
         summary: how a sequence becomes one answer, see :class:`TargetOutput`.
         project: whether a linear layer makes the logit, see :class:`TargetOutput`.
+        bias: whether that layer has a bias; without one (as in Transformers4Rec) a vector of zeros means 1/2.
 
     Raises:
         ValueError: if the target is not one column, or a choice is unknown or out of range.
@@ -69,8 +70,9 @@ class BinaryOutput(TargetOutput):
         threshold: float = 0.5,
         summary: Summary | None = None,
         project: bool = True,
+        bias: bool = True,
     ) -> None:
-        super().__init__(target, weight=weight, metrics=metrics, summary=summary, project=project)
+        super().__init__(target, weight=weight, metrics=metrics, summary=summary, project=project, bias=bias)
         for name in self.metrics:
             if name not in _METRICS and name not in _AT_THRESHOLD:
                 known = ", ".join(sorted({*_METRICS, *_AT_THRESHOLD}))
@@ -122,5 +124,9 @@ class BinaryOutput(TargetOutput):
 
     def init_arguments(self) -> dict[str, Any]:
         """What builds this output again."""
-        own = {"positive_weight": self.positive_weight, "threshold": self.threshold}
+        own = {
+            "positive_weight": self.positive_weight,
+            "threshold": self.threshold,
+            "bias": self.bias,
+        }
         return {**super().init_arguments(), **own}

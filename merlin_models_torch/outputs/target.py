@@ -31,6 +31,7 @@ class TargetOutput(nn.Module):
         project: whether a linear layer makes the numbers (one, or one for each class) of the body's vector;
             without it, the body gives them.
         numbers: how many make an answer; None for a single one without a dimension of its own.
+        bias: whether the linear layer adds a number of its own.
 
     Raises:
         ValueError: if the target is not one column, or a choice is unknown.
@@ -47,6 +48,7 @@ class TargetOutput(nn.Module):
         summary: Summary | None,
         project: bool,
         numbers: int | None = None,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         column = single_column(target)
@@ -58,6 +60,7 @@ class TargetOutput(nn.Module):
         self.summary: Summary = summary or ("none" if column.is_list else "last")
         self.project = project
         self.numbers = numbers
+        self.bias = bias
         self.linear: nn.Linear | None = None
 
     def build(self, inputs: Any, width: Widths) -> None:
@@ -76,7 +79,7 @@ class TargetOutput(nn.Module):
                 "them, or use TabularOutputBlock, which gives each target the one of its name"
             )
         if self.project:
-            self.linear = nn.Linear(width, self.numbers or 1)
+            self.linear = nn.Linear(width, self.numbers or 1, bias=self.bias)
         elif width != (self.numbers or 1):
             raise ValueError(
                 f"the body gives {width} numbers for {self.target!r}, but project=False needs "

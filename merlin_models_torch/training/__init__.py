@@ -6,6 +6,7 @@ from merlin_models_torch.training.sample import sample_batch
 from merlin_models_torch.training.saving import SavedModelError, load, save
 from merlin_models_torch.training.schedule import ScheduleConfig
 from merlin_models_torch.training.split import SplitOptimizer
+from merlin_models_torch.training.step import Step
 
 __all__ = [
     "Model",
@@ -13,6 +14,7 @@ __all__ = [
     "SavedModelError",
     "ScheduleConfig",
     "SplitOptimizer",
+    "Step",
     "load",
     "sample_batch",
     "save",

@@ -43,10 +43,13 @@ class OptimizerConfig:
         betas: of Adam and its kin; the class's own if not given.
         eps: likewise.
         arguments: further ones of the class.
-        schedule: "constant", "linear" (to 0 at the end of training) or "cosine" (likewise), after the
-            warm-up; or what :class:`ScheduleConfig` takes, stepped after each epoch; or one of these.
-        warmup_steps: steps in which the rate rises linearly from 0; for the first three.
+        schedule: "constant", "linear" (to 0 at the end of training), "cosine" (likewise), "cosine_restarts"
+            (as often as ``cycles`` says) or "polynomial" (to ``end``), after the warm-up; or what
+            :class:`ScheduleConfig` takes, stepped after each epoch; or one of these.
+        warmup_steps: steps in which the rate rises linearly from 0; for schedules by name.
         cycles: waves of the cosine; the default half falls once.
+        power: of the polynomial; 1 falls in a line.
+        end: share of the peak rate that the polynomial ends at.
         carry_over: a further ``fit`` of the same model goes on with Adam's moments of the last one.
         tables: another optimiser for the embedding tables: any of the above, or a config with a rate of its
             own. A callable or a ready one gets all of them, sparse or not.
@@ -70,6 +73,8 @@ class OptimizerConfig:
     schedule: SchedulerChoice | ScheduleConfig = "constant"
     warmup_steps: int = 0
     cycles: float = 0.5
+    power: float = 1.0
+    end: float = 0.0
     carry_over: bool = False
     tables: OptimizerConfig | OptimizerChoice | None = None
 
@@ -87,8 +92,9 @@ class OptimizerConfig:
                 object.__setattr__(self, "schedule", ScheduleConfig(self.schedule))
             if self.warmup_steps:
                 raise ValueError(
-                    f"warmup_steps is {self.warmup_steps}, but only the schedules 'constant', 'linear' and "
-                    "'cosine' have a warm-up: put it into the scheduler, such as by SequentialLR"
+                    f"warmup_steps is {self.warmup_steps}, but only the schedules "
+                    f"{', '.join(map(repr, FORMULAS))} have a warm-up: put it into the scheduler, such as by "
+                    "SequentialLR"
                 )
         if self.tables is not None:
             tables = as_config(self.tables)
@@ -187,7 +193,15 @@ class OptimizerConfig:
 
     def factor(self, step: int, steps: int) -> float:
         """Share of the peak rate at a step, counted from 0, of the schedules that have a formula."""
-        return factor(str(self.schedule), step, steps, warmup=self.warmup_steps, cycles=self.cycles)
+        return factor(
+            str(self.schedule),
+            step,
+            steps,
+            warmup=self.warmup_steps,
+            cycles=self.cycles,
+            power=self.power,
+            end=self.end,
+        )
 
     def init_arguments(self) -> dict[str, Any]:
         """What builds this again; a class of ``torch.optim`` by its name."""

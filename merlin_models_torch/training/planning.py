@@ -69,6 +69,8 @@ def _everything(inputs: TabularInputBlock, batch: Batch, ready: Batch) -> MaskPl
     lengths = batch.lengths(str(name)).clamp(max=matrix.shape[1])
     steps = torch.arange(matrix.shape[1], device=lengths.device)
     targeted = steps == lengths[:, None] - 1
+    if inputs.attend_to_padding:
+        lengths = torch.full_like(lengths, matrix.shape[1])
     return MaskPlan(
         replaced=torch.zeros_like(targeted),
         targeted=targeted,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-FORMULAS = ("constant", "linear", "cosine")
+FORMULAS = ("constant", "linear", "cosine", "cosine_restarts", "polynomial")
 SchedulerChoice = str | type[LRScheduler] | LRScheduler | Callable[[Optimizer], LRScheduler]
 
 
@@ -98,15 +98,26 @@ class ScheduleConfig:
         return {**values, "arguments": dict(self.arguments)}
 
 
-def factor(schedule: str, step: int, steps: int, *, warmup: int = 0, cycles: float = 0.5) -> float:
+def factor(
+    schedule: str,
+    step: int,
+    steps: int,
+    *,
+    warmup: int = 0,
+    cycles: float = 0.5,
+    power: float = 1.0,
+    end: float = 0.0,
+) -> float:
     """Share of the peak rate at a step.
 
     Args:
-        schedule: "constant", "linear" or "cosine".
+        schedule: "constant", "linear", "cosine", "cosine_restarts" or "polynomial".
         step: counted from 0.
         steps: of the whole training.
         warmup: steps in which the rate rises linearly from 0.
-        cycles: waves of the cosine.
+        cycles: waves of the cosine, or how often it falls from 1 to 0.
+        power: of the polynomial in what is left of the training.
+        end: share that the polynomial ends at.
     """
     if step < warmup:
         return step / warmup
@@ -115,6 +126,10 @@ def factor(schedule: str, step: int, steps: int, *, warmup: int = 0, cycles: flo
     done = (step - warmup) / max(1, steps - warmup)
     if schedule == "linear":
         return max(0.0, 1.0 - done)
+    if schedule == "polynomial":
+        return float((1.0 - end) * max(0.0, 1.0 - done) ** power + end)
+    if schedule == "cosine_restarts":
+        return 0.5 * (1.0 + math.cos(math.pi * (cycles * done % 1.0))) if done < 1.0 else 0.0
     return max(0.0, 0.5 * (1.0 + math.cos(2.0 * math.pi * cycles * done)))
 
 

@@ -157,3 +157,24 @@ def test_a_missing_column_is_named() -> None:
     batch = session_batch(6)
     with pytest.raises(KeyError, match="no column 'price'"):
         inputs.prepare(batch.select(["item_id", "category", "age", "country"]))
+
+
+def test_padding_counts_as_any_position_on_request() -> None:
+    torch.manual_seed(0)
+    target = mm.ColumnSchema("bought", tags=[mm.Tags.TARGET, mm.Tags.BINARY], dtype="int64")
+    models = []
+    for attends in (True, False):
+        torch.manual_seed(0)
+        inputs = mm.TabularInputBlock(
+            session_schema(), embedding_dim=4, projection=8, pad_to=12, attend_to_padding=attends
+        )
+        body = mm.XLNetBlock(8, heads=2, layers=1)
+        models.append(mm.Model(inputs, body, mm.BinaryOutput(target, summary="mean")).eval())
+    legacy, plain = models
+    batch = session_batch(6)
+    prepared, _ = legacy.inputs.prepare(batch)
+    by_hand = legacy.body.layers[-1](legacy.inputs(prepared)).mean(1)
+    torch.testing.assert_close(legacy(batch), legacy.output.linear(by_hand)[:, 0])
+    assert not torch.allclose(plain(batch), legacy(batch), atol=1e-6)
+    with pytest.raises(ValueError, match="attend_to_padding is for inputs without a masking"):
+        mm.TabularInputBlock(session_schema(), masking=mm.CausalMasking(), attend_to_padding=True)

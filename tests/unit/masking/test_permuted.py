@@ -118,6 +118,26 @@ def test_evaluation_hides_the_last_item_and_prediction_appends_a_hidden_place() 
     assert torch.equal(evaluation.replaced, evaluation.targeted)
 
 
+def test_legacy_options_change_what_is_visible_and_where_prediction_answers() -> None:
+    legacy = PermutedMasking(
+        attend_to_padding=True, hide_targets=True, look_back=True, predict_last=True, evaluate_single=True
+    )
+    ids, lengths = torch.tensor([[5, 6, 7, 0], [8, 0, 0, 0]]), torch.tensor([3, 1])
+    evaluation, prediction = legacy.evaluate(ids, lengths), legacy.predict(ids, lengths)
+    assert evaluation.targets.tolist() == [[0, 0, 7, 0], [8, 0, 0, 0]]
+    # Earlier positions and themselves, padding too, but not the last item.
+    assert evaluation.visible()[0].int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 1]]
+    assert torch.equal(prediction.visible(), evaluation.visible())
+    assert torch.equal(prediction.targeted, evaluation.targeted)
+    assert prediction.extend == 0
+    plan = legacy.train(IDS, LENGTHS, generator=torch.Generator().manual_seed(0))
+    plain = _train(0)
+    assert torch.equal(plan.targets, plain.targets)
+    assert torch.equal(plan.replaced, plan.targeted)
+    padding = ~INSIDE[:, None, :] & torch.ones_like(plan.visible())
+    assert torch.equal(plan.visible(), plain.visible() | padding)
+
+
 def test_wrong_options_are_refused() -> None:
     with pytest.raises(ValueError, match=r"targets is 'some', expected one of \['spans', 'all'\]"):
         PermutedMasking(targets="some")  # type: ignore[arg-type]

@@ -207,3 +207,11 @@ def test_errors_say_what_to_do() -> None:
     classes = built(ClassificationOutput("brand", classes=3), 1)
     with pytest.raises(ValueError, match="target 'brand' has label 3, expected 0 to 2"):
         classes.loss(LOGITS, rows(brand=[1, 2, 3]))
+
+
+def test_without_bias_zeros_mean_one_half_and_the_choice_is_kept() -> None:
+    output = built(BinaryOutput("click", bias=False), 3)
+    assert [name for name, _ in output.named_parameters()] == ["linear.weight"]
+    answers = output.predictions(torch.zeros(2, 3), rows(click=[1, 0, 1]))
+    assert answers["click_score"].tolist() == [0.5, 0.5]
+    assert output.init_arguments()["bias"] is False

@@ -39,11 +39,40 @@ def test_biases_and_normalisation_are_not_decayed() -> None:
             {"schedule": "cosine", "cycles": 1.0},
             [0.5 * (1 + math.cos(2 * math.pi * t / 6)) for t in range(7)],
         ),
+        (
+            {"schedule": "cosine_restarts", "cycles": 2.0},
+            [1, 0.75, 0.25, 1, 0.75, 0.25, 0],
+        ),
+        ({"schedule": "polynomial", "end": 0.4}, [1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4]),
+        (
+            {"schedule": "polynomial", "power": 2.0, "warmup_steps": 2},
+            [0, 0.5, 1, 0.5625, 0.25, 0.0625, 0],
+        ),
     ],
 )
 def test_schedules(options: dict[str, object], expected: list[float]) -> None:
     config = OptimizerConfig(**options)  # type: ignore[arg-type]
     assert [config.factor(step, 6) for step in range(7)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("polynomial", OptimizerConfig(schedule="polynomial", lr=0.01, end=1e-7 / 0.01, warmup_steps=2)),
+        ("cosine_with_restarts", OptimizerConfig(schedule="cosine_restarts", cycles=3, warmup_steps=2)),
+    ],
+)
+def test_schedules_equal_those_of_transformers(name: str, ours: OptimizerConfig) -> None:
+    transformers = pytest.importorskip("transformers", reason="its schedules are the reference")
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.01)
+    special = {"num_cycles": 3} if "cosine" in name else None
+    schedule = transformers.get_scheduler(
+        name, optimizer, num_warmup_steps=2, num_training_steps=11, scheduler_specific_kwargs=special
+    )
+    for step in range(13):
+        assert ours.factor(step, 11) == pytest.approx(schedule.get_last_lr()[0] / 0.01, abs=1e-9)
+        optimizer.step()
+        schedule.step()
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -82,7 +111,7 @@ def test_a_parameter_without_a_size_is_named() -> None:
     ("options", "text"),
     [
         ({"optimizer": "lamb"}, "optimizer 'lamb' is not in torch.optim: choose from .*adam, "),
-        ({"schedule": "step"}, "schedule must be 'constant', 'linear', 'cosine' or the name of a class"),
+        ({"schedule": "step"}, "schedule must be 'constant', .*'polynomial' or the name of a class"),
         ({"lr": 0}, "learning rate must be positive, got 0"),
         ({"optimizer": print, "lr": 0.1}, "lr cannot be given beside a ready optimizer or a callable"),
         ({"optimizer": print, "arguments": {"a": 1}}, "arguments cannot be given beside"),

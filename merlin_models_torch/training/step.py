@@ -1,0 +1,95 @@
+"""One batch through a model, for training loops of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from merlin_models_torch.batch import Batch
+from merlin_models_torch.masking import Mode
+from merlin_models_torch.outputs import ItemOutput
+from merlin_models_torch.training.evaluation import Evaluation
+from merlin_models_torch.training.model import Model
+from merlin_models_torch.training.planning import planned
+
+
+class Step:
+    """One batch through a model: what ``lightning.Trainer`` would compute of it.
+
+    The model goes through the batch when something of it is asked for, and once: in train or eval mode, with
+    or without gradients, as the caller has set it.
+
+    Args:
+        model: the model.
+        batch: as a loader gives it.
+        mode: "train", "evaluate" (the last items are hidden and predicted) or "predict".
+        generator: makes the random choices of training; torch's own if not given.
+
+    Example:
+        >>> for batch in loader:  # doctest: +SKIP
+        ...     step = Step(model, batch, "train")
+        ...     optimizer.zero_grad()
+        ...     step.loss.backward()
+        ...     optimizer.step()
+    """
+
+    def __init__(
+        self, model: Model, batch: Batch, mode: Mode = "train", *, generator: torch.Generator | None = None
+    ) -> None:
+        self.model = model
+        self.batch = batch
+        self.mode: Mode = mode if model.output.needs_plan else "predict"
+        self.generator = generator
+
+    @cached_property
+    def planned(self) -> Batch:
+        """The batch with the plan of its sequences."""
+        return planned(self.model.input_blocks, self.batch, self.mode, generator=self.generator)
+
+    @cached_property
+    def hidden(self) -> Any:
+        """What the body gives."""
+        return self.model.body(self.planned)
+
+    @cached_property
+    def loss(self) -> Tensor:
+        """A scalar, the mean over the targets."""
+        loss: Tensor = self.model.output.loss(self.hidden, self.planned, generator=self.generator)
+        return loss
+
+    @cached_property
+    def scores(self) -> Any:
+        """What the output's ``forward`` gives: logits (N, V) of items, numbers (B,), or these by target."""
+        return self.model.output(self.hidden, self.planned)
+
+    @property
+    def targets(self) -> Tensor:
+        """(N,) what is to be answered: item rows or labels. There is none in prediction."""
+        targets: Tensor = self.model.output.targets(self.planned)
+        return targets
+
+    @property
+    def count(self) -> int:
+        """Targets in the batch."""
+        return int(self.model.output.count(self.planned))
+
+    def update(self, evaluation: Evaluation, *, never: Sequence[int] = ()) -> None:
+        """Adds the batch to a measurement of the model, such as ``model.evaluations["val"]``.
+
+        Args:
+            evaluation: its ``reset()`` forgets everything, its ``compute()`` gives the loss and the metrics
+                by name. A batch without targets adds nothing.
+            never: item rows that are no answers, besides those that the model never gives.
+        """
+        if not self.count:
+            return
+        output = self.model.output
+        seen = None
+        if isinstance(output, ItemOutput):
+            seen = self.model._seen(self.batch, self.planned, output.exclude_seen)
+        never = sorted({*never, *self.model.never_answered})
+        evaluation.update(output, self.hidden, self.planned, seen=seen, never=never)
