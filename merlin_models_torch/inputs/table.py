@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,9 @@ from merlin_models_torch.inputs.combiner import Combiner, ListCombiner
 from merlin_models_torch.inputs.layout import Span, Unknown, spans, total
 from merlin_models_torch.schema import ColumnSchema, Schema
 from merlin_models_torch.serialize import serializable
+
+if TYPE_CHECKING:
+    from merlin_models_torch.outputs.catalogue import RowStore
 
 _BAGS = {"mean": "mean", "sum": "sum", "sqrtn": "sum", "max": "max"}
 
@@ -97,6 +100,8 @@ class EmbeddingTable(nn.Embedding):
         self.init_std = init_std
         self.trainable = trainable
         self.combiner = None if combiner is None else ListCombiner.of(combiner, dim=width)
+        # Where the rows are, if they are on several devices: see merlin_models_torch.distributed.
+        self.elsewhere: RowStore | None = None
         with torch.no_grad():
             self.weight[1:].normal_(std=init_std)
             self.weight[0] = 0
@@ -186,14 +191,17 @@ class EmbeddingTable(nn.Embedding):
         return self._dense(span.find(ids, beyond=self.num_embeddings), combiner)
 
     def _dense(self, rows: Tensor, combiner: ListCombiner | None) -> Tensor:
-        vectors = F.embedding(rows, self.weight, padding_idx=0, sparse=self.sparse)
+        if self.elsewhere is not None:
+            vectors = self.elsewhere.lookup(rows)
+        else:
+            vectors = F.embedding(rows, self.weight, padding_idx=0, sparse=self.sparse)
         return vectors if combiner is None or rows.dim() < 2 else combiner(vectors, rows != 0)
 
     def _ragged(self, rows: Ragged, combiner: ListCombiner | None) -> Column:
         if combiner is None or rows.values.dim() > 1:
             return Ragged(self._dense(rows.values, combiner), rows.offsets)
         mode = _BAGS.get(combiner.how)
-        if mode is None or (mode == "max" and self.sparse):
+        if mode is None or (mode == "max" and self.sparse) or self.elsewhere is not None:
             return self._dense(rows.padded(), combiner)
         # The same as pooling the padded matrix, without making it.
         bags = F.embedding_bag(

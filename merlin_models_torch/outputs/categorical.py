@@ -12,10 +12,9 @@ from merlin_models_torch.batch import Batch, Ragged
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.metrics import AnswerMetrics, RankingMetrics, answer_metrics
 from merlin_models_torch.outputs.base import Widths
+from merlin_models_torch.outputs.catalogue import Catalogue, WholeCatalogue
 from merlin_models_torch.outputs.growth import Start, grown
 from merlin_models_torch.outputs.labels import column_of, single_column
-from merlin_models_torch.outputs.losses import softmax_cross_entropy
-from merlin_models_torch.retrieval.topk import topk_blockwise
 from merlin_models_torch.schema import ColumnSchema, Schema
 from merlin_models_torch.serialize import serializable
 
@@ -89,6 +88,8 @@ class CategoricalOutput(nn.Module):
         self.domain: str | None = None
         # A reference, not a child: the table belongs to the input block, and appears once in the state dict.
         self._tied: tuple[nn.Embedding, ...] = ()
+        # Where the item vectors are, if they are on several devices: see merlin_models_torch.distributed.
+        self.elsewhere: Catalogue | None = None
 
     def init_arguments(self) -> dict[str, Any]:
         """What builds this output again: the constructor's arguments, a column as a schema of it alone."""
@@ -170,8 +171,22 @@ class CategoricalOutput(nn.Module):
 
     @property
     def item_vectors(self) -> Tensor:
-        """(V, D) one vector for each row of the catalogue, of length 1 if ``normalized``."""
+        """(V, D) one vector for each row of the catalogue, of length 1 if ``normalized``.
+
+        Raises:
+            RuntimeError: if they are on several devices.
+        """
+        if self.elsewhere is not None:
+            raise RuntimeError(
+                "the item vectors are on several devices and never in one matrix: use loss() and topk(), or "
+                "gather them by unshard_items()"
+            )
         return unit(self._weight) if self.normalized else self._weight
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The item vectors with their biases, wherever they are."""
+        return self.elsewhere or WholeCatalogue(self.item_vectors, self.bias)
 
     @property
     def _weight(self) -> Tensor:
@@ -287,13 +302,8 @@ class CategoricalOutput(nn.Module):
             generator: not used, nothing is random here.
         """
         queries, targets = self.pairs(hidden, batch)
-        return softmax_cross_entropy(
-            queries,
-            self.item_vectors,
-            targets,
-            bias=self.bias,
-            temperature=self.temperature,
-            label_smoothing=self.label_smoothing,
+        return self.catalogue.loss(
+            queries, targets, temperature=self.temperature, label_smoothing=self.label_smoothing
         )
 
     def topk(
@@ -314,11 +324,9 @@ class CategoricalOutput(nn.Module):
         Raises:
             ValueError: if k is larger than the catalogue.
         """
-        return topk_blockwise(
+        return self.catalogue.topk(
             self.queries(hidden, batch),
-            self.item_vectors,
             k=k,
-            bias=self.bias,
             temperature=self.temperature,
             exclude=seen,
             never=sorted({*self.exclude, *never}),

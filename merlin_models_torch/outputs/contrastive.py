@@ -129,12 +129,13 @@ class ContrastiveOutput(CategoricalOutput):
         """
         if not self.training:
             return super().loss(hidden, batch)
-        (queries, ids), table = self.pairs(hidden, batch), self.item_vectors
+        (queries, ids), catalogue = self.pairs(hidden, batch), self.catalogue
         drawn = self.negatives(ids, generator=generator)
-        positive = (queries * table[ids]).sum(-1)
-        negative = queries @ table[drawn.ids].T
-        if self.bias is not None:
-            positive, negative = positive + self.bias[ids], negative + self.bias[drawn.ids]
+        positive = (queries * catalogue.lookup(ids)).sum(-1)
+        negative = queries @ catalogue.lookup(drawn.ids).T
+        of_ids, of_drawn = catalogue.biases(ids), catalogue.biases(drawn.ids)
+        if of_ids is not None and of_drawn is not None:
+            positive, negative = positive + of_ids, negative + of_drawn
         items = self.cardinality - len(self.exclude)
         each = self.contrast(
             positive / self.temperature, negative / self.temperature, ids, drawn, self.negatives, items=items
