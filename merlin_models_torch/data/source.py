@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -150,7 +150,7 @@ def open_source(source: Any) -> Source:
 
     Args:
         source: a parquet file, a folder of them, a glob, several of these; an Arrow table, record batch or
-            parquet dataset; a pandas or polars data frame; a merlin.io.Dataset.
+            parquet dataset; a pandas or polars data frame; a dict of columns; a merlin.io.Dataset.
 
     Raises:
         DataError: if there is no such file, or it cannot be read, or there are no rows.
@@ -206,6 +206,8 @@ def as_table(data: Any) -> pa.Table:
         return data
     if isinstance(data, pa.RecordBatch):
         return pa.Table.from_batches([data])
+    if isinstance(data, Mapping):
+        return _of_columns(data)
     if hasattr(data, "to_table"):  # Arrow datasets and scanners
         return data.to_table()
     if hasattr(data, "to_ddf"):  # merlin.io.Dataset
@@ -224,6 +226,25 @@ def as_table(data: Any) -> pa.Table:
     raise DataError(
         f"rows cannot be read from a {type(data).__name__}: give a parquet path, an Arrow table or a frame"
     )
+
+
+def _of_columns(columns: Mapping[str, Any]) -> pa.Table:
+    """A dict of columns: Arrow or numpy arrays, tensors, or sequences; rows of a matrix are lists."""
+    arrays = {}
+    for name, values in columns.items():
+        if hasattr(values, "detach"):
+            values = values.detach().cpu().numpy()
+        try:
+            arrays[name] = pa.array(list(values) if getattr(values, "ndim", 1) > 1 else values)
+        except (pa.ArrowException, TypeError) as error:
+            raise DataError(
+                f"column {name!r} does not fit Arrow ({first_line(error)}): give a sequence of values of one "
+                "type, or of lists of them"
+            ) from error
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"the columns have {lengths} rows: give each as many")
+    return pa.table(arrays)
 
 
 def first_line(error: BaseException) -> str:

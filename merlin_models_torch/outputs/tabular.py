@@ -169,20 +169,28 @@ class TabularOutputBlock(nn.Module):
         return max(output.count(batch) for _, output in self._each())
 
     def predictions(
-        self, hidden: Tensor | Mapping[str, Tensor], batch: Batch, *, never: Sequence[int] = ()
+        self,
+        hidden: Tensor | Mapping[str, Tensor],
+        batch: Batch,
+        *,
+        k: int | None = None,
+        seen: Tensor | None = None,
+        never: Sequence[int] = (),
     ) -> dict[str, Column]:
         """The columns of all outputs; of items, rows of the catalogue and ``<item id>_score``, best first.
 
         Args:
             hidden: (B, D) or (B, T, D) for all, or by target.
             batch: with the plan of the sequences, if there are some.
+            k: items to answer with; each output's largest cut-off if not given.
+            seen: (B, E) item rows that are not answers to each row, -1 where none.
             never: item rows that are no answers, besides each output's ``exclude``.
         """
         columns: dict[str, Column] = {}
         for name, output in self._each():
             own = _own(hidden, name)
             if isinstance(output, CategoricalOutput):
-                scores, items = output.topk(own, batch, k=max(output.top_ks), never=never)
+                scores, items = output.topk(own, batch, k=k or max(output.top_ks), seen=seen, never=never)
                 counts = torch.full_like(items[:, 0], items.shape[1])
                 columns[f"{output.item_id}"] = Ragged.from_padded(items, counts)
                 columns[f"{output.item_id}_score"] = Ragged.from_padded(scores, counts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,11 @@ from torch import Tensor, nn
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks import Block, ParallelBlock
 from merlin_models_torch.data import ParquetLoader
+from merlin_models_torch.data.arrow import is_list
+from merlin_models_torch.data.source import open_source
 from merlin_models_torch.data.table import TensorTable
 from merlin_models_torch.outputs import TwoTowerOutput
+from merlin_models_torch.retrieval.index import Index
 from merlin_models_torch.retrieval.inference import evaluating
 from merlin_models_torch.schema import ColumnSchema, Schema, Tags
 from merlin_models_torch.selection import ModelPart
@@ -44,6 +47,33 @@ class Candidates:
         """The place among the candidates of each of (...) item rows: int64, -1 where it is no candidate."""
         at = torch.searchsorted(self.ids, ids).clamp(max=max(len(self) - 1, 0))
         return torch.where(self.ids[at] == ids, at, -1) if len(self) else torch.full_like(ids, -1)
+
+    def check_answers(self, k: int) -> None:
+        """Refuses a number of answers that there are no candidates for.
+
+        Raises:
+            ValueError: if k is less than 1 or larger than their number.
+        """
+        if not 1 <= k <= len(self):
+            raise ValueError(f"k is {k}, but there are {len(self)} candidates: choose within them")
+
+    def best(
+        self, index: Index, queries: Tensor, *, k: int, exclude: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The k best candidates of each query.
+
+        Args:
+            index: of ``vectors``.
+            queries: (B, D) float.
+            k: answers.
+            exclude: (B, E) int64 item rows that are no answers for each query, -1 in places that hold none.
+
+        Returns:
+            Scores (B, k) in falling order and item rows (B, k) int64; -inf and -1 where there are too few.
+        """
+        own = None if exclude is None else self.places(exclude)
+        scores, places = index.topk(queries, k=k, exclude=own)
+        return scores, torch.where(places < 0, -1, self.ids[places])
 
 
 def encode_candidates(
@@ -95,6 +125,60 @@ def encode_candidates(
         raise ValueError("the candidates hold no item, but padding and unknown ones: give rows of items")
     order = torch.cat(ids).argsort()
     return Candidates(torch.cat(ids)[order].to(model.device), torch.cat(vectors)[order.to(model.device)])
+
+
+def allowed(model: Model, candidates: Any, vectors: Tensor) -> Candidates | None:
+    """The items that may be answers of a model which has a vector for each item of its catalogue.
+
+    Args:
+        model: with an output of items.
+        candidates: item rows, as a sequence, array or tensor; a table or parquet path with the column of
+            items; or what an earlier call gave. All items if None.
+        vectors: (V, D) of the catalogue.
+
+    Returns:
+        The distinct items, but those that are never answered; None for all.
+
+    Raises:
+        ValueError: if an item is not in the catalogue, or none is left.
+    """
+    if candidates is None or isinstance(candidates, Candidates):
+        return candidates
+    ids = torch.unique(_item_rows(model, candidates))
+    wrong = ids[(ids < 0) | (ids >= len(vectors))]
+    if len(wrong):
+        raise ValueError(
+            f"candidates holds item {int(wrong[0])}, but the catalogue has rows 0 to {len(vectors) - 1}: "
+            "give items as the data holds them"
+        )
+    never = torch.tensor(sorted({*model.output.exclude, *model.never_answered}), dtype=torch.int64)
+    ids = ids[~torch.isin(ids, never)].to(vectors.device)
+    if not len(ids):
+        raise ValueError("the candidates hold no item, but padding and unknown ones: give rows of items")
+    return Candidates(ids, vectors[ids])
+
+
+def _item_rows(model: Model, candidates: Any) -> Tensor:
+    """(N,) int64 item rows of a list of items or of a table's column of items."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(candidates, Tensor):
+        return candidates.reshape(-1).to("cpu", torch.int64)
+    if isinstance(candidates, (pa.Array, pa.ChunkedArray)):
+        candidates = np.asarray(candidates)
+    numbers = isinstance(candidates, (Sequence, np.ndarray)) and not isinstance(candidates, str)
+    if numbers and not any(isinstance(one, (str, Path)) for one in candidates):
+        return torch.as_tensor(np.asarray(candidates, dtype=np.int64)).reshape(-1)
+    item_id = str(model.output.item_id)
+    source = open_source(candidates)
+    names = next(iter(source.schemas()))[1].names
+    if item_id not in names:
+        raise ValueError(f"candidates has columns {names}, expected {item_id!r}: name the column of items so")
+    column = pa.concat_tables([source.read(part, [item_id]) for part in source.parts])[item_id]
+    flat = pc.list_flatten(column) if is_list(column.type) else column
+    return torch.from_numpy(np.asarray(flat).astype(np.int64))
 
 
 def two_tower_output(model: Model) -> TwoTowerOutput:

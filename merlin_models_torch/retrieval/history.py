@@ -14,65 +14,75 @@ from merlin_models_torch.batch import Column
 from merlin_models_torch.data.arrow import is_list, to_column
 from merlin_models_torch.data.source import open_source
 from merlin_models_torch.data.table import TensorTable
+from merlin_models_torch.data.vocabulary import dictionary
 
 
 @dataclass(frozen=True)
 class SeenItems:
-    """The items of each of Q rows, kept once for each distinct key.
+    """The items of each of some keys.
 
     Args:
-        items: a row for each distinct key, with one column, a list of item rows.
-        owner: (Q,) int64 place of each row's key.
+        key: name of the key.
+        known: (H,) distinct keys.
+        items: a row for each of them, with one column, a list of item rows; and a last row, which is empty.
     """
 
+    key: str
+    known: pa.Array
     items: TensorTable
-    owner: Tensor
 
-    def of(self, rows: Tensor) -> Tensor:
-        """(B, E) int64 item rows of some of the Q rows, -1 in places that hold none."""
-        (column,) = self.items.take(self.owner[rows]).values()
+    def owners(self, keys: pa.Table) -> Tensor:
+        """(B,) int64 place of each row of a table of keys: that of an empty list for one that is not known.
+
+        For many rows at once, since it goes over all known keys.
+        """
+        import pyarrow.compute as pc
+
+        places = pc.index_in(keys[self.key].cast(self.known.type), value_set=self.known)
+        return torch.from_numpy(np.asarray(places.fill_null(len(self.known))).astype(np.int64))
+
+    def of(self, owners: Tensor) -> Tensor:
+        """What the rows with (B,) places have met: (B, E) int64 item rows, -1 in places that hold none."""
+        (column,) = self.items.take(owners).values()
         return column if isinstance(column, Tensor) else column.padded(value=-1)
 
     @classmethod
-    def matched(cls, seen: Any, keys: pa.Table, *, item_id: str) -> SeenItems:
+    def matched(cls, seen: Any, keys: pa.Schema, *, item_id: str) -> SeenItems:
         """Looks up what belongs to each row by the key that both tables have.
 
         Args:
             seen: parquet path, Arrow table or data frame with a column of keys and one of item rows: in each
-                row one event, or a list of items. Rows of other keys are not looked at.
-            keys: of the Q rows.
+                row one event, or a list of items.
+            keys: of the rows.
             item_id: name of the column of items.
 
         Raises:
             ValueError: if the tables do not have just one key in common, of one type, or there are no items.
         """
-        import pyarrow.compute as pc
-
         source = open_source(seen)
         names = next(iter(source.schemas()))[1].names
-        common = [name for name in keys.column_names if name in names]
+        common = [name for name in keys.names if name in names]
         if len(common) != 1 or item_id not in names:
             raise ValueError(
                 f"seen has columns {names}, expected {item_id!r} and just one of the keys "
-                f"{keys.column_names}: name the key in keys=, or add the column"
+                f"{keys.names or ['row']}: name the key in keys=, or add the column"
             )
-        table = pa.concat_tables([source.read(part, [common[0], item_id]) for part in source.parts])
-        own = keys[common[0]]
-        distinct = pc.unique(own)
+        (key,) = common
+        table = pa.concat_tables([source.read(part, [key, item_id]) for part in source.parts])
         try:
-            owners = pc.index_in(table[common[0]].cast(own.type), value_set=distinct)
+            owners = dictionary(table[key].cast(keys.field(key).type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise ValueError(
-                f"key {common[0]!r} has type {own.type} in the data and {table[common[0]].type} in seen: "
+                f"key {key!r} has type {keys.field(key).type} in the data and {table[key].type} in seen: "
                 "give both in one form"
             ) from error
-        owner = torch.from_numpy(np.asarray(pc.index_in(own, value_set=distinct)).astype(np.int64))
-        lists = _grouped(owners, table[item_id], len(distinct))
-        return cls(TensorTable({item_id: lists}, torch.arange(len(distinct))), owner)
+        known = owners.dictionary
+        lists = _grouped(owners.indices, table[item_id], len(known))
+        return cls(key, known, TensorTable({item_id: lists}, torch.arange(len(known) + 1)))
 
 
-def _grouped(owners: pa.ChunkedArray, items: pa.ChunkedArray, count: int) -> Column:
-    """The items of each owner; those without one, which is null, are left out."""
+def _grouped(owners: pa.Array, items: pa.ChunkedArray, count: int) -> Column:
+    """The items of each owner, and an empty list; those without an owner, which is null, are left out."""
     import pyarrow.compute as pc
 
     if is_list(items.type):
@@ -81,6 +91,6 @@ def _grouped(owners: pa.ChunkedArray, items: pa.ChunkedArray, count: int) -> Col
     numbers = np.asarray(owners.filter(kept)).astype(np.int64)
     values = items.filter(kept)
     values = values.take(pa.array(np.argsort(numbers, kind="stable"))).combine_chunks()
-    offsets = np.concatenate([[0], np.bincount(numbers, minlength=count).cumsum()])
+    offsets = np.concatenate([[0], np.bincount(numbers, minlength=count + 1).cumsum()])
     lists = pa.LargeListArray.from_arrays(pa.array(offsets), values.cast(pa.int64()))
     return to_column(pa.chunked_array([lists]), "list", where="the items of seen")

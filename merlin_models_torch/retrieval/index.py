@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -31,6 +32,15 @@ _ITEMS = 65_536
 _QUERIES = 128
 # Vectors gathered at a time when candidates are decided on: 64 MiB for a width of 64.
 _GATHERED = 2**18
+
+
+class Index(Protocol):
+    """Finds the best items of a catalogue."""
+
+    def topk(
+        self, queries: Tensor, *, k: int, exclude: Tensor | None = None, never: Sequence[int] = ()
+    ) -> tuple[Tensor, Tensor]:
+        """The k best items of each query, as :meth:`ItemIndex.topk` gives them."""
 
 
 class ItemIndex:

@@ -14,7 +14,7 @@ from merlin_models_torch.batch import Batch, Column
 from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.masking import Mode
-from merlin_models_torch.outputs import ItemOutput, ScoreOutput, TabularOutputBlock, TwoTowerOutput
+from merlin_models_torch.outputs import ItemOutput, ScoreOutput, TabularOutputBlock
 from merlin_models_torch.outputs.seen import seen_items
 
 if TYPE_CHECKING:
@@ -88,11 +88,18 @@ class Answering(lightning.LightningModule):
             return self.topk(batch, k=max(self.output.top_ks))
         return self.scores(batch)
 
-    def scores(self, batch: Batch) -> dict[str, Column]:
-        """The scores of each row under an output that does not name items.
+    def for_prediction(self, batch: Batch) -> Batch:
+        """A batch as a loader gives it as the body takes it for prediction."""
+        return self._planned(batch, "predict")
+
+    def scores(self, batch: Batch, *, k: int | None = None, exclude_seen: bool = False) -> dict[str, Column]:
+        """The scores of each row under an output that does not name items alone.
 
         Args:
             batch: as a loader gives it; labels are not needed.
+            k: items to answer with, where items are among several targets; as many as the largest cut-off of
+                their output if not given.
+            exclude_seen: leave out items of the session, where items are among several targets.
 
         Returns:
             (B,) by name, such as ``click_score``; a list for each row where each position has one.
@@ -102,10 +109,11 @@ class Answering(lightning.LightningModule):
         """
         if not isinstance(self.output, ScoreOutput):
             raise TypeError(f"{type(self.output).__name__} answers with items: use topk()")
-        planned = self._planned(batch, "predict")
+        planned = self.for_prediction(batch)
         hidden = self.body(planned)
         if isinstance(self.output, TabularOutputBlock):
-            return self.output.predictions(hidden, planned, never=self.never_answered)
+            seen = self._seen(batch, planned, exclude_seen)
+            return self.output.predictions(hidden, planned, k=k, seen=seen, never=self.never_answered)
         return self.output.predictions(hidden, planned)
 
     def topk(self, batch: Batch, *, k: int, exclude_seen: bool | None = None) -> tuple[Tensor, Tensor]:
@@ -137,12 +145,12 @@ class Answering(lightning.LightningModule):
 
     def predict(
         self,
-        data: ParquetLoader | pa.Table | str | Path,
+        data: Any,
         *,
         k: int | None = None,
-        candidates: Candidates | ParquetLoader | pa.Table | str | Path | None = None,
+        candidates: Any = None,
         exclude_seen: bool | None = None,
-        seen: pa.Table | str | Path | None = None,
+        seen: Any = None,
         keys: Sequence[str] | None = None,
         batch_size: int = 512,
     ) -> pa.Table:
@@ -152,15 +160,17 @@ class Answering(lightning.LightningModule):
         score of each row's pair. For the former the rows are queries and need no columns of items.
 
         Args:
-            data: loader, Arrow table, or parquet path. Item ids are rows of the catalogue, as in training.
+            data: loader, parquet path (or folder, glob, list of them), Arrow table, pandas or polars frame,
+                or a dict of columns. Item ids are rows of the catalogue, as in training.
             k: answers for each session or query, where the output answers with items.
-            candidates: for two towers, the items that may be answers: a table of items, or of events, with
-                the columns of the candidate tower; or what :meth:`encode_candidates` made of one. The whole
-                catalogue if not given, where that tower reads the item id alone.
+            candidates: the items that may be answers, all if not given. Item rows, or a table with the column
+                of items. For two towers a table of items, or of events, with the columns of the candidate
+                tower; or what :meth:`encode_candidates` made of one. It may be left out where that tower
+                reads the item id alone.
             exclude_seen: leave out items of the session; the output's choice if not given. For two towers
                 those in ``seen``, which are left out where it is given.
-            seen: for two towers, what each query has met: a table with a key of ``data`` and the item id (one
-                event, or a list of items, in each row), such as the training data.
+            seen: what each row has met besides: a table with a key of ``data`` and the item id (one event, or
+                a list of items, in each row), such as the training data.
             keys: columns of the data that tell its rows apart; those tagged as user or session id if not
                 given.
             batch_size: sessions at a time; not used for a loader.
@@ -176,36 +186,75 @@ class Answering(lightning.LightningModule):
             ValueError: if k is not given for items, or larger than the number of items that can be answers,
                 before anything is computed; if it is given where there are no items.
         """
-        from merlin_models_torch.retrieval.predict import predict_candidates, predict_table
-        from merlin_models_torch.training.predict import predict_scores
+        from merlin_models_torch.retrieval.predict import predict
 
-        if k is not None and isinstance(self.output, TwoTowerOutput):
-            return predict_candidates(
-                self._model,
-                data,
-                k=k,
-                candidates=candidates,
-                seen=seen,
-                exclude_seen=exclude_seen,
-                keys=keys,
-                batch_size=batch_size,
-            )
-        if candidates is not None or seen is not None:
-            raise ValueError(
-                "candidates and seen are for the k best items of two towers, and this is "
-                f"{type(self.output).__name__} with k={k}: leave them out"
-            )
-        if isinstance(self.output, ItemOutput):
-            if k is None:
-                raise ValueError("k is not given: say how many items to answer with, such as k=10")
-            return predict_table(
-                self._model, data, k=k, exclude_seen=exclude_seen, keys=keys, batch_size=batch_size
-            )
-        if k is not None:
-            raise ValueError(
-                f"k is {k}, but {type(self.output).__name__} gives scores and no items: leave it out"
-            )
-        return predict_scores(self._model, data, keys=keys, batch_size=batch_size)
+        return predict(
+            self._model,
+            data,
+            k=k,
+            candidates=candidates,
+            exclude_seen=exclude_seen,
+            seen=seen,
+            keys=keys,
+            batch_size=batch_size,
+        )
+
+    def predict_to_parquet(
+        self,
+        data: Any,
+        folder: str | Path,
+        *,
+        k: int | None = None,
+        candidates: Any = None,
+        exclude_seen: bool | None = None,
+        seen: Any = None,
+        keys: Sequence[str] | None = None,
+        batch_size: int = 512,
+        overwrite: bool = False,
+        progress: bool | None = None,
+    ) -> Path:
+        """Answers as :meth:`predict` gives them, written to a parquet file for each file of the data.
+
+        The data is read row group by row group and answers are written as they come, so that memory does not
+        grow with the number of rows. A file has its name when it is whole; called again after it was
+        stopped, this goes on with the files that are missing.
+
+        Args:
+            data: as for :meth:`predict`; the shuffling of a loader is left out.
+            folder: made if it is not there. Files are named as those of the data, ``answers.parquet`` for a
+                table in memory.
+            k: as for :meth:`predict`, as are all up to ``batch_size``.
+            candidates: see there.
+            exclude_seen: see there.
+            seen: see there.
+            keys: see there.
+            batch_size: see there.
+            overwrite: write files anew that are there already.
+            progress: show a bar; if not given, only on a terminal.
+
+        Returns:
+            The folder.
+
+        Raises:
+            FileExistsError: if the folder holds answers of another model, to other data, or to another
+                question, and they are not to be overwritten.
+            ValueError: as for :meth:`predict`.
+        """
+        from merlin_models_torch.retrieval.predict import predict_to_parquet
+
+        return predict_to_parquet(
+            self._model,
+            data,
+            folder,
+            k=k,
+            candidates=candidates,
+            exclude_seen=exclude_seen,
+            seen=seen,
+            keys=keys,
+            batch_size=batch_size,
+            overwrite=overwrite,
+            progress=progress,
+        )
 
     def encode_candidates(
         self, items: ParquetLoader | pa.Table | str | Path | None = None, *, batch_size: int = 4096

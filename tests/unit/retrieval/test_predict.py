@@ -153,8 +153,12 @@ def test_errors_say_what_to_do() -> None:
         factors().predict(USERS, k=2, seen=pa.table({"user_id": ["a"], "item_id": [1]}))
     with pytest.raises(ValueError, match="the candidates hold no item"):
         towers().predict(USERS, k=2, candidates=ITEMS.slice(2, 1))
-    with pytest.raises(ValueError, match="candidates and seen are for the k best items of two towers"):
+    with pytest.raises(ValueError, match=r"expected 'item_id' and just one of the keys \['row'\]"):
         session_model().predict(session_table(), k=2, seen=USERS)
+    with pytest.raises(ValueError, match="candidates holds item 31, but the catalogue has rows 0 to 30"):
+        session_model().predict(session_table(), k=1, candidates=[3, 31])
+    with pytest.raises(ValueError, match="k is 3, but there are 2 candidates"):
+        session_model().predict(session_table(), k=3, candidates=[0, 7, 4, 7])
     with pytest.raises(ValueError, match="TwoTowerOutput with k=None"):
         factors().predict(click_table(), seen=click_table())
 

@@ -1,0 +1,201 @@
+"""What a model answers to a batch, as Arrow columns: items with their original ids, or scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from merlin_models_torch.batch import Batch, Column, Ragged
+from merlin_models_torch.data import Vocabulary
+from merlin_models_torch.outputs import CategoricalOutput, ItemOutput, TwoTowerOutput
+from merlin_models_torch.outputs.seen import seen_items
+from merlin_models_torch.retrieval.candidates import (
+    Candidates,
+    allowed,
+    encode_candidates,
+    tower,
+    two_tower_output,
+)
+from merlin_models_torch.retrieval.index import ItemIndex
+from merlin_models_torch.schema import Schema
+
+if TYPE_CHECKING:
+    from merlin_models_torch.training.model import Model
+
+Best = Callable[[Batch, Tensor | None], tuple[Tensor, Tensor]]
+"""Scores (B, k) and item rows (B, k), -1 for none, of a batch and of (B, E) rows to be left out besides."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How a model answers.
+
+    Args:
+        schema: the columns that it reads for that.
+        columns: makes the answers to a batch, of which (B, E) item rows were met before.
+        item_id: the column of items that ``seen`` holds.
+        question: what the answers depend on besides the model and the data.
+    """
+
+    schema: Schema
+    columns: Callable[[Batch, Tensor | None], dict[str, pa.Array]]
+    item_id: str
+    question: dict[str, Any]
+
+
+def answers_of(
+    model: Model,
+    *,
+    k: int | None = None,
+    candidates: Any = None,
+    exclude_seen: bool | None = None,
+    seen: Any = None,
+) -> Answers:
+    """How a model answers, by its output; arguments as for :meth:`Model.predict`.
+
+    Raises:
+        ValueError: if they do not fit the output.
+    """
+    question = {"k": k, "exclude_seen": exclude_seen}
+    output = model.output
+    if k is not None and isinstance(output, TwoTowerOutput):
+        best = _of_towers(model, k, candidates, exclude_seen, seen)
+        schema = tower(model, output.query).schema
+        return Answers(schema, _items(model, best, k, output.item_id), output.item_id, question)
+    if isinstance(output, ItemOutput):
+        if k is None:
+            raise ValueError("k is not given: say how many items to answer with, such as k=10")
+        model.check_answers("k", k)
+        item_id = getattr(output, "item_id", None) or "item"
+        best = _of_catalogue(model, k, candidates, exclude_seen)
+        return Answers(model.schema, _items(model, best, k, item_id), item_id, question)
+    if candidates is not None or seen is not None:
+        raise ValueError(
+            "candidates and seen are for the k best items, and this is "
+            f"{type(output).__name__} with k={k}: leave them out"
+        )
+    return Answers(model.schema, _scores(model, k, exclude_seen), "item", question)
+
+
+def original(model: Model, name: str, column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """A key that the model reads as codes of a vocabulary in its original form; any other as it is."""
+    domains = [block.domains[name] for block in model.input_blocks if name in block.domains]
+    vocabulary = model.vocabularies.get(domains[0]) if domains else None
+    return column if vocabulary is None else vocabulary.decode(column)
+
+
+def original_ids(vocabulary: Vocabulary | None, items: NDArray[np.int64]) -> pa.Array:
+    """(N,) original ids of item rows; null for a negative one, and for padding and unknown."""
+    # The vocabulary has no value for 0 either.
+    return pa.array(items, mask=items < 0) if vocabulary is None else vocabulary.decode(items.clip(min=0))
+
+
+def _items(
+    model: Model, best: Best, k: int, item_id: str
+) -> Callable[[Batch, Tensor | None], dict[str, pa.Array]]:
+    def columns(batch: Batch, seen: Tensor | None) -> dict[str, pa.Array]:
+        scores, items = best(batch.to(model.device), None if seen is None else seen.to(model.device))
+        rows, numbers = items.flatten().cpu().numpy(), pa.array(scores.flatten().float().cpu().numpy())
+        return {
+            item_id: pa.FixedSizeListArray.from_arrays(original_ids(model.item_vocabulary, rows), k),
+            "score": pa.FixedSizeListArray.from_arrays(numbers, k),
+        }
+
+    return columns
+
+
+def _of_towers(model: Model, k: int, candidates: Any, exclude_seen: bool | None, seen: Any) -> Best:
+    """Queries are encoded batch by batch, candidates once."""
+    output = two_tower_output(model)
+    queries = tower(model, output.query)
+    if exclude_seen and seen is None:
+        raise ValueError(
+            "exclude_seen is True, but rows of queries do not say what was seen: pass seen=, a table with a "
+            f"key and {output.item_id!r}, such as the training events"
+        )
+    items = candidates if isinstance(candidates, Candidates) else encode_candidates(model, candidates)
+    items.check_answers(k)
+    index = ItemIndex(items.vectors, temperature=output.temperature)
+
+    def best(batch: Batch, seen: Tensor | None) -> tuple[Tensor, Tensor]:
+        return items.best(index, output.scaled(queries(batch)), k=k, exclude=seen)
+
+    return best
+
+
+def _of_catalogue(model: Model, k: int, candidates: Any, exclude_seen: bool | None) -> Best:
+    """Answers of an output that scores a catalogue; its vectors are prepared once."""
+    output = model.output
+    if not isinstance(output, CategoricalOutput):
+        if candidates is not None:
+            raise ValueError(
+                f"{type(output).__name__} answers from its whole catalogue: leave out candidates"
+            )
+        return lambda batch, seen: model.topk(batch, k=k, exclude_seen=exclude_seen)
+    wanted = output.exclude_seen if exclude_seen is None else exclude_seen
+    with torch.inference_mode():
+        vectors = output.item_vectors
+    never = sorted({*output.exclude, *model.never_answered})
+    items = allowed(model, candidates, vectors)
+    bias: Tensor | None = output.bias
+    if items is not None:
+        items.check_answers(k)
+        vectors, bias = items.vectors, None if bias is None else bias[items.ids]
+    index = ItemIndex(vectors, bias=bias, temperature=output.temperature)
+
+    def best(batch: Batch, seen: Tensor | None) -> tuple[Tensor, Tensor]:
+        planned = model.for_prediction(batch)
+        queries = output.queries(model.body(planned), planned)
+        if wanted and planned.plan is not None and model.inputs.item_id is not None:
+            shown = seen_items(batch, planned, model.inputs.item_id)
+            seen = shown if seen is None else torch.cat([shown, seen], 1)
+        if items is not None:
+            return items.best(index, queries, k=k, exclude=seen)
+        return index.topk(queries, k=k, exclude=seen, never=never)
+
+    return best
+
+
+def _scores(
+    model: Model, k: int | None, exclude_seen: bool | None
+) -> Callable[[Batch, Tensor | None], dict[str, pa.Array]]:
+    items = getattr(model.output, "item_columns", {})
+    given = f"k is {k}" if k is not None else "exclude_seen is True" if exclude_seen else None
+    if given is not None and not items:
+        raise ValueError(
+            f"{given}, but {type(model.output).__name__} gives scores and no items: leave it out"
+        )
+
+    def columns(batch: Batch, seen: Tensor | None) -> dict[str, pa.Array]:
+        found: dict[str, pa.Array] = {}
+        scores = model.scores(batch.to(model.device), k=k, exclude_seen=bool(exclude_seen))
+        for name, values in scores.items():
+            column = as_arrow(values.to("cpu"))
+            if name in items:
+                ids = original_ids(model.vocabularies.get(items[name] or ""), column.flatten().to_numpy())
+                column = pa.LargeListArray.from_arrays(column.offsets, ids)
+            found[name] = column
+        return found
+
+    return columns
+
+
+def as_arrow(column: Column) -> pa.Array:
+    """A column of a batch as an Arrow array: numbers, or lists of them."""
+    if isinstance(column, Ragged):
+        return pa.LargeListArray.from_arrays(pa.array(column.offsets.numpy()), _plain(column.values))
+    if column.dim() > 1:
+        return pa.FixedSizeListArray.from_arrays(_plain(column.flatten()), column.shape[1])
+    return _plain(column)
+
+
+def _plain(values: Tensor) -> pa.Array:
+    # numpy has no bfloat16.
+    return pa.array((values.float() if values.is_floating_point() else values).detach().cpu().numpy())
