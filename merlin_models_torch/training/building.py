@@ -70,14 +70,10 @@ def _one(config: OptimizerConfig, parameters: Parameters, fused: bool) -> Optimi
             "dense: give it for tables, and build them with sparse=True"
         )
     settings = config.settings(cls, fused=fused)
-    if not settings.get("weight_decay"):
-        whole: Optimizer = cls(parameters.all(), **settings)
-        return whole
-    spared, decayed = parameters.split(parameters.undecayed)
-    groups: list[dict[str, Any]] = [
-        {"params": decayed.all()},
-        {"params": spared.all(), "weight_decay": 0.0},
-    ]
+    spared, decayed = parameters.split(parameters.undecayed if settings.get("weight_decay") else ())
+    # No kernel takes whole and shared out tensors at once.
+    groups: list[dict[str, Any]] = [{"params": part.all()} for part in decayed.split(parameters.sharded)]
+    groups += [{"params": part.all(), "weight_decay": 0.0} for part in spared.split(parameters.sharded)]
     optimizer: Optimizer = cls([group for group in groups if group["params"]], **settings)
     return optimizer
 

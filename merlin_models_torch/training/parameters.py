@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.nn.parameter import is_lazy
 
 from merlin_models_torch.inputs import EmbeddingTable
@@ -23,6 +24,7 @@ class Parameters:
         sparse: ids of those whose gradients are sparse; each of them counts as a table.
         undecayed: ids of biases and of the weights of normalisation layers.
         frozen: ids of the model's parameters that are not trained.
+        sharded: ids of those whose rows are in several processes.
     """
 
     named: dict[str, nn.Parameter]
@@ -30,6 +32,7 @@ class Parameters:
     sparse: frozenset[int]
     undecayed: frozenset[int]
     frozen: frozenset[int]
+    sharded: frozenset[int]
 
     @classmethod
     def of(cls, model: nn.Module) -> Parameters:
@@ -50,7 +53,8 @@ class Parameters:
         norms = {id(p) for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters(recurse=False)}
         biases = {id(p) for name, p in named.items() if "bias" in name.rpartition(".")[2]}
         frozen = frozenset(id(p) for p in model.parameters() if not p.requires_grad)
-        return cls(named, tables, sparse, frozenset(norms | biases), frozen)
+        sharded = frozenset(id(p) for p in named.values() if isinstance(p, DTensor))
+        return cls(named, tables, sparse, frozenset(norms | biases), frozen, sharded)
 
     def split(self, ids: Iterable[int]) -> tuple[Parameters, Parameters]:
         """Those whose ids are given, and the others."""

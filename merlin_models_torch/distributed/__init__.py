@@ -1,0 +1,22 @@
+"""Models whose item tables are shared out to several processes."""
+
+from merlin_models_torch.distributed.catalogue import ShardedCatalogue
+from merlin_models_torch.distributed.checkpoint import load_checkpoint, save_checkpoint
+from merlin_models_torch.distributed.lookup import ShardedRows
+from merlin_models_torch.distributed.shard import shard_items, sharded_names, unshard_items
+from merlin_models_torch.distributed.strategy import ShardedStrategy
+from merlin_models_torch.outputs.catalogue import Catalogue, RowStore, WholeCatalogue
+
+__all__ = [
+    "Catalogue",
+    "RowStore",
+    "ShardedCatalogue",
+    "ShardedRows",
+    "ShardedStrategy",
+    "WholeCatalogue",
+    "load_checkpoint",
+    "save_checkpoint",
+    "shard_items",
+    "sharded_names",
+    "unshard_items",
+]

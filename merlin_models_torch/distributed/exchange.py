@@ -1,0 +1,111 @@
+"""What processes pass to each other about the rows of a sharded table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.tensor import DTensor, Shard
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which rows of a table a process holds: neighbouring ones, as many as the others, the last ones fewer.
+
+    Args:
+        rows: of the whole table.
+        rank: of this process among those that share the table.
+        world: number of them.
+        group: them.
+    """
+
+    rows: int
+    rank: int
+    world: int
+    group: dist.ProcessGroup
+
+    @classmethod
+    def of(cls, weight: DTensor) -> Span:
+        """The rows of a table sharded over a mesh of one dimension.
+
+        Raises:
+            ValueError: if it is sharded in another way.
+        """
+        mesh = weight.device_mesh
+        if mesh.ndim != 1 or tuple(weight.placements) != (Shard(0),):
+            raise ValueError(
+                f"the table is placed as {tuple(weight.placements)} on a mesh of {mesh.ndim} dimensions, "
+                "expected Shard(0) on one: shard it by shard_items()"
+            )
+        return cls(weight.shape[0], mesh.get_local_rank(), mesh.size(), mesh.get_group())
+
+    @property
+    def each(self) -> int:
+        """Rows of each process but the last ones."""
+        return -(-self.rows // self.world)
+
+    @property
+    def start(self) -> int:
+        """First row of this process."""
+        return min(self.rank * self.each, self.rows)
+
+    @property
+    def stop(self) -> int:
+        """The row after the last one of this process."""
+        return min((self.rank + 1) * self.each, self.rows)
+
+    def holds(self, rows: Tensor) -> Tensor:
+        """Which rows this process has: bool, of the same shape."""
+        return (rows >= self.start) & (rows < self.stop)
+
+    def shares(self, rows: Tensor) -> list[int]:
+        """How many of some rows, which rise, each process has."""
+        edges = torch.arange(1, self.world + 1, device=rows.device) * self.each
+        ends = torch.searchsorted(rows, edges)
+        return cast(list[int], ends.diff(prepend=ends.new_zeros(1)).tolist())
+
+    def counts(self, own: Sequence[int]) -> list[list[int]]:
+        """Numbers of each process: as many of each."""
+        numbers = self._device(torch.tensor(own))
+        found = [torch.empty_like(numbers) for _ in range(self.world)]
+        dist.all_gather(found, numbers, group=self.group)
+        return cast(list[list[int]], torch.stack(found).tolist())
+
+    def gathered(self, rows: Tensor, counts: Sequence[int]) -> Tensor:
+        """The rows (n, ...) of all processes, of which each has as many as ``counts`` says: (N, ...)."""
+        padded = rows.new_zeros(max(counts), *rows.shape[1:])
+        padded[: len(rows)] = rows
+        found = [torch.empty_like(padded) for _ in range(self.world)]
+        dist.all_gather(found, padded, group=self.group)
+        return torch.cat([part[:count] for part, count in zip(found, counts, strict=True)])
+
+    def swapped(self, rows: Tensor, sent: Sequence[int], received: Sequence[int]) -> Tensor:
+        """Gives each process its part of some rows (n, ...), and returns what the others gave: (m, ...)."""
+        found = rows.new_empty(sum(received), *rows.shape[1:])
+        dist.all_to_all_single(found, rows.contiguous(), list(received), list(sent), group=self.group)
+        return found
+
+    def summed(self, numbers: Tensor) -> Tensor:
+        """Numbers (...) of all processes added up, in place."""
+        dist.all_reduce(numbers, group=self.group)
+        return numbers
+
+    def _device(self, numbers: Tensor) -> Tensor:
+        return numbers.to("cuda" if dist.get_backend(self.group) == "nccl" else "cpu")
+
+
+def local(weight: Tensor) -> Tensor:
+    """The rows of a sharded tensor that this process holds; gradients arrive at the sharded one."""
+    if not isinstance(weight, DTensor):
+        raise TypeError(f"the table is a {type(weight).__name__} and not sharded: call shard_items() first")
+    found: Tensor = weight.to_local()
+    return found
+
+
+def is_sharded(tensor: Tensor) -> bool:
+    """Whether a tensor has rows in other processes."""
+    return isinstance(tensor, DTensor)

@@ -1,0 +1,108 @@
+"""Lightning's data parallel strategy for models whose item tables are shared out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.trainer.states import TrainerFn
+from torch.optim import Optimizer
+
+from merlin_models_torch.distributed.checkpoint import load_checkpoint, save_checkpoint
+from merlin_models_torch.distributed.shard import shard_items
+from merlin_models_torch.training.model import Model
+
+_REST = "rest.pt"
+
+
+class ShardedStrategy(DDPStrategy):
+    """Data parallel, with the rows of item tables shared out to the processes: see :func:`shard_items`.
+
+    Checkpoints are folders that each process writes its part of; a run goes on from them with any number of
+    processes.
+
+    Args:
+        domains: of further tables to share out.
+        process_group_backend: "gloo", "nccl" or another; by the device if not given.
+        timeout: of what processes wait for each other.
+
+    Example:
+        >>> trainer = lightning.Trainer(devices=4, strategy=ShardedStrategy())  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        domains: Iterable[str] = (),
+        process_group_backend: str | None = None,
+        timeout: timedelta = timedelta(minutes=30),
+    ) -> None:
+        super().__init__(process_group_backend=process_group_backend, timeout=timeout)
+        self.domains = tuple(domains)
+
+    @property
+    def restore_checkpoint_after_setup(self) -> bool:
+        """Yes: the shares have to be there first."""
+        return True
+
+    def setup(self, trainer: Any) -> None:
+        """Shares the tables out, and sets up data parallel for the rest.
+
+        Raises:
+            TypeError: if what is trained is no :class:`Model`.
+        """
+        model = self.lightning_module
+        if not isinstance(model, Model):
+            raise TypeError(
+                f"ShardedStrategy is for Models of this library, got {type(model).__name__}: call "
+                "shard_items() on the Model inside it, and use strategy='ddp'"
+            )
+        self.model_to_device()
+        shard_items(model, domains=self.domains)
+        super().setup(trainer)
+
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        """Nothing: :meth:`save_checkpoint` asks the model."""
+        return {}
+
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
+        """Nothing, likewise."""
+        return {}
+
+    def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
+        """Nothing: :meth:`load_checkpoint` has done it."""
+
+    def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
+        """Nothing, likewise."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any | None = None
+    ) -> None:
+        """Writes a folder: the parts of all processes, and what the Trainer knows."""
+        path = Path(self.broadcast(filepath))
+        with_optimizers = "optimizer_states" in checkpoint
+        save_checkpoint(path, self._own, *(self._optimizers_of_torch if with_optimizers else ()))
+        if self.is_global_zero:
+            torch.save(checkpoint, path / _REST)
+        self.barrier()
+
+    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
+        """Reads such a folder, with as many processes as there are now."""
+        path = Path(self.broadcast(checkpoint_path))
+        rest = torch.load(path / _REST, map_location="cpu", weights_only=weights_only)
+        training = self._own.trainer.state.fn == TrainerFn.FITTING
+        load_checkpoint(path, self._own, *(self._optimizers_of_torch if training else ()))
+        return cast(dict[str, Any], rest)
+
+    @property
+    def _own(self) -> Model:
+        return cast(Model, self.lightning_module)
+
+    @property
+    def _optimizers_of_torch(self) -> list[Optimizer]:
+        return [one._optimizer if isinstance(one, LightningOptimizer) else one for one in self.optimizers]
