@@ -79,28 +79,31 @@ def _flat(results: Sequence[Left]) -> Iterator[cst.CSTNode]:
             yield result
 
 
-class _Contexts(meta.ExpressionContextProvider):
-    """Whether names are read or set, without a pass of its own for each question."""
+_WITH_TARGET = (cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.CompFor, cst.For, cst.NamedExpr)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: dict[cst.CSTNode, Any] = {}
 
-    def set_metadata(self, node: cst.CSTNode, value: Any) -> None:
-        self.found[node] = value
+def _stored(target: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """The names that a target of an assignment sets; not those of which it sets an attribute or item."""
+    if isinstance(target, cst.Name):
+        yield target
+    elif isinstance(target, (cst.Tuple, cst.List)):
+        for element in target.elements:
+            yield from _stored(element.value)
 
 
 class _Scopes(meta.ScopeProvider):
-    def __init__(self, contexts: Mapping[cst.CSTNode, Any]) -> None:
+    """LibCST's scopes, told which names are set; to find that out is half of its work."""
+
+    def __init__(self, stored: Collection[cst.CSTNode]) -> None:
         super().__init__()
-        self.contexts = contexts
+        self.stored = stored
         self.found: dict[cst.CSTNode, meta.Scope | None] = {}
 
     def set_metadata(self, node: cst.CSTNode, value: Any) -> None:
         self.found[node] = value
 
     def get_metadata(self, key: Any, node: cst.CSTNode, default: Any = None) -> Any:
-        return self.contexts.get(node, default)
+        return meta.ExpressionContext.STORE if node in self.stored else meta.ExpressionContext.LOAD
 
 
 class Tree:
@@ -126,9 +129,9 @@ class Tree:
     @cached_property
     def scopes(self) -> Mapping[cst.CSTNode, meta.Scope | None]:
         """The scope of each node."""
-        contexts = _Contexts()
-        contexts.visit_Module(self.module)
-        scopes = _Scopes(contexts.found)
+        targets = [node.target for node in self.nodes if isinstance(node, _WITH_TARGET)]
+        targets += [node.name for node in self.nodes if isinstance(node, cst.AsName)]
+        scopes = _Scopes({name for target in targets for name in _stored(target)})
         scopes.visit_Module(self.module)
         return scopes.found
 
