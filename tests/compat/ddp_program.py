@@ -1,8 +1,10 @@
 """Trains the small model, evaluates and predicts: ``python -m tests.compat.ddp_program OUT BATCH_SIZE``.
 
-Under ``torch.distributed.run`` every process takes its share of the rows.
+Under ``torch.distributed.run`` every process takes its share of the rows. The trainer lives as long as the
+program, as in a script; what threads of torch's process group outlive it stands in ``OUT/threads-RANK``.
 """
 
+import atexit
 import sys
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from tests.compat.small import trainer, write_sessions
 ROWS = 16
 
 
-def main(out: Path, rows: int) -> None:
+def main(out: Path, rows: int) -> object:
     """Two epochs over sessions of one length, so that all processes have as many targets."""
     made = trainer(
         out,
@@ -39,7 +41,17 @@ def main(out: Path, rows: int) -> None:
         }
         seen |= {"items": torch.from_numpy(items), "scores": torch.from_numpy(scores)}
         save_file(seen, out / "seen.safetensors")
+    return made
+
+
+def write_threads(out: Path) -> None:
+    """The last thing that the program does; Linux lists the threads of a process."""
+    tasks = Path("/proc/self/task")
+    names = [(task / "comm").read_text().strip() for task in tasks.iterdir()] if tasks.exists() else []
+    rank = int(torch.distributed.get_node_local_rank(fallback_rank=0))
+    (out / f"threads-{rank}").write_text(" ".join(name for name in names if "gloo" in name))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    atexit.register(write_threads, Path(sys.argv[1]))  # runs last
+    kept = main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 from deprecation import DeprecatedWarning
 from transformers import TrainingArguments
 from transformers.integrations.integration_utils import default_logdir
 
+from transformers4rec import _processes
 from transformers4rec._legacy import absent, legacy, warn_user
 
 __getattr__ = absent(__name__, "T4RecTrainingArgumentsTF")
@@ -191,6 +193,15 @@ class T4RecTrainingArguments(TrainingArguments):
                 _warn(f"fsdp_{option}", f"Write fsdp_config={{{option!r}: ...}} instead")
                 config = self.fsdp_config if isinstance(self.fsdp_config, dict) else {}
                 self.fsdp_config = {**config, option: value}
+
+    @cached_property
+    def _setup_devices(self) -> Any:
+        """Where the Trainer computes; accelerate makes a process group here, unless there is one."""
+        given = _processes.has_group()
+        device = super()._setup_devices
+        if _processes.has_group() and not given:
+            _processes.destroy_group_at_exit()
+        return device
 
     @property
     def place_model_on_device(self) -> bool:

@@ -16,6 +16,7 @@ from transformers.trainer_callback import TrainerCallback
 from transformers.trainer_pt_utils import get_parameter_names
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from transformers4rec import _processes
 from transformers4rec._legacy import elsewhere, legacy
 from transformers4rec.config.trainer import T4RecTrainingArguments
 from transformers4rec.torch import _accumulation, _checkpoint, _garbage, _logs, _schedules
@@ -107,6 +108,7 @@ class Trainer(EvaluationMixin, BaseTrainer):
         super().__init__(
             model=model, args=args, train_dataset=nothing, eval_dataset=nothing, callbacks=callbacks, **kwargs
         )
+        _processes.let_go_at_exit(self)
         self.callback_handler = Callbacks.like(self.callback_handler)
         self.state.epoch = None
         self.model_accepts_loss_kwargs = False

@@ -60,3 +60,5 @@ def main(out: Path, processes: int, kind: str) -> None:
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    if torch.distributed.is_initialized():  # its threads must not outlive Python
+        torch.distributed.destroy_process_group()
