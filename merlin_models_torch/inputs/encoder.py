@@ -115,6 +115,14 @@ class ColumnEncoder(nn.Module):
                 f"the cross {name!r} of {cross.columns} needs categorical columns of the schema and a name "
                 f"of its own; the columns are {self.schema.column_names}"
             )
+        combined = [
+            column for column in cross.columns if column in self.lists and column not in self.sequences
+        ]
+        if combined and (len(combined) > 1 or any(column in self.sequences for column in cross.columns)):
+            raise ValueError(
+                f"the cross {name!r} of {cross.columns} has the combined list {combined[0]!r} beside another "
+                "list, whose values do not go together one by one: cross one list with columns of the row"
+            )
         if all(column in self.left_out for column in cross.columns):
             raise ValueError(
                 f"the cross {name!r} is of columns that context='late' leaves out: give it to the block that "
@@ -254,7 +262,7 @@ class ColumnEncoder(nn.Module):
         used = [name for name in self.schema.column_names if name not in self.left_out]
         vectors = {name: self._embedded(name, batch[name]) for name in used if name in self.categorical}
         for name, cross in self.crosses.items():
-            vectors[name] = self._embedded(name, cross(batch))
+            vectors[name] = self._crossed(name, cross, batch)
         for name in self.extra_embeddings:
             vectors[f"{name}_extra"] = self._by(self.extra_embeddings[name], name, batch[name])
         numbers: dict[str, Tensor] = {}
@@ -277,6 +285,16 @@ class ColumnEncoder(nn.Module):
 
     def _embedded(self, name: str, column: Column) -> Tensor:
         return self._by(self.embeddings[name] if name in self.embeddings else self._table(name), name, column)
+
+    def _crossed(self, name: str, cross: nn.Module, batch: Batch) -> Tensor:
+        """The vectors of a cross; those of a combined list's values are combined as the list's own are."""
+        columns: Any = cross.columns
+        features = {column: batch[column] for column in columns}
+        combined = next((n for n in columns if n in self.lists and n not in self.sequences), None)
+        if combined is None:
+            return self._embedded(name, cross(features))
+        ids = cross({**features, combined: self._matrix(combined, features[combined])[0]})
+        return pooled(self._embedded(name, ids), ids != 0, self.combiners.find(combined))
 
     def _by(self, module: nn.Module, name: str, column: Column) -> Tensor:
         """The vectors that a module gives for a column, with its lists combined."""

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.blocks.join import aligned, stacked
 from merlin_models_torch.blocks.mlp import MLPBlock
-from merlin_models_torch.inputs.aggregation import Stack
 from merlin_models_torch.inputs.combiner import Combiner
 from merlin_models_torch.inputs.encoder import ColumnEncoder, Context
 from merlin_models_torch.inputs.hashed import HashedCross
@@ -57,7 +56,8 @@ class TabularInputBlock(ColumnEncoder):
             (B, T, S) values and give one dimension D more. One module may serve several columns.
         extra_embeddings: the same beside a column's table: pretrained vectors of items that also have learned
             ones, say.
-        crosses: new categorical columns by name, each with a table of its own.
+        crosses: new categorical columns by name, each with a table of its own. A cross may have one combined
+            list beside columns of the row, and is combined as that list is.
         combiner: how a list becomes one vector of the row, see :class:`ListCombiner`: for all lists, or by
             column name; lists without one stay sequences. With a masking combine only lists that belong to
             the row as a whole, since those of positions would show what is hidden.
@@ -235,7 +235,7 @@ class TabularInputBlock(ColumnEncoder):
             result: Tensor = self.aggregation(vectors)
             return result
         if self.aggregation == "stack":
-            return Stack()(vectors)  # type: ignore[no-any-return]
+            return stacked(vectors)
         ordered = aligned(vectors)
         if self.aggregation == "concat":
             return torch.cat(ordered, -1)

@@ -46,7 +46,7 @@ def WideAndDeepModel(
             returned.
         wide: columns of the linear part.
         crosses: combinations of columns that the linear part sees besides, by name; the columns must be
-            among ``wide``.
+            among ``wide``. Of a list, each value is combined with the other columns.
         embedding_dim: of the deep part's :class:`TabularInputBlock`.
         deep: units of the MLP before its last, linear unit.
         dropout: of the MLP.

@@ -61,7 +61,8 @@ def test_the_mean_and_a_perfect_answer_are_measured() -> None:
     answers = pa.table({"click_score": [0.1, 0.8, 0.9, 0.7], "rating_score": [-1.0, 1.0, 2.0, 1.0]})
     found = ml_100k.figures_of(answers, events)
     assert (found["AUC"], found["RMSE"]) == (1.0, 0.5)
-    assert ml_100k.choice(found) == 0.5
+    assert ml_100k.choice(found) == pytest.approx(-found["log loss"] - 0.5)
+    assert ml_100k.choice({"log loss": 0.5}) == -0.5
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -73,10 +74,11 @@ def test_the_command_compares_models_and_writes_figures(tmp_path: Path) -> None:
     ]
     write_files(tmp_path, ratings, users=12, films=20)
     arguments = ["--data", str(tmp_path), "--out", str(tmp_path / "out"), "--epochs", "2", "--seeds", "2"]
-    ml_100k.main([*arguments, "--models", "logistic regression", "PLE", "--batch-size", "64"])
+    ml_100k.main([*arguments, "--models", "logistic regression", "Wide & Deep", "PLE", "--batch-size", "64"])
     results = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert list(results) == ["the mean", "logistic regression", "PLE"]
+    assert list(results) == ["the mean", "logistic regression", "Wide & Deep", "PLE"]
     assert set(results["logistic regression"]["test"]) == {"AUC", "log loss"}
+    assert set(results["Wide & Deep"]["test"]) == {"AUC", "log loss"}
     assert set(results["PLE"]["test"]) == {"AUC", "log loss", "RMSE"}
     assert len(results["PLE"]["epochs"]) == 2
     assert results["PLE"]["setting"] in [vars(setting) for setting in ml_100k.DEEP]

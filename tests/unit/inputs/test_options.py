@@ -59,6 +59,24 @@ def test_a_cross_is_a_column_with_a_table() -> None:
         built(crosses={"x": mm.HashedCross(["country", "age"], bins=5)})
 
 
+def test_a_cross_with_a_combined_list_is_combined_as_the_list_is() -> None:
+    cross = mm.HashedCross(["country", "category"], bins=50)
+    combiner = {"category": "mean", "item_id": "mean", "age": "mean", "price": "mean"}
+    inputs, batch, vectors = built(crosses={"both": cross}, combiner=combiner)
+    categories = batch["category"]
+    assert isinstance(categories, mm.Ragged)
+    for row, vector in enumerate(vectors["both"]):
+        values = categories.values[categories.offsets[row] : categories.offsets[row + 1]]
+        ids = cross({"country": batch["country"][row].expand(len(values)), "category": values})
+        torch.testing.assert_close(vector, inputs.tables["both"].weight[ids].mean(0))
+    lists = mm.HashedCross(["item_id", "category"], bins=5)
+    for some in (combiner, {"category": "mean"}):
+        with pytest.raises(
+            ValueError, match="has the combined list '(item_id|category)' beside another list"
+        ):
+            built(crosses={"x": lists}, combiner=some)
+
+
 @pytest.mark.parametrize("how", ["mean", "sum", "sqrtn", "max", "attention"])
 def test_lists_become_one_vector_of_the_row(how: str) -> None:
     inputs, _, vectors = built(combiner=how)
