@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
+
+if TYPE_CHECKING:
+    from torch.distributed.checkpoint.state_dict import StateDictOptions
 
 _WEIGHTS = "state_dict"
 
@@ -46,7 +49,7 @@ def load_checkpoint(folder: str | Path, model: nn.Module, *optimizers: Optimizer
     load(states, checkpoint_id=str(folder), no_dist=_alone())
     set_model_state_dict(model, states[_WEIGHTS])
     for number, optimizer in enumerate(optimizers):
-        set_optimizer_state_dict(model, optimizer, states[f"optimizer_{number}"])
+        set_optimizer_state_dict(model, optimizer, states[f"optimizer_{number}"], options=_by_name())
 
 
 def _states(model: nn.Module, optimizers: tuple[Optimizer, ...]) -> dict[str, Any]:
@@ -54,8 +57,15 @@ def _states(model: nn.Module, optimizers: tuple[Optimizer, ...]) -> dict[str, An
 
     states: dict[str, Any] = {_WEIGHTS: get_model_state_dict(model)}
     for number, optimizer in enumerate(optimizers):
-        states[f"optimizer_{number}"] = get_optimizer_state_dict(model, optimizer)
+        states[f"optimizer_{number}"] = get_optimizer_state_dict(model, optimizer, options=_by_name())
     return states
+
+
+def _by_name() -> StateDictOptions:
+    # Settings and state by name of the parameter: groups differ with the number of processes.
+    from torch.distributed.checkpoint.state_dict import StateDictOptions
+
+    return StateDictOptions(flatten_optimizer_state_dict=True)
 
 
 def _alone() -> bool:

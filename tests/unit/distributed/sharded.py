@@ -1,0 +1,233 @@
+"""What each process runs in ``test_sharded``: a model with its item tables shared out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import Shard, distribute_tensor
+from torch.nn.parallel import DistributedDataParallel
+
+import merlin_models_torch as mm
+from merlin_models_torch import distributed
+from merlin_models_torch.batch import Batch
+from merlin_models_torch.data.table import TensorTable
+from merlin_models_torch.outputs.losses import softmax_cross_entropy
+from merlin_models_torch.training.clipping import clip_gradients
+from tests.unit.distributed.data_parallel import small_model
+from tests.unit.schemas import session_schema
+from tests.unit.sessions import session_table
+
+OUTPUTS: dict[str, dict[str, Any]] = {
+    "tied": {"bias": True, "label_smoothing": 0.1, "temperature": 0.5, "exclude_seen": True},
+    "own": {"weight_tying": False, "normalized": True, "temperature": 0.2},
+}
+STEPS = 3
+ROWS = 24
+
+
+def batch_of(rank: int, world: int) -> Batch:
+    """The rows of one process; the first one gets sessions of one item, which have nothing to predict."""
+    table = session_table(ROWS).slice(rank * ROWS // world, ROWS // world)
+    if rank == 0:
+        table = session_table(ROWS // world, shortest=1, longest=1)
+    return next(iter(mm.ParquetLoader(table, session_schema(), batch_size=ROWS, rank=0, world=1)))
+
+
+def joined(world: int) -> Batch:
+    """The rows of all processes in one batch."""
+    first = session_table(ROWS // world, shortest=1, longest=1)
+    rest = session_table(ROWS).slice(ROWS // world)
+    rows = pa.concat_tables([first, rest])
+    return next(iter(mm.ParquetLoader(rows, session_schema(), batch_size=ROWS, rank=0, world=1)))
+
+
+def loss_of(model: mm.Model, batch: Batch) -> tuple[Tensor, int]:
+    """The training loss of a batch and its targets."""
+    planned = model._planned(batch, "train", torch.Generator().manual_seed(0))
+    loss: Tensor = model.output.loss(model.body(planned), planned, generator=torch.Generator().manual_seed(0))
+    return loss, model.output.count(planned)
+
+
+def optimizer_of(model: mm.Model) -> torch.optim.Optimizer:
+    """Fused Adam with decay, so that every group of parameters is there."""
+    # A large eps, since Adam turns the rounding of gradients that are almost 0 into steps.
+    return mm.OptimizerConfig("adamw", lr=0.05, weight_decay=0.01, eps=1e-2).build(model)
+
+
+def step(model: mm.Model, optimizer: torch.optim.Optimizer, batch: Batch, wrapped: Any = None) -> Tensor:
+    """One step on the mean over the targets of all processes; the loss."""
+    loss, count = (wrapped or Loss(model))(batch)
+    optimizer.zero_grad()
+    if wrapped is None:
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+    total = torch.tensor(float(count))
+    torch.distributed.all_reduce(total)
+    (loss * count * torch.distributed.get_world_size() / total).backward()
+    optimizer.step()
+    mean = loss.detach() * count / total
+    torch.distributed.all_reduce(mean)
+    return mean
+
+
+class Loss(torch.nn.Module):
+    """The loss as what ``DistributedDataParallel`` wraps."""
+
+    def __init__(self, model: mm.Model) -> None:
+        super().__init__()
+        self.model = model
+        self._ddp_params_and_buffers_to_ignore = [
+            f"model.{name}" for name in distributed.sharded_names(model)
+        ]
+
+    def forward(self, batch: Batch) -> tuple[Tensor, int]:
+        return loss_of(self.model, batch)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A sharded tensor in one piece."""
+    return (tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor).detach().clone()
+
+
+def train(kind: str, folder: Path) -> dict[str, Any]:
+    """Losses, gradients, weights and answers of sharded training, and a checkpoint in the middle."""
+    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    model = distributed.shard_items(small_model(**OUTPUTS[kind]))
+    optimizer, wrapped = optimizer_of(model), DistributedDataParallel(Loss(model))
+    batch = batch_of(rank, world)
+    found: dict[str, Any] = {"losses": []}
+    for number in range(STEPS):
+        found["losses"].append(step(model, optimizer, batch, wrapped))
+        if number == 0:
+            found["gradients"] = {n: whole(p.grad) for n, p in model.named_parameters() if p.grad is not None}
+            distributed.save_checkpoint(folder / f"{kind}-{world}", model, optimizer)
+    found["weights"] = {name: whole(p) for name, p in model.named_parameters()}
+    found["held"] = {
+        name: model.get_parameter(name).to_local().shape for name in distributed.sharded_names(model)
+    }  # type: ignore[operator]
+    model.eval()
+    found["scores"], found["items"] = model.topk(batch, k=12)
+    distributed.unshard_items(model)
+    found["unsharded"] = model.topk(batch, k=12)[1]
+    return found
+
+
+def resume(kind: str, saved: Path, written_by: int) -> dict[str, Tensor]:
+    """Weights after the remaining steps from a checkpoint of another number of processes."""
+    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    model = small_model(**OUTPUTS[kind])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+    distributed.shard_items(model)
+    optimizer, wrapped = optimizer_of(model), DistributedDataParallel(Loss(model))
+    distributed.load_checkpoint(saved, model, optimizer)
+    batch = part_of(joined(written_by), rank, world)
+    for _ in range(STEPS - 1):
+        step(model, optimizer, batch, wrapped)
+    return {name: whole(p) for name, p in model.named_parameters()}
+
+
+def part_of(batch: Batch, rank: int, world: int) -> Batch:
+    """The share of one process of the rows of a batch."""
+    rows = torch.arange(len(batch)).tensor_split(world)[rank]
+    table = TensorTable(batch.features, torch.arange(len(batch)))
+    return Batch(table.take(rows), rows=rows)
+
+
+def sampled() -> dict[str, Any]:
+    """Weights after steps with drawn negatives, shared out and not, in the same processes."""
+    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    found: dict[str, Any] = {}
+    for how in ("whole", "sharded"):
+        torch.manual_seed(0)
+        inputs = mm.TabularInputBlock(session_schema(), embedding_dim=8, masking=mm.CausalMasking())
+        negatives = mm.MixedNegatives(mm.InBatchNegatives(), mm.UniformNegatives(7))
+        output = mm.ContrastiveOutput(negatives=negatives, bias=True, top_ks=(5,))
+        model = mm.Model(inputs, mm.MLPBlock([8]), output)
+        if how == "sharded":
+            distributed.shard_items(model, domains=["country"])
+            found["names"] = distributed.sharded_names(model)
+        optimizer, wrapped = optimizer_of(model), DistributedDataParallel(Loss(model))
+        for _ in range(STEPS):
+            step(model, optimizer, batch_of(rank, world), wrapped)
+        found[how] = {name: whole(p) for name, p in model.named_parameters()}
+    return found
+
+
+def pieces() -> dict[str, Any]:
+    """Lookup, loss, search and clipping of a small table beside the plain formulas; texts of errors."""
+    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(5, 3, generator=generator).round()  # Whole numbers, so that scores tie.
+    bias = torch.tensor([0.0, 1.0, 0.0, 1.0, 0.0])
+    queries = torch.randn(world, 2, 3, generator=generator).round()
+    targets = torch.randint(5, (world, 2), generator=generator)
+    mesh = init_device_mesh("cpu", (world,))
+    share, of_bias = (
+        torch.nn.Parameter(distribute_tensor(tensor, mesh, [Shard(0)])) for tensor in (weight, bias)
+    )
+    catalogue = distributed.ShardedCatalogue(share, of_bias)
+    own = slice(0, 2 if rank else 0)  # The first process asks for nothing.
+    asked = queries[rank, own].clone().requires_grad_()
+    options = {"temperature": 0.5, "label_smoothing": 0.2}
+    loss = catalogue.loss(asked, targets[rank, own], **options)
+    loss.backward()
+    reference = [t.clone().requires_grad_() for t in (weight, bias, queries)]
+    losses = [
+        softmax_cross_entropy(reference[2][r], reference[0], targets[r], bias=reference[1], **options)
+        for r in range(1, world)
+    ]
+    sum(losses).backward()  # type: ignore[union-attr]
+    pairs = {
+        "loss": (loss.detach(), losses[rank - 1].detach() if rank else torch.tensor(0.0)),
+        "of weight": (whole(share.grad), reference[0].grad / world),  # type: ignore[operator, arg-type]
+        "of bias": (whole(of_bias.grad), reference[1].grad / world),  # type: ignore[operator, arg-type]
+        "of queries": (asked.grad, reference[2].grad[rank, own]),  # type: ignore[index]
+    }
+    share.grad = None
+    rows = torch.tensor([[0, 4], [4, 1]])
+    looked_up = distributed.ShardedRows(share, padding=0).lookup(rows)
+    looked_up.sum().backward()
+    counted = torch.tensor([0.0, 1, 0, 0, 2])[:, None].expand(5, 3)
+    pairs |= {"lookup": (looked_up.detach(), weight[rows]), "of lookup": (whole(share.grad), counted)}  # type: ignore[arg-type]
+    limits = {"k": 4, "temperature": 2.0, "exclude": torch.tensor([[1, -1], [3, 4]])[own], "never": (0,)}
+    for name, found, expected in zip(
+        ("scores", "items"),
+        catalogue.topk(asked.detach(), **limits),
+        mm.topk_blockwise(asked.detach(), weight, bias=bias, **limits),
+        strict=True,
+    ):
+        pairs[name] = (found, expected)
+    ordinary = torch.nn.Parameter(torch.zeros(2))
+    ordinary.grad = torch.tensor([3.0, 4.0])
+    clip_gradients([ordinary, share], 1.0)
+    norm = (25 + (counted**2).sum()).sqrt()
+    pairs |= {
+        "clipped": (ordinary.grad, torch.tensor([3.0, 4.0]) / norm),
+        "too": (whole(share.grad), counted / norm),
+    }  # type: ignore[arg-type]
+    model = distributed.shard_items(small_model(weight_tying=False))
+    wrong: list[Callable[[], Any]] = [
+        lambda: distributed.ShardedRows(share).lookup(torch.tensor([5])),
+        lambda: catalogue.loss(queries[0], torch.tensor([1, 5])),
+        lambda: catalogue.topk(queries[0], k=6),
+        lambda: model.output.item_vectors,
+        lambda: model.save("never"),
+        lambda: model.grow(session_schema()["item_id"]),
+        lambda: distributed.shard_items(small_model(), domains=["city"]),
+    ]
+    errors = []
+    for call in wrong:
+        try:
+            call()
+        except (IndexError, ValueError, RuntimeError) as error:
+            errors.append(str(error))
+    return {"rows": len(share.to_local()), "pairs": pairs, "errors": errors}  # type: ignore[operator, attr-defined]

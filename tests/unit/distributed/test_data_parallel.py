@@ -1,0 +1,41 @@
+"""Two and four processes over parquet files learn, measure and answer what one does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import merlin_models_torch as mm
+from tests.unit.distributed import data_parallel
+from tests.unit.distributed.processes import run
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("world", "streamed"), [(2, True), (4, False)])
+def test_processes_equal_one_with_their_joined_batches(world: int, streamed: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    data_parallel.write_files(folder)
+    several = run(_train, world, tmp_path, folder, streamed)
+    model = data_parallel.small_model()
+    model.optimizer = mm.OptimizerConfig("sgd", lr=0.5)
+    joined = data_parallel.Joined(folder, world, streamed=streamed)
+    one = data_parallel.trainer(devices=1)
+    one.fit(model, joined)
+    figures = one.test(model, data_parallel.few(folder), verbose=False)[0]
+    answers = torch.tensor(model.predict(data_parallel.few(folder), k=3)["item_id"].to_pylist())
+    assert torch.equal(torch.cat([result.pop("answers") for result in several]), answers)
+    expected = {**dict(model.named_parameters()), **{n: torch.tensor(v) for n, v in figures.items()}}
+    for result in several:
+        assert result.keys() == expected.keys() >= {"test_loss"}
+        for name, value in expected.items():
+            torch.testing.assert_close(
+                result[name], value.detach(), atol=1e-5, rtol=1e-5, msg=lambda text, n=name: f"{n}: {text}"
+            )
+
+
+def _train(folder: Path, streamed: bool) -> dict[str, torch.Tensor]:
+    return data_parallel.train(folder, streamed=streamed)

@@ -1,0 +1,107 @@
+"""A model whose item tables are shared out equals the whole one: losses, gradients, weights, answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import merlin_models_torch as mm
+from merlin_models_torch import distributed
+from tests.unit.distributed import sharded
+from tests.unit.distributed.processes import run
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+CLOSE = {"atol": 1e-5, "rtol": 1e-5}
+
+
+def whole_training(kind: str, world: int) -> tuple[mm.Model, list[Tensor], dict[str, Tensor]]:
+    """One process with the joined batches: the model, its losses, and the gradients of the first step."""
+    model = sharded.small_model(**sharded.OUTPUTS[kind])
+    optimizer, losses, gradients = sharded.optimizer_of(model), [], {}
+    for number in range(sharded.STEPS):
+        losses.append(sharded.step(model, optimizer, sharded.joined(world)))
+        if number == 0:
+            gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    return model.eval(), losses, gradients
+
+
+def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(
+            found[name], value.detach(), **CLOSE, msg=lambda text, n=name: f"{n}: {text}"
+        )
+
+
+@pytest.mark.parametrize(("kind", "world"), [("own", 2), ("tied", 4)])
+def test_training_and_answers_equal_those_of_one_process(kind: str, world: int, tmp_path: Path) -> None:
+    ranks = run(sharded.train, world, tmp_path, kind, tmp_path)
+    model, losses, gradients = whole_training(kind, world)
+    scores, items = model.topk(sharded.joined(world), k=12)
+    torch.testing.assert_close(torch.cat([rank["scores"] for rank in ranks]), scores, **CLOSE)
+    assert torch.equal(torch.cat([rank["items"] for rank in ranks]), items)
+    assert torch.equal(torch.cat([rank["unsharded"] for rank in ranks]), items)
+    for rank in ranks:
+        torch.testing.assert_close(rank["losses"], losses, **CLOSE)
+        assert_same(rank["gradients"], gradients)
+        assert_same(rank["weights"], dict(model.named_parameters()))
+    names = {"tied": {"output.bias"}, "own": {"output.weight"}}[kind]
+    held: list[dict[str, Any]] = [rank["held"] for rank in ranks]
+    assert held[0].keys() == {"body.layers.0.tables.item_id.weight"} | names
+    for name in held[0]:
+        # 31 rows: no process but the last has another number than the others, and nothing is held twice.
+        assert [shapes[name][0] for shapes in held] == {2: [16, 15], 4: [8, 8, 8, 7]}[world]
+
+    # The checkpoint of the first step goes on with another number of processes, or with none.
+    saved = tmp_path / f"{kind}-{world}"
+    if world == 4:
+        for weights in run(sharded.resume, 2, tmp_path, kind, saved, world):
+            assert_same(weights, dict(model.named_parameters()))
+    alone = sharded.small_model(**sharded.OUTPUTS[kind])
+    optimizer = sharded.optimizer_of(alone)
+    distributed.load_checkpoint(saved, alone, optimizer)
+    for _ in range(sharded.STEPS - 1):
+        sharded.step(alone, optimizer, sharded.joined(world))
+    assert_same(dict(alone.named_parameters()), dict(model.named_parameters()))
+
+
+def test_sampled_losses_and_further_tables_equal_data_parallel(tmp_path: Path) -> None:
+    for found in run(sharded.sampled, 2, tmp_path):
+        assert_same(found["sharded"], found["whole"])
+        assert found["names"] == [
+            "body.layers.0.tables.item_id.weight",
+            "body.layers.0.tables.country.weight",
+            "output.weight",
+            "output.bias",
+        ]
+
+
+def test_small_catalogues_leave_processes_without_rows(tmp_path: Path) -> None:
+    """The pieces by themselves, with 5 items on four processes: the last one holds none."""
+    ranks = run(sharded.pieces, 4, tmp_path)
+    assert [rank["rows"] for rank in ranks] == [2, 2, 1, 0]
+    for rank in ranks:
+        for name, (found, expected) in rank["pairs"].items():
+            torch.testing.assert_close(found, expected, **CLOSE, msg=lambda text, n=name: f"{n}: {text}")
+        assert rank["errors"] == [
+            "row 5 is outside a table of 5 rows: encode the ids",
+            "target id 5 is outside the catalogue of 5 items (0 to 4): encode the ids with the vocabulary, "
+            "or raise the column's int domain in the schema",
+            "k is 6, but the catalogue has 5 items: ask for fewer answers",
+            "the item vectors are on several devices and never in one matrix: use loss() and topk(), or "
+            "gather them by unshard_items()",
+            "the model's tables are shared out to several processes: call unshard_items(model) in all of "
+            "them and save it in one, or write a checkpoint by distributed.save_checkpoint()",
+            "the model's tables are shared out to several processes and do not grow: call "
+            "unshard_items(model) first",
+            "domains names 'city', but the tables are of ['category', 'country', 'item_id']: check the name",
+        ]
+
+
+def test_without_processes_there_is_nothing_to_share_out() -> None:
+    with pytest.raises(RuntimeError, match=r"needs a process group: start the program by torchrun"):
+        distributed.shard_items(sharded.small_model())
