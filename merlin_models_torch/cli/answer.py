@@ -1,0 +1,123 @@
+"""``merlin-models-torch evaluate`` and ``predict``: what a saved model says about data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning
+from jsonargparse import ArgumentParser
+
+from merlin_models_torch.data import ParquetLoader, SessionFiles
+from merlin_models_torch.schema import ColumnSchema, Schema
+from merlin_models_torch.selection import target_schema
+from merlin_models_torch.training.model import Model
+from merlin_models_torch.training.saving import load
+
+
+def evaluate(argv: Sequence[str]) -> int:
+    """Metrics of a saved model as JSON, on the standard output or in a file.
+
+    Args:
+        argv: the model's folder, the data and options.
+
+    Returns:
+        0.
+    """
+    parser = _parser("evaluate", "Metrics of a saved model, as JSON.")
+    parser.add_argument("--output", "-o", type=str, default=None, help="JSON file to write instead")
+    options = parser.parse_args(list(argv))
+    model = load(options.model, trusted=options.trusted)
+    labels = target_schema(model).excluding_by_name(model.schema.column_names)
+    loader = ParquetLoader(
+        _data(options.data),
+        model.schema + labels + Schema([ColumnSchema(name) for name in _weights(model)]),
+        batch_size=options.batch_size,
+    )
+    trainer = lightning.Trainer(
+        accelerator="cpu" if options.device == "cpu" else "auto",
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=sys.stderr.isatty(),
+    )
+    (figures,) = trainer.test(model, loader, verbose=False)
+    text = json.dumps(figures, indent=1) + "\n"
+    if options.output is None:
+        sys.stdout.write(text)
+        return 0
+    path = Path(options.output)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+    return 0
+
+
+def predict(argv: Sequence[str]) -> int:
+    """Answers of a saved model, written to parquet files.
+
+    Args:
+        argv: the model's folder, the data and options.
+
+    Returns:
+        0.
+    """
+    parser = _parser("predict", "Answers of a saved model: a parquet file for each file of the data.")
+    parser.add_argument("--output", "-o", type=str, required=True, help="folder for the answers")
+    parser.add_argument("--k", "-k", type=int | None, default=None, help="items for each row")
+    parser.add_argument(
+        "--candidates", type=str | None, default=None, help="parquet of items that may be answers"
+    )
+    parser.add_argument("--seen", type=str | None, default=None, help="parquet of what each key has met")
+    parser.add_argument("--exclude_seen", type=bool | None, default=None, help="leave out what was seen")
+    parser.add_argument("--keys", type=list[str] | None, default=None, help="columns that tell rows apart")
+    parser.add_argument("--overwrite", type=bool, default=False, help="write files anew that are there")
+    parser.add_argument(
+        "--progress", type=bool | None, default=None, help="show a bar; on a terminal if not given"
+    )
+    options = parser.parse_args(list(argv))
+    model = load(options.model, trusted=options.trusted)
+    model.to(options.device)
+    model.predict_to_parquet(
+        _data(options.data),
+        options.output,
+        k=options.k,
+        candidates=options.candidates,
+        exclude_seen=options.exclude_seen,
+        seen=options.seen,
+        keys=options["keys"],
+        batch_size=options.batch_size,
+        overwrite=options.overwrite,
+        progress=options.progress,
+    )
+    return 0
+
+
+def _parser(command: str, description: str) -> ArgumentParser:
+    parser = ArgumentParser(prog=f"merlin-models-torch {command}", description=description)
+    parser.add_argument("--config", action="config", help="YAML file of these options")
+    parser.add_argument("model", type=str, help="folder that Model.save wrote")
+    parser.add_argument(
+        "data", type=str, help="parquet file, folder or glob; or what sessions_from_events wrote"
+    )
+    parser.add_argument("--batch_size", type=int, default=512, help="rows at a time")
+    parser.add_argument("--device", type=str, default="cpu", help="such as cpu or cuda")
+    parser.add_argument("--trusted", type=list[str], default=[], help="packages whose classes may be built")
+    return parser
+
+
+def _weights(model: Model) -> list[str]:
+    """Columns of sample weights that the model's outputs look for besides."""
+    names = {getattr(module, "weight", None) for module in model.output.modules()}
+    return sorted(name for name in names if isinstance(name, str) and name not in model.schema.column_names)
+
+
+def _data(path: str) -> str | list[Path]:
+    """The parquet files: of prepared sessions those of the test, or all if there is no split."""
+    if not (Path(path) / "schema.pbtxt").is_file():
+        return path
+    files = SessionFiles.load(path)
+    return [*(files.test or files.train)]
