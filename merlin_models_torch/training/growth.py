@@ -34,11 +34,17 @@ def grow(
         generator: makes the random rows.
 
     Raises:
-        ValueError: if the model has no such column, a domain would shrink, or a column's module cannot grow.
+        ValueError: if the model has no such column, a domain would shrink, or a column's module cannot grow;
+            if its tables are shared out to several processes.
 
     Example:
         >>> grow(model, column.with_properties({"domain": {"min": 0, "max": 5000}}))  # doctest: +SKIP
     """
+    if model.is_sharded:
+        raise ValueError(
+            "the model's tables are shared out to several processes and do not grow: call unshard_items(model) "
+            "first"
+        )
     new = Schema([columns]) if isinstance(columns, ColumnSchema) else columns
     known = {name for block in model.input_blocks for name in block.categorical}
     targeted = getattr(model.output, "target", None)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.base import Block
@@ -20,7 +21,7 @@ from merlin_models_torch.outputs.growth import Start
 from merlin_models_torch.schema import ColumnSchema, Schema, Selection
 from merlin_models_torch.serialize import serializable
 from merlin_models_torch.training.answering import Answering
-from merlin_models_torch.training.clipping import clip_gradients, has_sparse_gradient
+from merlin_models_torch.training.clipping import clip_gradients, has_special_gradient
 from merlin_models_torch.training.evaluation import STAGES, Evaluation
 from merlin_models_torch.training.monitors import check_monitors
 from merlin_models_torch.training.optim import (
@@ -186,7 +187,7 @@ class Model(Answering):
         # Without a scaler, Lightning refuses a fused optimiser for no reason.
         precision = self.trainer.precision_plugin
         unscaled = isinstance(precision, MixedPrecision) and precision.scaler is None
-        if gradient_clip_val and (unscaled or has_sparse_gradient(parameters)):
+        if gradient_clip_val and (unscaled or has_special_gradient(parameters)):
             clip_gradients(parameters, gradient_clip_val, by=gradient_clip_algorithm or "norm")
         else:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
@@ -223,6 +224,11 @@ class Model(Answering):
         loss: Tensor = self.output.loss(self.body(planned), planned, generator=generator)
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(batch))
         return loss if self._single else loss * self._share(self.output.count(planned), batch)
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether rows of some tables are in other processes; all of them have to ask at the same time."""
+        return any(isinstance(parameter, DTensor) for parameter in self.parameters())
 
     @property
     def _single(self) -> bool:
@@ -268,11 +274,14 @@ class Model(Answering):
 
     def _evaluation_step(self, batch: Batch, stage: str) -> None:
         planned = self._planned(batch, "evaluate")
-        if batch.filler or not self.output.count(planned):
+        counts = not batch.filler and self.output.count(planned) > 0
+        if not counts and not self.is_sharded:
             return
         seen = self._seen(batch, planned, getattr(self.output, "exclude_seen", False))
         hidden = self.body(planned)
-        self._evaluation(stage).update(self.output, hidden, planned, seen=seen, never=self.never_answered)
+        # What counts for nothing is computed for the sake of the processes that wait for this one.
+        into = self._evaluation(stage) if counts else Evaluation(self.output.make_metrics()).to(self.device)
+        into.update(self.output, hidden, planned, seen=seen, never=self.never_answered)
 
     def _evaluation(self, stage: str) -> Evaluation:
         return cast(Evaluation, self.evaluations[stage])

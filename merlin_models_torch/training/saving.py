@@ -44,11 +44,17 @@ def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
 
     Raises:
         FileExistsError: if the folder exists and is not to be replaced.
+        ValueError: if the model's tables are shared out to several processes.
         ConfigError: if a part of the model cannot be built again from its arguments.
     """
     from safetensors.torch import save_file
 
     folder = Path(folder)
+    if model.is_sharded:
+        raise ValueError(
+            "the model's tables are shared out to several processes: call unshard_items(model) in all of them "
+            "and save it in one, or write a checkpoint by distributed.save_checkpoint()"
+        )
     if folder.exists() and not overwrite:
         raise FileExistsError(f"{folder} exists: choose another folder or pass overwrite=True")
     if folder.exists():

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightning
 import pyarrow as pa
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Shard, distribute_tensor
@@ -19,7 +21,7 @@ from merlin_models_torch.batch import Batch
 from merlin_models_torch.data.table import TensorTable
 from merlin_models_torch.outputs.losses import softmax_cross_entropy
 from merlin_models_torch.training.clipping import clip_gradients
-from tests.unit.distributed.data_parallel import small_model
+from tests.unit.distributed.data_parallel import loader, small_model, trainer
 from tests.unit.schemas import session_schema
 from tests.unit.sessions import session_table
 
@@ -231,3 +233,38 @@ def pieces() -> dict[str, Any]:
         except (IndexError, ValueError, RuntimeError) as error:
             errors.append(str(error))
     return {"rows": len(share.to_local()), "pairs": pairs, "errors": errors}  # type: ignore[operator, attr-defined]
+
+
+def fit(folder: Path) -> dict[str, Any]:
+    """Stock Lightning with the strategy: weights, figures, answers, and a run resumed from its checkpoint."""
+    world = torch.distributed.get_world_size()
+
+    def trained(epochs: int, checkpoint: str | None = None) -> tuple[mm.Model, lightning.Trainer]:
+        model = small_model(exclude_seen=True)
+        model.optimizer = mm.OptimizerConfig("adamw", lr=0.05, eps=1e-2, weight_decay=0.01, schedule="linear")
+        saved = ModelCheckpoint(folder / f"saved-{checkpoint is None}", filename="{epoch}", save_top_k=-1)
+        one = trainer(
+            strategy=distributed.ShardedStrategy(),
+            devices=world,
+            max_epochs=epochs,
+            enable_checkpointing=True,
+            callbacks=[saved],
+            gradient_clip_val=0.5,
+        )
+        one.fit(model, loader(folder / "data", streamed=False), ckpt_path=checkpoint)
+        return model, one
+
+    model, one = trained(2)
+    found = {"weights": {name: whole(p) for name, p in model.named_parameters()}}
+    # Three rows in batches of one, some without a target: processes that have none take part all the same.
+    found["figures"] = one.test(model, uneven(), verbose=False)[0]
+    found["answers"] = model.predict(uneven(), k=3)["item_id"].to_pylist()
+    resumed, _ = trained(2, str(folder / "saved-True" / "epoch=0.ckpt"))
+    found["resumed"] = {name: whole(p) for name, p in resumed.named_parameters()}
+    return found
+
+
+def uneven() -> mm.ParquetLoader:
+    """Five sessions one by one, of which two of one item have nothing to predict."""
+    rows = pa.concat_tables([session_table(3), session_table(2, shortest=1, longest=1)])
+    return mm.ParquetLoader(rows, session_schema(), batch_size=1)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import merlin_models_torch as mm
 from merlin_models_torch import distributed
-from tests.unit.distributed import sharded
+from tests.unit.distributed import data_parallel, sharded
 from tests.unit.distributed.processes import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -100,6 +100,29 @@ def test_small_catalogues_leave_processes_without_rows(tmp_path: Path) -> None:
             "unshard_items(model) first",
             "domains names 'city', but the tables are of ['category', 'country', 'item_id']: check the name",
         ]
+
+
+def test_the_strategy_of_lightning_equals_one_process_and_resumes(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    data_parallel.write_files(data)
+    ranks = run(sharded.fit, 2, tmp_path, tmp_path)
+    model = sharded.small_model(exclude_seen=True)
+    model.optimizer = mm.OptimizerConfig("adamw", lr=0.05, eps=1e-2, weight_decay=0.01, schedule="linear")
+    one = data_parallel.trainer(devices=1, gradient_clip_val=0.5)
+    one.fit(model, data_parallel.Joined(data, 2, streamed=False))
+    figures = one.test(model, sharded.uneven(), verbose=False)[0]
+    for rank in ranks:
+        assert_same(rank["weights"], dict(model.named_parameters()))
+        assert_same(rank["resumed"], dict(model.named_parameters()))
+        assert rank["figures"] == pytest.approx(figures, abs=1e-5)
+    answers = model.predict(sharded.uneven(), k=3)["item_id"].to_pylist()
+    assert ranks[0]["answers"] + ranks[1]["answers"] == answers
+
+    # The last checkpoint is read by a model in one piece, where there are no processes.
+    alone = sharded.small_model(exclude_seen=True)
+    distributed.load_checkpoint(tmp_path / "saved-True" / "epoch=1.ckpt", alone)
+    assert_same(dict(alone.named_parameters()), dict(model.named_parameters()))
 
 
 def test_without_processes_there_is_nothing_to_share_out() -> None:
