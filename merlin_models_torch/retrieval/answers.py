@@ -140,15 +140,7 @@ def _of_catalogue(model: Model, k: int, candidates: Any, exclude_seen: bool | No
             )
         return lambda batch, seen: model.topk(batch, k=k, exclude_seen=exclude_seen)
     wanted = output.exclude_seen if exclude_seen is None else exclude_seen
-    with torch.inference_mode():
-        vectors = output.item_vectors
-    never = sorted({*output.exclude, *model.never_answered})
-    items = allowed(model, candidates, vectors)
-    bias: Tensor | None = output.bias
-    if items is not None:
-        items.check_answers(k)
-        vectors, bias = items.vectors, None if bias is None else bias[items.ids]
-    index = ItemIndex(vectors, bias=bias, temperature=output.temperature)
+    search = _search(model, output, k, candidates)
 
     def best(batch: Batch, seen: Tensor | None) -> tuple[Tensor, Tensor]:
         planned = model.for_prediction(batch)
@@ -156,11 +148,38 @@ def _of_catalogue(model: Model, k: int, candidates: Any, exclude_seen: bool | No
         if wanted and planned.plan is not None and model.inputs.item_id is not None:
             shown = seen_items(batch, planned, model.inputs.item_id)
             seen = shown if seen is None else torch.cat([shown, seen], 1)
-        if items is not None:
-            return items.best(index, queries, k=k, exclude=seen)
-        return index.topk(queries, k=k, exclude=seen, never=never)
+        return search(queries, seen)
 
     return best
+
+
+def _search(
+    model: Model, output: CategoricalOutput, k: int, candidates: Any
+) -> Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]:
+    """Finds the best items of (B, D) queries, besides (B, E) rows that are left out."""
+    never = sorted({*output.exclude, *model.never_answered})
+    if output.elsewhere is not None:
+        if candidates is not None:
+            raise ValueError(
+                "candidates are for a model in one piece, and this one's items are shared out: leave them "
+                "out, or call unshard_items(model) in all processes first"
+            )
+        shards, temperature = output.elsewhere, output.temperature
+        return lambda queries, seen: shards.topk(
+            queries, k=k, temperature=temperature, exclude=seen, never=never
+        )
+    with torch.inference_mode():
+        vectors = output.item_vectors
+    items = allowed(model, candidates, vectors)
+    bias: Tensor | None = output.bias
+    if items is None:
+        index = ItemIndex(vectors, bias=bias, temperature=output.temperature)
+        return lambda queries, seen: index.topk(queries, k=k, exclude=seen, never=never)
+    items.check_answers(k)
+    some = ItemIndex(
+        items.vectors, bias=None if bias is None else bias[items.ids], temperature=output.temperature
+    )
+    return lambda queries, seen: items.best(some, queries, k=k, exclude=seen)
 
 
 def _scores(

@@ -106,15 +106,15 @@ def _answered(
 ) -> Iterator[tuple[pa.Table, Tensor]]:
     """Keys and answers of each batch, with the numbers of its rows."""
     for batch in loader:
-        if batch.filler:
-            continue
         if batch.rows is None:
             raise ValueError("the loader's batches carry no row numbers, so answers cannot be put in order")
-        own = known.of(batch.rows)
+        # A filler stands for no row, but other processes may wait for what is computed with it.
+        own = known.of(batch.rows.clamp(min=0))
         columns: dict[str, Any] = {
             name: original(model, name, own.keys[name]) for name in own.keys.column_names
         }
         # Not around the loop: between two batches the caller's code runs.
         with evaluating(model):
             columns |= answers.columns(batch, own.seen)
-        yield pa.table(columns), batch.rows.cpu()
+        count = 0 if batch.filler else len(batch)
+        yield pa.table(columns).slice(0, count), batch.rows[:count].cpu()
