@@ -16,12 +16,14 @@ from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.masking import Mode
 from merlin_models_torch.outputs import ItemOutput, ScoreOutput, TabularOutputBlock
 from merlin_models_torch.outputs.seen import seen_items
+from merlin_models_torch.schema import Selection
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from merlin_models_torch.data import ParquetLoader
     from merlin_models_torch.retrieval.candidates import Candidates
+    from merlin_models_torch.selection import ModelPart
     from merlin_models_torch.training.model import Model
 
 
@@ -255,6 +257,77 @@ class Answering(lightning.LightningModule):
             overwrite=overwrite,
             progress=progress,
         )
+
+    def encode_items(self, items: Any = None, *, batch_size: int = 4096) -> pa.Table:
+        """The vector of each item, as answers are found by.
+
+        Args:
+            items: for two towers, the items as for :meth:`encode_candidates`.
+            batch_size: items at a time.
+
+        Returns:
+            The item ids, original where there is a vocabulary, in a column of their name, and ``vector``, a
+            list of D floats. Padding and unknown items are left out. Of a model whose output names no items,
+            the embeddings of its item column.
+
+        Raises:
+            ValueError: if items are given to a model that has a catalogue of its own.
+        """
+        from merlin_models_torch.retrieval.encode import encode_items
+
+        return encode_items(self._model, items, batch_size=batch_size)
+
+    def encode_sessions(
+        self, data: Any, *, keys: Sequence[str] | None = None, batch_size: int = 512
+    ) -> pa.Table:
+        """The vector of each session, or query of two towers, that is compared with those of items.
+
+        Args:
+            data: as for :meth:`predict`.
+            keys: as for :meth:`predict`.
+            batch_size: rows at a time; not used for a loader.
+
+        Returns:
+            The keys, and ``vector``, a list of D floats. Its dot product with an item's vector of
+            :meth:`encode_items` is the item's score, up to bias and temperature.
+
+        Raises:
+            TypeError: if the output compares no vectors.
+        """
+        from merlin_models_torch.retrieval.encode import encode_sessions
+
+        return encode_sessions(self._model, data, keys=keys, batch_size=batch_size)
+
+    def encode(
+        self,
+        selection: Selection | ModelPart,
+        data: Any = None,
+        *,
+        keys: Sequence[str] | None = None,
+        batch_size: int = 512,
+    ) -> pa.Table:
+        """What a part of the model makes of rows.
+
+        Args:
+            selection: columns as for :meth:`select`, such as ``Tags.USER`` for the user's tower or ``"*"``
+                for all before the output; or a part that :meth:`select` or :meth:`extract` gave.
+            data: rows with the columns of the part, as for :meth:`predict`. If not given, the selection has
+                to be one column with an embedding table, or that table.
+            keys: as for :meth:`predict`; ids among the columns count too.
+            batch_size: rows at a time; not used for a loader.
+
+        Returns:
+            The keys, and a column ``vector`` with a list of D floats, or a list of such for the positions of
+            a sequence; columns of their names where the part gives several. Without data, the ids and vectors
+            of the table.
+
+        Raises:
+            ValueError: if data is needed and not given.
+            TypeError: if what is given is no part that takes batches.
+        """
+        from merlin_models_torch.retrieval.encode import encode
+
+        return encode(self._model, selection, data, keys=keys, batch_size=batch_size)
 
     def encode_candidates(
         self, items: ParquetLoader | pa.Table | str | Path | None = None, *, batch_size: int = 4096
