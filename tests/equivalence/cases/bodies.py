@@ -224,6 +224,27 @@ def from_huggingface(side: Side) -> None:
     refuses(side, "clm/roberta", ValueError, lambda: TransformerBlock(roberta, masking=masking))
 
 
+class Halved(torch.nn.Module):
+    """A module that is no transformer of Hugging Face."""
+
+    def forward(self, inputs_embeds: Tensor) -> tuple[Tensor]:
+        """Half of the inputs."""
+        return (inputs_embeds / 2,)
+
+
+def not_of_huggingface(side: Side) -> None:
+    """Whatever is given is taken, and fails when it cannot be called; a name is not looked up."""
+    inputs = vectors(side)
+    masking = masking_registry.parse("clm")(hidden_size=WIDTH)
+    given = {"xlnet": "xlnet", "unknown": "unknown", "class": configs.XLNetConfig, "module": Halved()}
+    for name, transformer in given.items():
+        block = TransformerBlock(transformer)
+        side.error(f"{name}/call", partial(block, inputs))
+        side.error(f"{name}/size", partial(block.forward_output_size, inputs.shape))
+        side.error(f"{name}/masking", partial(TransformerBlock, transformer, masking=masking))
+    side.close("module", TransformerBlock(Halved())(inputs))
+
+
 class Doubled(TransformerPrepare):
     """Arguments of one's own for the transformer."""
 
@@ -405,6 +426,7 @@ CASES = {
     "reformer": reformer,
     "from-registry": from_registry,
     "from-huggingface": from_huggingface,
+    "not-of-huggingface": not_of_huggingface,
     "prepared": prepared,
     "fields": fields,
     "lengths": lengths,

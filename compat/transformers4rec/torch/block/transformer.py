@@ -74,6 +74,19 @@ class GPT2Prepare(TransformerPrepare):
         return {"inputs_embeds": inputs_embeds, "head_mask": visible.expand(layers, 1, 1, -1, -1)}
 
 
+def _parameters(transformer: Any) -> frozenset[str]:
+    """Names of what its ``forward`` takes, nothing if it has none."""
+    forward = getattr(transformer, "forward", None)
+    return frozenset(inspect.signature(forward).parameters) if callable(forward) else frozenset()
+
+
+def _not_a_transformer(given: Any, missing: str) -> AttributeError:
+    return AttributeError(
+        f"TransformerBlock was given {given!r}, which has no {missing!r}: give it a configuration, such as "
+        "XLNetConfig.build(...), or a model of Hugging Face; by name, TransformerBlock.from_registry"
+    )
+
+
 def _first(model_outputs: Any) -> Any:
     return model_outputs[0]
 
@@ -109,9 +122,11 @@ class TransformerBlock(BlockBase):
             self.transformer = transformer.to_huggingface_torch_model()
         elif isinstance(transformer, PretrainedConfig):
             self.transformer = huggingface_model(transformer)
-        else:
+        elif isinstance(transformer, PreTrainedModel):
             self.transformer = with_buffers(transformer)
-        self._taken = frozenset(inspect.signature(self.transformer.forward).parameters)
+        else:  # modules of one's own; anything else fails when it is called, as in 23.12.0
+            self.transformer = transformer
+        self._taken = _parameters(self.transformer)
         if masking:
             self._check(masking)
         self.masking = masking
@@ -122,6 +137,8 @@ class TransformerBlock(BlockBase):
         self.output_fn = output_fn
 
     def _check(self, masking: MaskSequence) -> None:
+        if not isinstance(self.transformer, PreTrainedModel):
+            raise _not_a_transformer(self.transformer, "config_class")
         config = type(self.transformer).config_class.__name__
         possible = _MASKINGS.get(config, _BUILT_IN)
         if type(masking) in _BUILT_IN and type(masking) not in possible:
@@ -182,6 +199,8 @@ class TransformerBlock(BlockBase):
             arguments = self.prepare_module(inputs_embeds)
         if self.masking:
             arguments = {**arguments, **self.masking.transformer_arguments}
+        if not callable(getattr(self.transformer, "forward", None)):
+            raise _not_a_transformer(self.transformer, "forward")
         taken = {name: value for name, value in arguments.items() if name in self._taken}
         return self.output_fn(self.transformer(**taken))
 
@@ -200,4 +219,6 @@ class TransformerBlock(BlockBase):
                 f"the input has size {tuple(input_size)}, 3 dimensions are expected: give the input block an "
                 "aggregation, and check that its columns are lists"
             )
+        if not hasattr(self.transformer, "config"):
+            raise _not_a_transformer(self.transformer, "config")
         return torch.Size([input_size[0], input_size[1], self.transformer.config.hidden_size])
