@@ -389,6 +389,12 @@ def errors(side: Side) -> None:
     small = tr.Model(tr.Head(body_of(masked), few, inputs=masked))
     side.seed(3)
     refuses(side, "target-dim", IndexError, lambda: small(copied(batch), training=True))
+    as_wide = small_inputs(side, width=WIDTH, masking="mlm", embedding_dim_default=WIDTH)
+    wide = tr.NextItemPredictionTask(task_block=tr.MLPBlock([WIDTH + 3]), weight_tying=True)
+    of_wide = tr.Model(tr.Head(body_of(as_wide), wide, inputs=as_wide))
+    for name, how in {"training": {"training": True}, "testing": {"testing": True}, "answers": {}}.items():
+        side.seed(3)
+        refuses(side, f"wide-{name}", RuntimeError, partial(of_wide, copied(batch), **how))
     ranked = tr.Model(tr.Head(body_of(masked), tr.NextItemPredictionTask(), inputs=masked), top_k=500)
     refuses(side, "top-k", RuntimeError, lambda: ranked(copied(batch)))
     heads = [tr.Head(body_of(inputs), tr.RegressionTask("seconds"))]

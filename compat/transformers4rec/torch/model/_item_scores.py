@@ -58,6 +58,20 @@ class _NextItemPredictionTask(torch.nn.Module):
         """(V, D), one row per item."""
         return self.item_embedding_table.weight if self.weight_tying else self.output_layer
 
+    def weight_for(self, inputs: Tensor) -> Tensor:
+        """(V, D) for inputs of width D.
+
+        Raises:
+            RuntimeError: if the inputs have another width.
+        """
+        weight = self.weight
+        if inputs.shape[-1] != weight.shape[-1]:
+            raise RuntimeError(
+                f"NextItemPredictionTask scores vectors of width {inputs.shape[-1]} by a matrix of width "
+                f"{weight.shape[-1]}: with weight_tying=True task_block has to end in the width of the item table"
+            )
+        return weight
+
     def forward(
         self,
         inputs: Tensor,
@@ -78,10 +92,11 @@ class _NextItemPredictionTask(torch.nn.Module):
         Returns:
             Scores (N, V) and the targets as they are; sampled, scores (N, 1 + M) and zeros (N,).
         """
+        weight = self.weight_for(inputs)
         if self.sampled_softmax and training:
-            scores, targets = self.sampled(inputs, targets, self.weight)
+            scores, targets = self.sampled(inputs, targets, weight)
         else:
-            scores = inputs @ self.weight.t()
+            scores = inputs @ weight.t()
         if self.softmax_temperature and self.softmax_temperature != 1:
             scores = scores / self.softmax_temperature
         return scores, targets

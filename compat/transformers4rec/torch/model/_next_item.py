@@ -193,10 +193,11 @@ class NextItemPredictionTask(PredictionTask):
         )
 
     def _loss_without_scores(self, x: Tensor, labels: Tensor) -> Tensor:
+        weight = self.pre.module.weight_for(x)
         try:
             return softmax_cross_entropy(
                 x,
-                self.pre.module.weight,
+                weight,
                 labels,
                 temperature=self.pre.module.softmax_temperature or 1,
                 label_smoothing=self.loss.label_smoothing,
