@@ -214,11 +214,13 @@ class ParquetLoader:
         table = pa.concat_tables([self.source.read(part, names) for part in self.source.parts])
         return table if rows is None else table.take(pa.array(rows.cpu().numpy()))
 
-    def over(self, source: Any) -> ParquetLoader:
-        """A loader that reads another source as this one does, but in its order, streamed, for one process.
+    def over(self, source: Any, *, rank: int = 0, world: int = 1) -> ParquetLoader:
+        """A loader that reads another source as this one does, but in its order and streamed.
 
         Args:
             source: as for the constructor.
+            rank: which of ``world`` shares it reads.
+            world: see there.
         """
         return ParquetLoader(
             source,
@@ -229,8 +231,8 @@ class ParquetLoader:
             keep=self._cut.keep,
             padded=self.padded,
             empty=self._reader.empty,
-            rank=0,
-            world=1,
+            rank=rank,
+            world=world,
             memory_limit=0,
         )
 

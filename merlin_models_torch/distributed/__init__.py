@@ -2,6 +2,7 @@
 
 from merlin_models_torch.distributed.catalogue import ShardedCatalogue
 from merlin_models_torch.distributed.checkpoint import load_checkpoint, save_checkpoint
+from merlin_models_torch.distributed.dask import predict_with_dask
 from merlin_models_torch.distributed.lookup import ShardedRows
 from merlin_models_torch.distributed.shard import shard_items, sharded_names, unshard_items
 from merlin_models_torch.distributed.strategy import ShardedStrategy
@@ -15,6 +16,7 @@ __all__ = [
     "ShardedStrategy",
     "WholeCatalogue",
     "load_checkpoint",
+    "predict_with_dask",
     "save_checkpoint",
     "shard_items",
     "sharded_names",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from merlin_models_torch.data import ParquetLoader
 from merlin_models_torch.data.source import ParquetSource, open_source
@@ -34,16 +35,26 @@ class AnswerFiles:
         folder: made if it is not there.
         question: what the answers depend on besides the data: plain values.
         overwrite: write files anew that are there.
+        agreed: whether a file is to be written, if this process would write its own or not; for processes
+            that can only answer together.
     """
 
-    def __init__(self, folder: Path, question: dict[str, Any], *, overwrite: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        question: dict[str, Any],
+        *,
+        overwrite: bool,
+        agreed: Callable[[bool], bool] = bool,
+    ) -> None:
         self._folder = folder
         self._question = question
         self._overwrite = overwrite
+        self._agreed = agreed
 
     @contextmanager
     def written(
-        self, parts: Sequence[Any], *, rows: int, progress: bool | None
+        self, parts: Sequence[Any], *, rows: int, progress: bool | None, names: Sequence[str] | None = None
     ) -> Iterator[Iterator[tuple[Any, Write]]]:
         """The parts of the data whose answers are missing, each with what writes them.
 
@@ -53,6 +64,7 @@ class AnswerFiles:
             parts: paths of files, or tables.
             rows: of all of them.
             progress: show a bar; if None, only on a terminal.
+            names: of the files; as those of the data if None.
 
         Raises:
             FileExistsError: if a file is there that holds other answers.
@@ -60,9 +72,11 @@ class AnswerFiles:
         from tqdm import tqdm
 
         self._folder.mkdir(parents=True, exist_ok=True)
-        paths = [self._folder / name for name in _names(parts)]
+        paths = [self._folder / name for name in names or _names(parts)]
         questions = [json.dumps({**self._question, "data": fingerprint(part)}).encode() for part in parts]
-        missing = [self._overwrite or not _holds(p, q) for p, q in zip(paths, questions, strict=True)]
+        missing = [
+            self._agreed(self._overwrite or not _holds(p, q)) for p, q in zip(paths, questions, strict=True)
+        ]
 
         with tqdm(total=rows, unit="row", disable=None if progress is None else not progress) as bar:
 
@@ -163,6 +177,7 @@ def fingerprint_of_model(model: Model) -> str:
     """A digest of everything that the answers of a model depend on."""
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
+        tensor = tensor.to_local() if isinstance(tensor, DTensor) else tensor
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(_bytes(tensor))
     for domain, vocabulary in model.vocabularies.items():

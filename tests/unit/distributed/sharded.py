@@ -259,6 +259,12 @@ def fit(folder: Path) -> dict[str, Any]:
     # Three rows in batches of one, some without a target: processes that have none take part all the same.
     found["figures"] = one.test(model, uneven(), verbose=False)[0]
     found["answers"] = model.predict(uneven(), k=3)["item_id"].to_pylist()
+    # Each process writes its part; if one of them is missing, all are needed for it.
+    for _ in range(2):
+        (folder / "answers" / "part-00001-of-00002.parquet").unlink(missing_ok=True)
+        torch.distributed.barrier()
+        model.predict_to_parquet(folder / "data", folder / "answers", k=3, batch_size=4, progress=False)
+        torch.distributed.barrier()
     resumed, _ = trained(2, str(folder / "saved-True" / "epoch=0.ckpt"))
     found["resumed"] = {name: whole(p) for name, p in resumed.named_parameters()}
     return found

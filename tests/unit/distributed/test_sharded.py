@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import Tensor
@@ -118,6 +120,12 @@ def test_the_strategy_of_lightning_equals_one_process_and_resumes(tmp_path: Path
         assert rank["figures"] == pytest.approx(figures, abs=1e-5)
     answers = model.predict(sharded.uneven(), k=3)["item_id"].to_pylist()
     assert ranks[0]["answers"] + ranks[1]["answers"] == answers
+
+    parts = sorted((tmp_path / "answers").iterdir())
+    assert [path.name for path in parts] == [f"part-0000{number}-of-00002.parquet" for number in range(2)]
+    together = pa.concat_tables([pq.read_table(path) for path in parts]).replace_schema_metadata()
+    expected = model.predict(data, k=3)
+    assert together.drop(["score"]).equals(expected.drop(["score"]))
 
     # The last checkpoint is read by a model in one piece, where there are no processes.
     alone = sharded.small_model(exclude_seen=True)
