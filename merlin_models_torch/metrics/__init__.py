@@ -1,36 +1,5 @@
 """How good a ranking is."""
 
-from merlin_models_torch.metrics.answers import AnswerMetrics, answer_metrics
-from merlin_models_torch.metrics.binary import LogLoss
-from merlin_models_torch.metrics.coverage import Coverage
-from merlin_models_torch.metrics.joint import JointMetrics
-from merlin_models_torch.metrics.ranking import (
-    MEASURES,
-    hit_rate_at,
-    map_at,
-    mrr_at,
-    ndcg_at,
-    precision_at,
-    recall_at,
-    relevance_of,
-)
-from merlin_models_torch.metrics.retrieval import RetrievalMetrics
-from merlin_models_torch.metrics.streaming import RankingMetrics
+from merlin_models_torch._lazy import names_of_stub
 
-__all__ = [
-    "MEASURES",
-    "AnswerMetrics",
-    "Coverage",
-    "JointMetrics",
-    "LogLoss",
-    "RankingMetrics",
-    "RetrievalMetrics",
-    "answer_metrics",
-    "hit_rate_at",
-    "map_at",
-    "mrr_at",
-    "ndcg_at",
-    "precision_at",
-    "recall_at",
-    "relevance_of",
-]
+__getattr__, __dir__, __all__ = names_of_stub(__name__, __file__)
