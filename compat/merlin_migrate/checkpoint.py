@@ -21,6 +21,7 @@ PICKLED = "t4rec_model_class.pkl"
 GUIDE = "migration_guides/from-transformers4rec.md#checkpoints"
 
 _INPUTS = r"heads\.0\.body\.(?P<i>\d+)\."
+_TARGET = r"heads\.0\.prediction_task_dict\.(?P<target>[^./]+)/[^.]+\."
 _TASK = r"heads\.0\.prediction_task_dict\.[^.]+\."
 RENAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(old), new)
@@ -34,13 +35,29 @@ RENAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             _INPUTS + r"projection_module\.(?P<j>\d+)\.0\.(?P<p>weight|bias)",
             r"body.layers.\g<i>.projection.linears.\g<j>.\g<p>",
         ),
+        (
+            _INPUTS + r"to_merge\.continuous_module\.embedding_tables\.(?P<c>.+)\.embedding_table\.weight",
+            r"body.layers.\g<i>.embeddings.\g<c>.vectors",
+        ),
+        (
+            _INPUTS
+            + r"to_merge\.continuous_module\.embedding_tables\.(?P<c>.+)"
+            + r"\.projection_layer\.(?P<p>weight|bias)",
+            r"body.layers.\g<i>.embeddings.\g<c>.votes.\g<p>",
+        ),
+        (
+            _INPUTS + r"to_merge\.\w+\._?post\.(0\.)?feature_layer_norm\.(?P<c>.+)\.(?P<p>weight|bias)",
+            r"body.layers.\g<i>.layer_norm.norms.\g<c>.\g<p>",
+        ),
         (_INPUTS + r"_masking\.masked_item_embedding", r"body.layers.\g<i>.mask_vector.weight"),
         (_INPUTS + r"(?P<j>\d+)\.0\.(?P<p>weight|bias)", r"body.layers.\g<i>.linears.\g<j>.\g<p>"),
         (_INPUTS + r"transformer\.layer\.(?P<p>.+)", r"body.layers.\g<i>.layer.\g<p>"),
+        (_INPUTS + r"transformer\.mask_emb", r"body.layers.\g<i>.mask_emb"),
         (_INPUTS + r"transformer\.(?P<p>.+)", r"body.layers.\g<i>.model.\g<p>"),
         (_INPUTS + r"module\.(?P<p>(weight|bias)_[ih]h_l\d+)", r"body.layers.\g<i>.recurrent.\g<p>"),
         (_INPUTS + r"module\.(?P<p>.+)", r"body.layers.\g<i>.\g<p>"),
         (_TASK + r"pre\.module\.output_layer", "output.weight"),
+        (_TARGET + r"pre\.0\.(?P<p>weight|bias)", r"output.outputs.\g<target>.linear.\g<p>"),
         (_TASK + r"task_block\.0\.0\.(?P<p>weight|bias)", r"output.projection.\g<p>"),
     )
 )
@@ -50,6 +67,10 @@ COPIES = (
     (re.compile(_INPUTS + r"prepare_module\.transformer\.(?P<p>.+)"), "model"),
     (re.compile(_TASK + r"masking\.masked_item_embedding"), "mask_vector.weight"),
     (re.compile(_TASK + r"embeddings\.embedding_tables\.(?P<table>.+)\.weight"), "tables"),
+    (
+        re.compile(_TASK + r"embeddings\._?post\.(0\.)?feature_layer_norm\.(?P<c>.+)\.(?P<p>weight|bias)"),
+        "norms",
+    ),
     (re.compile(_TASK + r"(pre\.module\.)?item_embedding_table\.weight"), "items"),
 )
 
@@ -133,16 +154,17 @@ def convert_state(state: Mapping[str, Tensor], model: mm.Model) -> dict[str, Ten
     converted: dict[str, Tensor] = {}
     copies: list[tuple[str, str]] = []
     foreign: list[str] = []
+    expected = {name: value for name, value in model.state_dict().items() if not name.startswith("metrics.")}
     for name, value in state.items():
-        if UNUSED.fullmatch(name):
+        new = _new_name(name, model)
+        if UNUSED.fullmatch(name) and new not in expected:
             continue
-        if new := _new_name(name, model):
-            converted[new] = value
+        if new:
+            converted[new if new in expected else _elsewhere(new, expected)] = value
         elif place := _copy_of(name, model):
             copies.append((name, place))
         else:
             foreign.append(name)
-    expected = {name: value for name, value in model.state_dict().items() if not name.startswith("metrics.")}
     _check(converted, expected, foreign)
     for name, place in copies:
         if place not in converted or not torch.equal(state[name], converted[place]):
@@ -161,6 +183,20 @@ def _new_name(name: str, model: mm.Model) -> str | None:
     return None
 
 
+def _elsewhere(name: str, expected: Mapping[str, Tensor]) -> str:
+    """Where a weight is that has another place in some models."""
+    places = (
+        # A column with a module of its own, and norms of soft embeddings alone.
+        (r"\.tables\.(.+)\.weight$", r".embeddings.\1.weight"),
+        (r"\.embeddings\.(.+)\.(vectors|votes\.\w+)$", r".embeddings.\1.0.\2"),
+        (r"\.layer_norm\.norms\.(.+)\.(weight|bias)$", r".embeddings.\1.1.\2"),
+        # A single target.
+        (r"^output\.outputs\.(.+)\.linear\.(weight|bias)$", r"output.linear.\2"),
+    )
+    tried = (re.sub(old, new, name) for old, new in places)
+    return next((place for place in tried if place in expected), name)
+
+
 def _table(name: str, model: mm.Model) -> str:
     tables = model.inputs.tables
     return name if name in tables else model.inputs.domains.get(name, name)
@@ -175,11 +211,18 @@ def _copy_of(name: str, model: mm.Model) -> str | None:
             if what == "model":
                 return f"body.layers.{found['i']}.model.{found['p']}"
             if what == "tables":
-                return f"{inputs}.tables.{_table(found['table'], model)}.weight"
+                place = f"{inputs}.tables.{_table(found['table'], model)}.weight"
+                return place if found["table"] not in model.inputs.embeddings else _own_table(place)
+            if what == "norms":
+                return f"{inputs}.layer_norm.norms.{found['c']}.{found['p']}"
             if what == "items":
                 return f"{places[id(model.inputs.item_table)]}.weight"
             return f"{inputs}.{what}"
     return None
+
+
+def _own_table(place: str) -> str:
+    return re.sub(r"\.tables\.(.+)\.weight$", r".embeddings.\1.weight", place)
 
 
 def _check(converted: Mapping[str, Tensor], expected: Mapping[str, Tensor], foreign: list[str]) -> None:

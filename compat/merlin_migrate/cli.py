@@ -122,7 +122,7 @@ def _add_paths(parser: argparse.ArgumentParser) -> None:
 def _rule(number: str) -> str:
     from merlin_migrate.codemod import RULES
 
-    known = [rule.number for rule in RULES]
+    known = sorted(rule.number for rule in RULES)
     if number.upper() not in known:
         raise argparse.ArgumentTypeError(f"there is no rule {number}, only {', '.join(known)}")
     return number.upper()

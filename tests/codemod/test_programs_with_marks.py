@@ -11,51 +11,8 @@ from merlin_migrate.codemod import rewrite_source
 
 PROGRAMS = Path(__file__).parents[2] / "tests" / "compat" / "programs"
 LEFT = {
-    # Two tasks of other kinds than the next item, and training by the model's own fit over a loader.
-    "classification": {
-        "MM105 a model",
-        "MM108 BinaryClassificationTask",
-        "MM108 Head",
-        "MM108 MerlinDataLoader.from_schema",
-        "MM108 Model",
-        "MM108 RegressionTask",
-    },
-    # Given vectors, and a schedule that the core does not have by name.
-    "pretrained": {
-        "MM102 the argument embeddings_initializers",
-        "MM106 the schedule",
-        "MM108 PretrainedEmbeddingsInitializer",
-        "MM108 TabularSequenceFeatures.from_schema",
-    },
-    # Masking by permutation, a model made in the call of the trainer, a loop of its own over the loader.
-    "batch_inference": {
-        "MM102 the masking",
-        "MM106 the trainer's",
-        "MM108 MerlinDataLoader.from_schema",
-        "MM108 T4RecTrainingArguments",
-        "MM108 TabularSequenceFeatures.from_schema",
-        "MM108 Trainer",
-    },
     # Subclasses of the trainer and its arguments.
     "own_trainer": {"MM108 T4RecTrainingArguments", "MM108 Trainer"},
-    # Inputs put together by hand.
-    "manual_blocks": {
-        "MM108 ConcatFeatures",
-        "MM108 ContinuousFeatures.from_schema",
-        "MM108 MaskedLanguageModeling",
-        "MM108 MerlinDataLoader.from_schema",
-        "MM108 SequenceEmbeddingFeatures.from_schema",
-        "MM108 TabularSequenceFeatures",
-    },
-    # A masking of the program's own.
-    "own_masking": {
-        "MM102 the masking",
-        "MM108 MaskSequence",
-        "MM108 MaskingInfo",
-        "MM108 TabularSequenceFeatures.from_schema",
-        "MM108 masking_registry",
-        "MM108 masking_registry.register",
-    },
 }
 
 

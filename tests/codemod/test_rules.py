@@ -32,7 +32,10 @@ def test_case(before: str, after: str) -> None:
 
 
 def test_every_rule_has_a_number_and_a_file_of_cases() -> None:
-    assert [rule.number for rule in RULES] == [f"MM{number}" for number in range(101, 101 + len(RULES))]
+    numbers = [rule.number for rule in RULES]
+    assert len(set(numbers)) == len(numbers)
+    # What is left and the imports come after everything else.
+    assert numbers[-2:] == ["MM108", "MM109"]
     for rule in RULES:
         assert rule.__module__.rpartition(".")[2].startswith(rule.number.lower() + "_")
         assert list(CASES.glob(f"{rule.number.lower()}_*.txt")), rule.number

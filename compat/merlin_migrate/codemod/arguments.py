@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from merlin_migrate.codemod.layout import code, keyword, literal, renamed
+from merlin_migrate.codemod.layout import code, is_plain, keyword, literal, operand, renamed
 from merlin_migrate.codemod.metric_keys import new_key
 
 TO_TRAINER = {
@@ -35,6 +35,8 @@ SCHEDULES = {
     "cosine": "cosine",
     "constant": "constant",
     "constant_with_warmup": "constant",
+    "cosine_with_restarts": "cosine_restarts",
+    "polynomial": "polynomial",
 }
 WITHOUT_EFFECT = {
     "data_loader_engine",
@@ -60,7 +62,9 @@ WITHOUT_EFFECT = {
     "remove_unused_columns",
     "dataloader_num_workers",
     "prediction_loss_only",
+    "save_safetensors",
 }
+_FILES = {"save_steps", "save_total_limit"}
 CHECKPOINTS = {
     "save_steps",
     "save_total_limit",
@@ -92,6 +96,7 @@ class Training:
         optimizer: arguments of ``OptimizerConfig``.
         loaders: values for the loaders, by the keys of :data:`TO_LOADERS`.
         seed: the seed, if given.
+        checkpoints: arguments of Lightning's ``ModelCheckpoint``, where all of them were kept.
         monitor: the figure by which the best model is kept and training stops early, if there is one.
         reasons: what has to be done by hand.
     """
@@ -101,6 +106,7 @@ class Training:
     loaders: dict[str, cst.BaseExpression] = field(default_factory=dict)
     seed: cst.BaseExpression | None = None
     monitor: Monitor | None = None
+    checkpoints: list[cst.Arg] | None = None
     reasons: list[str] = field(default_factory=list)
 
 
@@ -113,6 +119,9 @@ def sorted_arguments(bound: Mapping[str, cst.Arg], *, carry_over: bool) -> Train
     """
     result = Training(monitor=_monitor(bound))
     best = CHECKPOINTS if result.monitor is not None else set()
+    if result.monitor is None:
+        result.checkpoints = _kept(bound)
+    written = {"save_strategy", "save_steps", "save_total_limit"} if result.checkpoints else set()
     unknown = []
     for name, arg in bound.items():
         if name in TO_TRAINER:
@@ -121,7 +130,7 @@ def sorted_arguments(bound: Mapping[str, cst.Arg], *, carry_over: bool) -> Train
             result.loaders[TO_LOADERS[name]] = arg.value
         elif name == "seed":
             result.seed = arg.value
-        elif name in best or (name == "save_strategy" and best):
+        elif name in best or (name == "save_strategy" and best) or name in written:
             continue
         elif name == "save_steps" and code(arg.value) == "0":
             result.trainer.append(renamed(arg, "enable_checkpointing", cst.Name("False")))
@@ -144,6 +153,28 @@ def sorted_arguments(bound: Mapping[str, cst.Arg], *, carry_over: bool) -> Train
     for name in ("train_batch_size", "eval_batch_size"):
         result.loaders.setdefault(name, cst.Integer("8"))
     return result
+
+
+def _kept(bound: Mapping[str, cst.Arg]) -> list[cst.Arg] | None:
+    """Arguments of ``ModelCheckpoint`` for ``checkpoint-<step>`` folders; None where none were asked for."""
+    strategy = code(bound["save_strategy"].value).strip("'\"") if "save_strategy" in bound else ""
+    folder = bound.get("output_dir")
+    if strategy not in ("epoch", "steps") or folder is None or CHECKPOINTS & set(bound) - _FILES:
+        return None
+    if not is_plain(folder.value) and not code(folder.value).startswith("os.path.join("):
+        return None
+    args = [
+        keyword("dirpath", folder.value),
+        keyword("filename", cst.SimpleString('"checkpoint-{step}/pytorch_model"')),
+        keyword("auto_insert_metric_name", cst.Name("False")),
+    ]
+    if strategy == "steps":
+        steps = bound["save_steps"].value if "save_steps" in bound else cst.Integer("500")
+        args.append(keyword("every_n_train_steps", steps))
+    if "save_total_limit" in bound and code(bound["save_total_limit"].value) != "None":
+        args += [keyword("monitor", cst.SimpleString('"step"')), keyword("mode", cst.SimpleString('"max"'))]
+        return [*args, keyword("save_top_k", bound["save_total_limit"].value)]
+    return [*args, keyword("save_top_k", cst.parse_expression("-1"))]
 
 
 def _monitor(bound: Mapping[str, cst.Arg]) -> Monitor | None:
@@ -217,8 +248,12 @@ def _optimizer(bound: Mapping[str, cst.Arg], reasons: list[str], *, carry_over: 
         args.append(keyword("betas", cst.Tuple([cst.Element(beta) for beta in betas])))
     schedule = _schedule(bound, reasons)
     args.append(keyword("schedule", cst.SimpleString(f'"{schedule}"')))
-    if schedule == "cosine":
+    if schedule in ("cosine", "cosine_restarts"):
         args.append(keyword("cycles", _cycles(bound)))
+    if schedule == "polynomial":
+        # Hugging Face's ends at the rate 1e-7.
+        rate = next(arg.value for arg in args if arg.keyword and arg.keyword.value == "lr")
+        args.append(keyword("end", cst.BinaryOperation(cst.Float("1e-7"), cst.Divide(), operand(rate))))
     if carry_over:
         args.append(keyword("carry_over", cst.Name("True")))
     return args
@@ -240,16 +275,7 @@ def _schedule(bound: Mapping[str, cst.Arg], reasons: list[str]) -> str:
 
 def _cycles(bound: Mapping[str, cst.Arg]) -> cst.BaseExpression:
     each, epochs = (
-        _operand(bound[name].value) if name in bound else cst.parse_expression(default)
+        operand(bound[name].value) if name in bound else cst.parse_expression(default)
         for name, default in (("learning_rate_num_cosine_cycles_by_epoch", "1.25"), ("num_train_epochs", "3"))
     )
     return cst.BinaryOperation(each, cst.Multiply(), epochs)
-
-
-def _operand(node: cst.BaseExpression) -> cst.BaseExpression:
-    if (
-        isinstance(node, (cst.Name, cst.Integer, cst.Float, cst.Attribute, cst.Call, cst.Subscript))
-        or node.lpar
-    ):
-        return node
-    return node.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])

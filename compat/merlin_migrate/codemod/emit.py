@@ -30,6 +30,7 @@ class Plan:
         schema: the schema it was given.
         options: variable with the options of ``lightning.Trainer``.
         training: the training arguments, sorted.
+        made: what makes the model, where the trainer was given that instead of a variable.
         renew: a new trainer is needed for each training.
         data: data sets it was given, by attribute.
         fed: attributes of it that the program sets or reads, and those of ``data``.
@@ -42,6 +43,7 @@ class Plan:
     options: str
     training: Training
     renew: bool
+    made: cst.BaseExpression | None = None
     data: dict[str, cst.BaseExpression] = field(default_factory=dict)
     fed: set[str] = field(default_factory=set)
 
@@ -104,6 +106,8 @@ class Emitter:
         if inline is not None:
             arguments = with_args(inline.with_changes(func=cst.Name("dict")), plan.training.trainer)
             lines.append(self.line(plan.options, arguments, at))
+        if plan.made is not None:
+            lines.append(self.line(code(plan.model), plan.made, at))
         if plan.training.seed is not None:
             self.rule.program.imports.add("lightning")
             seed = cst.Call(
@@ -125,6 +129,19 @@ class Emitter:
         lines[0] = lines[0].with_changes(leading_lines=updated.leading_lines)
         lines[-1] = lines[-1].with_changes(trailing_whitespace=updated.trailing_whitespace)
         return lines
+
+    def checkpoints(self, training: Training, at: cst.CSTNode) -> cst.Arg | None:
+        """``callbacks=[...]`` that writes the files that the old trainer wrote, as Lightning's."""
+        if training.checkpoints is None:
+            return None
+        self.rule.program.imports.add("lightning")
+        self.rule.program.checkpoints = True
+        made = cst.Call(
+            cst.parse_expression("lightning.pytorch.callbacks.ModelCheckpoint"), training.checkpoints
+        )
+        block = self.rule.depth(at)
+        listed = cst.List([cst.Element(made)])
+        return keyword("callbacks", fit(listed, column=block + 14, indent="    ", block=block))
 
     def callbacks(
         self, training: Training, patience: cst.BaseExpression | None, at: cst.CSTNode

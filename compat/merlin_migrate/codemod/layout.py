@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import libcst as cst
 
 WIDTH = 100
+ROOM = 110
 _BLANK = cst.Module([])
 
 
@@ -178,6 +179,23 @@ def fit(node: cst.BaseExpression, *, column: int, indent: str = "", block: int =
     return node
 
 
+def relaid(call: cst.Call, *, column: int, block: int) -> cst.BaseExpression:
+    """The call, laid out anew if a line of it has become too long and nothing but layout would be lost.
+
+    Args:
+        call: the call.
+        column: columns of the line before it.
+        block: spaces of the block.
+    """
+    first, *rest = code(call).split("\n")
+    short = column + len(first) <= ROOM and all(block + len(line) <= ROOM for line in rest)
+    if short or "#" in code(call) or any("\n" in code(arg.value) for arg in call.args):
+        return call
+    none = cst.SimpleWhitespace("")
+    args = [a.with_changes(comma=cst.MaybeSentinel.DEFAULT, whitespace_after_arg=none) for a in call.args]
+    return fit(call.with_changes(args=args, whitespace_before_args=none), column=column, block=block)
+
+
 def _head(arg: cst.Arg) -> str:
     return f"{arg.keyword.value}=" if arg.keyword else ""
 
@@ -242,3 +260,11 @@ def is_plain(node: cst.BaseExpression) -> bool:
         indices = [element.slice for element in node.slice]
         return is_plain(node.value) and all(isinstance(i, cst.Index) and is_plain(i.value) for i in indices)
     return False
+
+
+def operand(node: cst.BaseExpression) -> cst.BaseExpression:
+    """The expression as part of a product or quotient, in parentheses where it needs them."""
+    atoms = (cst.Name, cst.Integer, cst.Float, cst.Attribute, cst.Call, cst.Subscript)
+    if isinstance(node, atoms) or node.lpar:
+        return node
+    return node.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])

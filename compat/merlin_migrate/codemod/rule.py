@@ -35,6 +35,8 @@ class Program:
         imports: names of ``import`` statements that rules ask for, such as ``lightning``.
         applied: how often each rule changed something, by rule number.
         modern: whether options that keep the old behaviour are left out.
+        maskings: the program's own classes of maskings, by the names it registers them under.
+        checkpoints: whether checkpoints of the trainer are written by Lightning now.
     """
 
     alias: str = "mm"
@@ -43,6 +45,8 @@ class Program:
     imports: set[str] = field(default_factory=set)
     applied: dict[str, int] = field(default_factory=dict)
     modern: bool = False
+    maskings: dict[str, str] = field(default_factory=dict)
+    checkpoints: bool = False
 
     def free(self, name: str) -> str:
         """The name, with underscores behind it where the program uses it already."""
@@ -315,8 +319,8 @@ def _settled(
     at_start = _is_dropped(body[0]) and not blank_first
     for line in body:
         own: list[cst.EmptyLine] = list(getattr(line, "leading_lines", ()))
-        blank_twice = own[:1] and carried and own[0].comment is None and carried[-1].comment is None
-        lines = carried + (own[1:] if blank_twice else own)
+        blank = min(_blanks(own), _blanks(carried[::-1]))
+        lines = carried + own[blank:]
         while at_start and not left and lines and lines[0].comment is None:
             lines = lines[1:]
         if _is_dropped(line):
@@ -325,6 +329,11 @@ def _settled(
             left.append(line.with_changes(leading_lines=lines) if lines != own else line)
             carried = []
     return left, [line for line in carried if line.comment]
+
+
+def _blanks(lines: Sequence[cst.EmptyLine]) -> int:
+    """How many empty lines come first."""
+    return next((i for i, line in enumerate(lines) if line.comment), len(lines))
 
 
 def _marked(result: Left, texts: Collection[str]) -> Left:

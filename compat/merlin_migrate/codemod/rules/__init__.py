@@ -12,14 +12,22 @@ from merlin_migrate.codemod.rules.mm106_training import TrainingRule
 from merlin_migrate.codemod.rules.mm107_metric_keys import MetricKeysRule
 from merlin_migrate.codemod.rules.mm108_rest import RestRule
 from merlin_migrate.codemod.rules.mm109_imports import ImportsRule
+from merlin_migrate.codemod.rules.mm110_loaders import LoadersRule
+from merlin_migrate.codemod.rules.mm111_loops import LoopsRule
+from merlin_migrate.codemod.rules.mm112_inputs_by_hand import InputsByHandRule
+from merlin_migrate.codemod.rules.mm113_own_maskings import OwnMaskingsRule
 
 RULES: tuple[type[Rule], ...] = (
     SchemaRule,
+    OwnMaskingsRule,
+    InputsByHandRule,
     InputsRule,
     BodyRule,
     OutputRule,
     ModelRule,
     TrainingRule,
+    LoadersRule,
+    LoopsRule,
     MetricKeysRule,
     RestRule,
     ImportsRule,

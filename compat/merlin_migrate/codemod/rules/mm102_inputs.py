@@ -1,4 +1,4 @@
-"""``TabularSequenceFeatures.from_schema`` to ``TabularInputBlock``, quirks of old maskings written out."""
+"""``TabularSequenceFeatures.from_schema`` to ``TabularInputBlock``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import ClassVar
 
 import libcst as cst
 
-from merlin_migrate.codemod.layout import bind, code, fit, keyword, literal, renamed, with_args
-from merlin_migrate.codemod.rule import Rule
+from merlin_migrate.codemod.layout import ROOM, bind, code, fit, keyword, relaid, renamed, with_args
+from merlin_migrate.codemod.maskings import ARGUMENTS, NAMES, REGISTRY, masking_of
+from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.vectors import OF_VECTORS, Vectors, trainable
 
 FROM_SCHEMA = "transformers4rec.torch.TabularSequenceFeatures.from_schema"
 PARAMETERS = (
@@ -26,19 +28,7 @@ PARAMETERS = (
     "masking",
 )
 SAME = ("max_sequence_length", "continuous_projection")
-RANDOM = ("mlm", "masked")
-CAUSAL = ("causal", "clm")
-OTHER = ("plm", "permutation", "rtd", "replacement")
-WITHOUT_EFFECT = {("continuous_soft_embeddings", "False"), ("automatic_build", "True")}
-MASKING_ARGUMENTS = (
-    "mlm_probability",
-    "train_on_last_item_seq_only",
-    "eval_on_last_item_seq_only",
-    "padding_idx",
-)
-
-
-REGISTRY = "transformers4rec.torch.masking.masking_registry"
+WITHOUT_EFFECT = {("automatic_build", "True")}
 
 
 class InputsRule(Rule):
@@ -46,6 +36,36 @@ class InputsRule(Rule):
 
     number: ClassVar[str] = "MM102"
     title: ClassVar[str] = "inputs and masking"
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
+        self._blocks: set[cst.CSTNode] = set()
+        self._matrices: set[cst.CSTNode] = set()
+
+    def visit_Module(self, node: cst.Module) -> None:
+        """Finds the input blocks that are rewritten, and the vectors that their tables start from."""
+        for call in self.calls():
+            bound = bind(call, PARAMETERS) if self.is_call_of(call, FROM_SCHEMA) else None
+            if bound is None:
+                continue
+            try:
+                self._arguments(bound, multiline=False)
+                Vectors(self, bound).arguments()
+            except ValueError:
+                continue
+            self._blocks.add(call)
+            self._matrices.update(Vectors(self, bound).initializers().values())
+
+    def leave_Attribute(
+        self, original_node: cst.Attribute, updated_node: cst.Attribute
+    ) -> cst.BaseExpression:
+        """``inputs.item_embedding_table``."""
+        if original_node.attr.value != "item_embedding_table":
+            return updated_node
+        if self.origin(original_node.value) not in self._blocks:
+            return updated_node
+        self.done()
+        return updated_node.with_changes(attr=cst.Name("item_table"))
 
     def leave_Comparison(
         self, original_node: cst.Comparison, updated_node: cst.Comparison
@@ -56,36 +76,51 @@ class InputsRule(Rule):
         tests = isinstance(comparison.operator, (cst.In, cst.NotIn)) and len(original_node.comparisons) == 1
         if entry is None or entry.name != REGISTRY or not tests or "register" in self.program.bound:
             return updated_node
-        names = cst.Tuple([cst.Element(cst.SimpleString(f'"{name}"')) for name in (*RANDOM, *CAUSAL, *OTHER)])
+        names = cst.Tuple([cst.Element(cst.SimpleString(f'"{name}"')) for name in NAMES])
         self.done()
         return updated_node.with_changes(
             comparisons=[updated_node.comparisons[0].with_changes(comparator=names)]
         )
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
-        """One call of ``from_schema``."""
+        """One call of ``from_schema``; what a table starts from becomes the matrix itself."""
+        if original_node in self._matrices:
+            self.done()
+            return trainable(updated_node)[0]
         if not self.is_call_of(original_node, FROM_SCHEMA):
             return updated_node
-        bound = bind(updated_node, PARAMETERS)
-        if bound is None:
+        bound, before = bind(updated_node, PARAMETERS), bind(original_node, PARAMETERS)
+        if bound is None or before is None:
             self.mark("arguments that come from * or ** cannot be followed", "inputs")
             return updated_node
         try:
             args = self._arguments(bound, multiline="\n" in code(original_node))
+            args += Vectors(self, before).arguments()
+            if "\n" in code(original_node):
+                args = [self._spread(arg, self.depth(original_node) + 4) for arg in args]
         except ValueError as error:
             self.mark(str(error), "inputs")
             return updated_node
         self.done()
         call = with_args(updated_node.with_changes(func=self.api("TabularInputBlock")), args)
         block = self.depth(original_node)
-        return fit(call, column=self.column(original_node), block=block)
+        column = self.column(original_node)
+        return relaid(fit(call, column=column, block=block), column=column, block=block)  # type: ignore[arg-type]
+
+    @staticmethod
+    def _spread(arg: cst.Arg, column: int) -> cst.Arg:
+        """A long argument of a call that is spread over lines, spread over lines too."""
+        name = len(arg.keyword.value) + 1 if arg.keyword else 0
+        if "\n" in code(arg.value) or column + name + len(code(arg.value)) < ROOM:
+            return arg
+        return arg.with_changes(value=fit(arg.value, column=ROOM, indent="    ", block=column - 4))
 
     def _arguments(self, bound: Mapping[str, cst.Arg], *, multiline: bool) -> list[cst.Arg]:
         if "schema" not in bound:
             raise ValueError("from_schema is called without a schema")
         args = [renamed(bound["schema"], None)]
         for name, arg in bound.items():
-            if name == "schema" or name in MASKING_ARGUMENTS:
+            if name in ("schema", *ARGUMENTS, *OF_VECTORS):
                 continue
             if name in SAME:
                 args.append(renamed(arg, name))
@@ -102,9 +137,15 @@ class InputsRule(Rule):
             elif name == "projection":
                 args.append(renamed(arg, "projection"))
             elif name == "masking":
-                args += self._masking(arg, bound, multiline=multiline)
+                options = {given: bound[given].value for given in ARGUMENTS if given in bound}
+                made = masking_of(self, arg.value, options, multiline=multiline)
+                args += [] if made is None else [renamed(arg, "masking", made)]
+                if made is None:
+                    args += self.quirks([keyword("attend_to_padding", cst.Name("True"))])
             elif (name, code(arg.value)) not in WITHOUT_EFFECT:
                 raise ValueError(f"the argument {name} has no successor yet")
+        if "masking" not in bound:
+            args += self.quirks([keyword("attend_to_padding", cst.Name("True"))])
         return args
 
     @staticmethod
@@ -130,64 +171,3 @@ class InputsRule(Rule):
         if text.strip("'\"") != "concat":
             raise ValueError(f"the aggregation {text} has no successor yet, only 'concat'")
         return [renamed(arg, "aggregation")]
-
-    def _masking(self, arg: cst.Arg, bound: Mapping[str, cst.Arg], *, multiline: bool) -> list[cst.Arg]:
-        if code(arg.value) == "None":
-            return []
-        if isinstance(arg.value, cst.Call):
-            raise ValueError("the masking is an object: it is followed only as a name, such as 'mlm'")
-        options = self._options(bound)
-        try:
-            name = str(literal(arg.value))
-        except ValueError:
-            return [renamed(arg, "masking", self._choice(arg.value, options, multiline=multiline))]
-        return [renamed(arg, "masking", self._object(name, options))]
-
-    @staticmethod
-    def _options(bound: Mapping[str, cst.Arg]) -> dict[str, cst.BaseExpression]:
-        options = {name: bound[name].value for name in MASKING_ARGUMENTS if name in bound}
-        if "padding_idx" in options and code(options.pop("padding_idx")) != "0":
-            raise ValueError("padding has the id 0 and no other")
-        return options
-
-    def _object(self, name: str, options: Mapping[str, cst.BaseExpression]) -> cst.BaseExpression:
-        """The masking of a legacy name."""
-        if name in RANDOM:
-            args = []
-            if "mlm_probability" in options:
-                args.append(keyword("probability", options["mlm_probability"]))
-            if code(options.get("eval_on_last_item_seq_only", cst.Name("True"))) != "True":
-                raise ValueError("evaluation on random items has no successor, only on the last item")
-            quirks = ("evaluate_single", "attend_to_padding")
-            args += self.quirks([keyword(quirk, cst.Name("True")) for quirk in quirks])
-            return cst.Call(self.api("RandomMasking"), args)
-        if name in CAUSAL:
-            args = []
-            for old, new, default in (
-                ("train_on_last_item_seq_only", "targets", "False"),
-                ("eval_on_last_item_seq_only", "evaluate_on", "True"),
-            ):
-                text = code(options.get(old, cst.Name(default)))
-                if text not in ("True", "False"):
-                    raise ValueError(f"{old} is not written as True or False")
-                if text != default:
-                    args.append(keyword(new, cst.SimpleString('"last"' if text == "True" else '"all"')))
-            quirks = ("replace_padding", "blank_last", "attend_to_padding")
-            attention = keyword("attention", cst.SimpleString('"full"'))
-            args += self.quirks([attention, *(keyword(quirk, cst.Name("True")) for quirk in quirks)])
-            return cst.Call(self.api("CausalMasking"), args)
-        raise ValueError(f"the masking {name!r} has no successor yet")
-
-    def _choice(
-        self, value: cst.BaseExpression, options: Mapping[str, cst.BaseExpression], *, multiline: bool
-    ) -> cst.BaseExpression:
-        """A dict of maskings by legacy name, looked up by the variable that held the name."""
-        if self.program.strings & {*OTHER}:
-            raise ValueError("the masking is a variable that may name one without a successor yet")
-        written = [name for name in (*RANDOM, *CAUSAL) if name in self.program.strings]
-        elements = [
-            cst.DictElement(cst.SimpleString(f'"{name}"'), self._object(name, options))
-            for name in written or (*RANDOM, *CAUSAL)
-        ]
-        choice = cst.Subscript(cst.Dict(elements), [cst.SubscriptElement(cst.Index(value))])
-        return fit(choice, column=200, indent="    ", block=8) if multiline else choice

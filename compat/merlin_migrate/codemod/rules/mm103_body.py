@@ -84,9 +84,15 @@ class BodyRule(Rule):
         super().__init__(program)
         # Displays of configurations by name, with the arguments that their builders are called with.
         self._chosen: dict[cst.CSTNode, tuple[str, ...]] = {}
+        # Whether a masking asks for two streams; under another masking the second one is not used.
+        self._permuted = False
 
     def visit_Module(self, node: cst.Module) -> None:
         """Finds configurations that are picked from a dict."""
+        self._permuted = any(
+            isinstance(each, cst.Attribute) and each.attr.value == "PermutedMasking"
+            for each in self.tree.nodes
+        )
         for call in self.calls():
             display = self._display(call)
             if display is not None and self._only_built(call, display):
@@ -268,6 +274,8 @@ class BodyRule(Rule):
         for name, default in OLD_DEFAULTS.items():
             if name not in bound:
                 args.append(keyword(name, cst.Float(default)))
+        if self._permuted:
+            args.append(keyword("two_streams", cst.Name("True")))
         return with_args(call.with_changes(func=self.api("XLNetBlock")), args)
 
     def _transformer(self, original: cst.Call, call: cst.Call) -> cst.BaseExpression:

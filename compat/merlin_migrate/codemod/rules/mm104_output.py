@@ -1,4 +1,4 @@
-"""Metrics and ``NextItemPredictionTask`` to ``CategoricalOutput``."""
+"""Metrics and tasks to outputs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import libcst as cst
 
 from merlin_migrate.codemod.layout import bind, code, fit, is_plain, keyword, literal, renamed, with_args
 from merlin_migrate.codemod.rule import Program, Rule, count_returns
+from merlin_migrate.codemod.targets import TASKS, TargetTask
 
 TR = "transformers4rec.torch"
 METRICS = {
@@ -96,6 +97,10 @@ class OutputRule(Rule):
             if self.is_call_of(original_node, f"{TR}.NextItemPredictionTask"):
                 task = self._task(original_node, updated_node)
                 return fit(task, column=self.column(original_node), block=self.depth(original_node))
+            if self.is_call_of(original_node, *TASKS):
+                output = TargetTask(self, original_node).written(updated_node)
+                self.done()
+                return output
         except ValueError as error:
             self.mark(str(error), "model")
         return updated_node

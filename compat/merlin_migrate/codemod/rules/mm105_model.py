@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import libcst as cst
 
-from merlin_migrate.codemod.layout import bind, code
+from merlin_migrate.codemod.layout import bind, code, fit, is_plain, keyword, operand, renamed, with_args
 from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.targets import OUTPUTS
 
 TR = "transformers4rec.torch"
 HEAD = ("body", "prediction_tasks", "task_blocks", "task_weights", "loss_reduction", "inputs")
+SEVERAL = "TabularOutputBlock"
 
 
 class ModelRule(Rule):
@@ -53,9 +56,54 @@ class ModelRule(Rule):
         task = self.origin(bound["prediction_tasks"].value)
         if isinstance(task, (cst.List, cst.Tuple)) and len(task.elements) == 1:
             task = self.origin(task.elements[0].value)
-        if not self._is_new(task, "CategoricalOutput"):
+        if not any(self._is_new(task, output) for output in (*OUTPUTS, "CategoricalOutput")):
             return None
         return bound["body"], bound["prediction_tasks"]
+
+    def _several(self, node: cst.BaseExpression | None) -> tuple[cst.Arg, cst.Call] | None:
+        """Body of a head of several tasks, and what the tasks become together."""
+        if not isinstance(node, cst.Call) or not self.is_call_of(node, f"{TR}.Head"):
+            return None
+        bound = bind(node, HEAD)
+        if bound is None or not {"body", "prediction_tasks"} <= set(bound) or "task_blocks" in bound:
+            return None
+        display = self.origin(bound["prediction_tasks"].value)
+        if (
+            not isinstance(display, cst.List)
+            or len(display.elements) < 2
+            or not is_plain(bound["body"].value)
+        ):
+            return None
+        names = [self._target(self.origin(element.value)) for element in display.elements]
+        if any(name is None for name in names):
+            return None
+        weights = self._weights(bound, [name for name in names if name is not None])
+        args = [renamed(bound["prediction_tasks"], None), keyword("loss_weights", weights)]
+        return bound["body"], with_args(node.with_changes(func=self.api(SEVERAL)), args)
+
+    def _target(self, task: cst.BaseExpression | None) -> cst.BaseExpression | None:
+        """Under which name an output stands among several."""
+        if self._is_new(task, "CategoricalOutput"):
+            return cst.SimpleString('"next_item"')
+        if isinstance(task, cst.Call) and any(self._is_new(task, output) for output in OUTPUTS):
+            return task.args[0].value
+        return None
+
+    def _weights(self, bound: Mapping[str, cst.Arg], names: Sequence[cst.BaseExpression]) -> cst.Dict:
+        """The weights of the losses by target: the old head took their mean, the new one their sum."""
+        given = self.origin(bound["task_weights"].value) if "task_weights" in bound else None
+        weights: list[cst.BaseExpression] = [cst.Float("1.0") for _ in names]
+        if given is not None and code(given) != "None":
+            if not isinstance(given, cst.List) or len(given.elements) != len(names):
+                raise ValueError("task_weights is not a list written in the same function, one a task")
+            weights = [element.value for element in given.elements]
+        reduction = code(bound["loss_reduction"].value).strip("'\"") if "loss_reduction" in bound else "mean"
+        if reduction not in ("mean", "sum"):
+            raise ValueError(f"loss_reduction={reduction} has no successor")
+        if reduction == "mean":
+            count = cst.Integer(str(len(names)))
+            weights = [cst.BinaryOperation(operand(weight), cst.Divide(), count) for weight in weights]
+        return cst.Dict([cst.DictElement(n, w) for n, w in zip(names, weights, strict=True)])
 
     def leave_SimpleStatementLine(
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
@@ -74,6 +122,10 @@ class ModelRule(Rule):
         try:
             if self.is_call_of(original_node, f"{TR}.Model"):
                 return self._model(original_node, updated_node)
+            if self.is_call_of(original_node, f"{TR}.Head") and (found := self._several(original_node)):
+                self.done()
+                made = found[1]
+                return fit(made, column=self.column(original_node), block=self.depth(original_node))
             if self._is_to_model(original_node):
                 return self._to_model(updated_node)
         except ValueError as error:
@@ -85,10 +137,16 @@ class ModelRule(Rule):
             raise ValueError("a model of several heads, or with further arguments, has no successor yet")
         value = original.args[0].value
         inline = isinstance(value, cst.Call)
+        several = self._several(value if inline else self.origin(value))
+        if several is not None:
+            self.done()
+            comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+            body = cst.Arg(several[0].value, comma=comma)
+            return cst.Call(self.api("Model"), [body, cst.Arg(call.args[0].value)])
         found = self._head(value if inline else self.origin(value))
         if found is None or (not inline and self.assignment(value) not in self._folded):
             raise ValueError(
-                "a model is rewritten with its head, of one NextItemPredictionTask, in one function"
+                "a model is rewritten with its head, the tasks of which are rewritten, in one function"
             )
         if inline:
             bound = bind(call.args[0].value, HEAD) or {}  # type: ignore[arg-type]

@@ -79,7 +79,10 @@ class TrainingRule(Rule):
         given = bind(source, ("output_dir",))
         if given is None:
             raise ValueError("training arguments that come from * or ** cannot be followed")
-        if not isinstance(bound["model"].value, cst.Name):
+        model, made = bound["model"].value, None
+        if isinstance(model, cst.Call):
+            model, made = cst.Name(self.program.free("trained_model")), model
+        if not isinstance(model, cst.Name):
             raise ValueError("the trainer's model is not a variable")
         uses = self.uses(target)
         if any(self._in_suite(use) for use in uses):
@@ -99,12 +102,15 @@ class TrainingRule(Rule):
                 raise ValueError(f"{name} is computed in the training arguments: give it a name before them")
         stops = bound.pop("callbacks", None) if self._stops_early(bound, training) else None
         extra = self._emit.callbacks(training, None if stops is None else self._patience(stops), source)
+        kept = self._emit.checkpoints(training, source)
+        if kept is not None:
+            training.trainer.append(kept)
         if extra is not None:
             if renew or "eval_dataset_or_path" not in {*bound, *map(self._set, uses)}:
                 raise ValueError("the best model is kept in one training with data to evaluate on only")
             training.trainer.append(extra)
         options = self._plan_options(bound["args"].value, source, training, line)
-        plan = Plan(target.value, line, bound["model"].value, bound["schema"].value, options, training, renew)
+        plan = Plan(target.value, line, model, bound["schema"].value, options, training, renew, made)
         plan.data = {name: bound[name].value for name in DATASETS if name in bound}
         if windows and "max_sequence_length" not in training.loaders:
             raise ValueError("fit_and_evaluate is written out with max_sequence_length given only")
@@ -317,11 +323,22 @@ class TrainingRule(Rule):
             self.done()
             self.program.imports.add("gc")
             return cst.parse_expression("gc.collect()")
+        if self.qualified(original_node.func) == "torch.load" and self.program.checkpoints:
+            return self._loaded(updated_node)
         make = self._calls.get(original_node)
         if make is None:
             return updated_node
         self.done()
         return make()
+
+    def _loaded(self, call: cst.Call) -> cst.BaseExpression:
+        """``torch.load`` of a file with weights that the old trainer wrote: Lightning's has them inside."""
+        changed = call.visit(_Files())
+        if not isinstance(changed, cst.Call) or code(changed) == code(call):
+            return call
+        self.done()
+        weights = cst.SubscriptElement(cst.Index(cst.SimpleString('"state_dict"')))
+        return cst.Subscript(changed, [weights])
 
     def leave_SimpleStatementLine(
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
@@ -352,3 +369,16 @@ class TrainingRule(Rule):
         for reason in self._reasons.get(original, ()):
             self.mark(reason, "training")
         return updated
+
+
+class _Files(cst.CSTTransformer):
+    """The name of the file with weights in a checkpoint."""
+
+    def leave_SimpleString(
+        self, original_node: cst.SimpleString, updated_node: cst.SimpleString
+    ) -> cst.BaseExpression:
+        """One string."""
+        value = original_node.value
+        if not value.strip("'\"").endswith("pytorch_model.bin"):
+            return updated_node
+        return updated_node.with_changes(value=value.replace("pytorch_model.bin", "pytorch_model.ckpt"))
