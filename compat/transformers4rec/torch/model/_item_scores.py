@@ -68,7 +68,7 @@ class _NextItemPredictionTask(torch.nn.Module):
         if inputs.shape[-1] != weight.shape[-1]:
             raise RuntimeError(
                 f"NextItemPredictionTask scores vectors of width {inputs.shape[-1]} by a matrix of width "
-                f"{weight.shape[-1]}: with weight_tying=True task_block has to end in the width of the item table"
+                f"{weight.shape[-1]}: with weight_tying=True task_block ends in the width of the item table"
             )
         return weight
 
