@@ -16,6 +16,7 @@ from merlin_migrate.codemod.rules.mm110_loaders import LoadersRule
 from merlin_migrate.codemod.rules.mm111_loops import LoopsRule
 from merlin_migrate.codemod.rules.mm112_inputs_by_hand import InputsByHandRule
 from merlin_migrate.codemod.rules.mm113_own_maskings import OwnMaskingsRule
+from merlin_migrate.codemod.rules.mm114_own_trainers import OwnTrainersRule
 
 RULES: tuple[type[Rule], ...] = (
     SchemaRule,
@@ -26,6 +27,7 @@ RULES: tuple[type[Rule], ...] = (
     OutputRule,
     ModelRule,
     TrainingRule,
+    OwnTrainersRule,
     LoadersRule,
     LoopsRule,
     MetricKeysRule,

@@ -20,6 +20,9 @@ ANNOTATIONS = {
 }
 
 
+OWN = {f"{TR}.Trainer", "transformers4rec.config.trainer.T4RecTrainingArguments"}
+
+
 class RestRule(Rule):
     """What no rule before this one took."""
 
@@ -75,9 +78,16 @@ class RestRule(Rule):
             self.done()
             self.program.imports.add("lightning")
             return cst.parse_expression("lightning.Trainer")
+        if self._is_base(node) and entry.name in OWN:
+            return None
         details = entry.details.rpartition(". See ")[0] or "no successor yet"
         self.mark(f"{name}: {details}.", link=entry.link)
         return None
+
+    def _is_base(self, node: cst.CSTNode) -> bool:
+        """Whether the name is a base class: the rule of own trainers says what becomes of each method."""
+        arg = self.parent(node)
+        return isinstance(arg, cst.Arg) and isinstance(self.parent(arg), cst.ClassDef)
 
     def _in_annotation(self, node: cst.CSTNode) -> bool:
         above = self.parent(node)
