@@ -10,16 +10,16 @@ from merlin_migrate.codemod import rewrite_source
 
 PROGRAMS = Path(__file__).parents[2] / "tests" / "compat" / "programs"
 LEFT = {
-    # Subclasses of the trainer, its arguments and a callback; ``finished/own_trainer.py`` has them done.
+    # A subclass of the trainer and a callback; ``finished/own_trainer.py`` has them done.
     "own_trainer": {
-        "MM114 the arguments",
+        "MM106 left out,",
+        "MM106 the trainer's",
         "MM114 the base",
         "MM114 on_log of",
         "MM114 a trainer",
         "MM114 compute_loss is",
         "MM114 log is",
         "MM114 create_optimizer is",
-        "MM114 its options",
     },
 }
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import libcst as cst
 
-from merlin_migrate.codemod.layout import code, is_plain, keyword, literal, operand, renamed
+from merlin_migrate.codemod.layout import code, is_plain, keyword, literal, operand, parse, renamed
 from merlin_migrate.codemod.metric_keys import new_key
 
 TO_TRAINER = {
@@ -38,6 +38,7 @@ SCHEDULES = {
     "cosine_with_restarts": "cosine_restarts",
     "polynomial": "polynomial",
 }
+PARSED = "as the command line says"
 WITHOUT_EFFECT = {
     "data_loader_engine",
     "predict_top_k",
@@ -177,6 +178,18 @@ def _kept(bound: Mapping[str, cst.Arg]) -> list[cst.Arg] | None:
     return [*args, keyword("save_top_k", cst.parse_expression("-1"))]
 
 
+def parsed_fields(name: str, fields: Sequence[str]) -> dict[str, cst.Arg]:
+    """The training arguments that a variable holds, of those that have a successor.
+
+    Args:
+        name: of the variable.
+        fields: of its class.
+    """
+    known = {*TO_TRAINER, *TO_OPTIMIZER, *TO_LOADERS, *_SPECIAL, *_SCHEDULE, *CHECKPOINTS, "seed"}
+    of = cst.Name(name)
+    return {field: keyword(field, cst.Attribute(of, cst.Name(field))) for field in fields if field in known}
+
+
 def _monitor(bound: Mapping[str, cst.Arg]) -> Monitor | None:
     """By what the model is judged, where it is judged and kept after each epoch and the best is loaded."""
     given: dict[str, object] = {}
@@ -222,12 +235,17 @@ def _special(name: str, arg: cst.Arg, reasons: list[str]) -> list[cst.Arg]:
             [] if text == "False" else [renamed(arg, "precision", _either(arg.value, precision, '"32-true"'))]
         )
     if name == "save_strategy":
+        if isinstance(arg.value, cst.Attribute):
+            kept = cst.parse_expression(f'{text} != "no"')
+            return [renamed(arg, "enable_checkpointing", kept)]
         if text.strip("'\"") == "no":
             return [renamed(arg, "enable_checkpointing", cst.Name("False"))]
         reasons.append("checkpoints are written by lightning.pytorch.callbacks.ModelCheckpoint")
         return []
     if text in ("[]", '"none"', "'none'"):
         return [renamed(arg, "logger", cst.Name("False"))]
+    if isinstance(arg.value, cst.Attribute):
+        return [renamed(arg, "logger", cst.parse_expression(f'{text} not in ("none", [], ["none"])'))]
     reasons.append(f"report_to={text}: give lightning.Trainer a logger of lightning.pytorch.loggers")
     return []
 
@@ -247,10 +265,12 @@ def _optimizer(bound: Mapping[str, cst.Arg], reasons: list[str], *, carry_over: 
         ]
         args.append(keyword("betas", cst.Tuple([cst.Element(beta) for beta in betas])))
     schedule = _schedule(bound, reasons)
-    args.append(keyword("schedule", cst.SimpleString(f'"{schedule}"')))
-    if schedule in ("cosine", "cosine_restarts"):
+    named = bound["lr_scheduler_type"].value if schedule == PARSED else None
+    choice = parse(f"{SCHEDULES}[__name__]".replace("'", '"'), {"name": named}) if named is not None else None
+    args.append(keyword("schedule", choice or cst.SimpleString(f'"{schedule}"')))
+    if schedule in ("cosine", "cosine_restarts", PARSED):
         args.append(keyword("cycles", _cycles(bound)))
-    if schedule == "polynomial":
+    if schedule in ("polynomial", PARSED):
         # Hugging Face's ends at the rate 1e-7.
         rate = next(arg.value for arg in args if arg.keyword and arg.keyword.value == "lr")
         args.append(keyword("end", cst.BinaryOperation(cst.Float("1e-7"), cst.Divide(), operand(rate))))
@@ -263,6 +283,8 @@ def _schedule(bound: Mapping[str, cst.Arg], reasons: list[str]) -> str:
     if "lr_scheduler_type" not in bound:
         return "linear"
     value = bound["lr_scheduler_type"].value
+    if isinstance(value, cst.Attribute) and value.attr.value == "lr_scheduler_type":
+        return PARSED
     try:
         name = str(literal(value))
     except ValueError:

@@ -37,6 +37,8 @@ class Program:
         modern: whether options that keep the old behaviour are left out.
         maskings: the program's own classes of maskings, by the names it registers them under.
         checkpoints: whether checkpoints of the trainer are written by Lightning now.
+        arguments: fields of the program's own classes of training arguments, by name of the class.
+        parsed: such classes by the variables that hold what a command line gave.
     """
 
     alias: str = "mm"
@@ -47,6 +49,8 @@ class Program:
     modern: bool = False
     maskings: dict[str, str] = field(default_factory=dict)
     checkpoints: bool = False
+    arguments: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    parsed: dict[str, str] = field(default_factory=dict)
 
     def free(self, name: str) -> str:
         """The name, with underscores behind it where the program uses it already."""

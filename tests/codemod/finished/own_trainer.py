@@ -1,4 +1,4 @@
-"""``tests/compat/programs/own_trainer.py`` rewritten, and its marks done by hand."""
+"""``tests/compat/programs/own_trainer.py`` as the codemod writes it, with its marks done by hand."""
 
 import json
 import logging
@@ -7,8 +7,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import Optional
 
-import lightning
 import torch
+import lightning
 import merlin_models_torch as mm
 import transformers
 from transformers import HfArgumentParser, set_seed
@@ -26,20 +26,27 @@ class ModelArguments:
 
 @dataclass
 class TrainingArguments:
-    output_dir: str = field(default="trainer_output")
+    output_dir: str = "trainer_output"
+    num_train_epochs: int = 3
+    max_sequence_length: int | None = None
+    per_device_train_batch_size: int = 8
+    per_device_eval_batch_size: int = 8
+    learning_rate: float = 5e-5
+    seed: int = 42
+    no_cuda: bool = False
+    disable_tqdm: bool = False
+    group_by_length: bool = False
+    weight_decay: float = 0.0
+    warmup_ratio: float = 0.0
+    logging_steps: int = 500
+    logging_dir: str = ""
+    lr_scheduler_type: str = "linear"
+    predict_top_k: int = 100
+    save_strategy: str = "steps"
+    report_to: str = "none"
     epochs: int = field(default=3, metadata={"help": "passes over the training data"})
     data_dir: Optional[str] = field(default=None)
     label_weight: float = field(default=1.0)
-    learning_rate: float = field(default=5e-5)
-    weight_decay: float = field(default=0.0)
-    per_device_train_batch_size: int = field(default=8)
-    per_device_eval_batch_size: int = field(default=8)
-    max_sequence_length: Optional[int] = field(default=None)
-    logging_steps: int = field(default=500)
-    predict_top_k: int = field(default=100)
-    no_cuda: bool = field(default=False)
-    disable_tqdm: bool = field(default=False)
-    seed: int = field(default=42)
 
 
 class LossLog(lightning.Callback):
@@ -70,15 +77,16 @@ def main():
     parser = HfArgumentParser((ModelArguments, TrainingArguments))
     given = [argument.replace("-dir", "_dir") for argument in sys.argv[1::2]]
     given = [word for pair in zip(given, sys.argv[2::2], strict=True) for word in pair]
-    given += ["--no_cuda", "--disable_tqdm", "true"]
+    given += ["--no_cuda", "--report_to", "none", "--disable_tqdm", "true"]
     given += ["--learning_rate", "0.01", "--per_device_train_batch_size", "32", "--logging_steps", "5"]
-    given += ["--per_device_eval_batch_size", "64", "--max_sequence_length", "20"]
-    given += ["--predict_top_k", "5", "--weight_decay", "0.01"]
+    given += ["--per_device_eval_batch_size", "64", "--max_sequence_length", "20", "--save_strategy", "no"]
+    given += ["--lr_scheduler_type", "constant_with_warmup", "--warmup_ratio", "0.1", "--predict_top_k", "5"]
+    given += ["--logging_dir", "logs", "--group_by_length", "false", "--weight_decay", "0.01"]
     model_args, training_args = parser.parse_args_into_dataclasses(given)
+    training_args.num_train_epochs = training_args.epochs
     set_seed(training_args.seed)
 
     train = os.path.join(training_args.data_dir, "1", "train.parquet")
-    valid = os.path.join(training_args.data_dir, "1", "valid.parquet")
     schema = mm.Schema.load(train).select_by_name(["item_id", "category", "price"])
     inputs = mm.TabularInputBlock(
         schema,
@@ -121,38 +129,49 @@ def main():
     )
     model = WeightedModel(body, task)
     model.label_weight = training_args.label_weight
-    # As create_optimizer had it: every parameter decays.
-    model.optimizer = torch.optim.AdamW(
-        model.parameters(), lr=training_args.learning_rate, weight_decay=training_args.weight_decay
-    )
 
     log = LossLog()
-    lightning.seed_everything(training_args.seed, verbose=False)
-    trainer = lightning.Trainer(
+    trainer_options = dict(
         default_root_dir=training_args.output_dir,
-        max_epochs=training_args.epochs,
-        gradient_clip_val=1.0,
-        log_every_n_steps=training_args.logging_steps,
+        max_epochs=training_args.num_train_epochs,
         accelerator="cpu" if training_args.no_cuda else "auto",
         enable_progress_bar=not training_args.disable_tqdm,
-        enable_checkpointing=False,
-        logger=False,
+        log_every_n_steps=training_args.logging_steps,
+        enable_checkpointing=training_args.save_strategy != "no",
+        logger=training_args.report_to not in ("none", [], ["none"]),
+        gradient_clip_val=1.0,
         callbacks=[log],
     )
-    length = training_args.max_sequence_length
+    lightning.seed_everything(training_args.seed, verbose=False)
+    model.optimizer = mm.OptimizerConfig(
+        torch.optim.AdamW(
+            model.parameters(), lr=training_args.learning_rate, weight_decay=training_args.weight_decay
+        ),
+        schedule={
+            "linear": "linear",
+            "cosine": "cosine",
+            "constant": "constant",
+            "constant_with_warmup": "constant",
+            "cosine_with_restarts": "cosine_restarts",
+            "polynomial": "polynomial",
+        }[training_args.lr_scheduler_type],
+        cycles=1.25 * training_args.num_train_epochs,
+        end=1e-7 / training_args.learning_rate,
+    )
+    trainer = lightning.Trainer(**trainer_options)
     train_loader = mm.ParquetLoader(
         train,
         schema,
         batch_size=training_args.per_device_train_batch_size,
-        max_sequence_length=length,
+        max_sequence_length=training_args.max_sequence_length,
         keep="oldest",
         shuffle=True,
     )
     eval_loader = mm.ParquetLoader(
-        valid,
+        os.path.join(training_args.data_dir, "1", "valid.parquet"),
         schema,
         batch_size=training_args.per_device_eval_batch_size,
-        max_sequence_length=length,
+        max_sequence_length=training_args.max_sequence_length,
         keep="oldest",
     )
     trainer.fit(model, train_loader)

@@ -17,6 +17,7 @@ from merlin_migrate.codemod.rules.mm111_loops import LoopsRule
 from merlin_migrate.codemod.rules.mm112_inputs_by_hand import InputsByHandRule
 from merlin_migrate.codemod.rules.mm113_own_maskings import OwnMaskingsRule
 from merlin_migrate.codemod.rules.mm114_own_trainers import OwnTrainersRule
+from merlin_migrate.codemod.rules.mm115_parsed_arguments import ParsedArgumentsRule
 
 RULES: tuple[type[Rule], ...] = (
     SchemaRule,
@@ -26,6 +27,7 @@ RULES: tuple[type[Rule], ...] = (
     BodyRule,
     OutputRule,
     ModelRule,
+    ParsedArgumentsRule,
     TrainingRule,
     OwnTrainersRule,
     LoadersRule,

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import libcst as cst
+from libcst import metadata as meta
 
-from merlin_migrate.codemod.arguments import Training, sorted_arguments
+from merlin_migrate.codemod.arguments import Training, parsed_fields, sorted_arguments
 from merlin_migrate.codemod.emit import DATASETS, Emitter, Plan
 from merlin_migrate.codemod.layout import bind, code, is_plain
 from merlin_migrate.codemod.rule import Program, Rule
@@ -47,7 +48,7 @@ class TrainingRule(Rule):
     def visit_Module(self, node: cst.Module) -> None:
         """Plans all edits before anything changes."""
         for call in self.calls():
-            if self.is_call_of(call, TRAINER):
+            if self._is_trainer(call):
                 try:
                     self._plan(call)
                 except ValueError as error:
@@ -73,10 +74,17 @@ class TrainingRule(Rule):
         bound = bind(call, PARAMETERS)
         if bound is None or not {"model", "args", "schema"} <= set(bound):
             raise ValueError("a trainer is rewritten with model, args and schema given")
-        source = self.origin(bound["args"].value)
-        if not isinstance(source, cst.Call) or not self.is_call_of(source, ARGUMENTS):
+        parsed = self.program.parsed.get(code(bound["args"].value))
+        source: cst.BaseExpression | None = cst.Call(cst.Name("dict"))
+        given: dict[str, cst.Arg] | None = None
+        if parsed is None:
+            source = self.origin(bound["args"].value)
+            if self.is_call_of(source, ARGUMENTS):
+                given = bind(source, ("output_dir",))  # type: ignore[arg-type]
+        else:
+            given = parsed_fields(code(bound["args"].value), self.program.arguments[parsed])
+        if not isinstance(source, cst.Call) or (parsed is None and not self.is_call_of(source, ARGUMENTS)):
             raise ValueError("the training arguments are not made in the same function")
-        given = bind(source, ("output_dir",))
         if given is None:
             raise ValueError("training arguments that come from * or ** cannot be followed")
         model, made = bound["model"].value, None
@@ -101,15 +109,16 @@ class TrainingRule(Rule):
             if not is_plain(value):
                 raise ValueError(f"{name} is computed in the training arguments: give it a name before them")
         stops = bound.pop("callbacks", None) if self._stops_early(bound, training) else None
-        extra = self._emit.callbacks(training, None if stops is None else self._patience(stops), source)
-        kept = self._emit.checkpoints(training, source)
+        made_at = call if parsed is not None else source
+        extra = self._emit.callbacks(training, None if stops is None else self._patience(stops), made_at)
+        kept = self._emit.checkpoints(training, made_at)
         if kept is not None:
             training.trainer.append(kept)
         if extra is not None:
             if renew or "eval_dataset_or_path" not in {*bound, *map(self._set, uses)}:
                 raise ValueError("the best model is kept in one training with data to evaluate on only")
             training.trainer.append(extra)
-        options = self._plan_options(bound["args"].value, source, training, line)
+        options = self._plan_options(source if parsed else bound["args"].value, source, training, line)
         plan = Plan(target.value, line, model, bound["schema"].value, options, training, renew, made)
         plan.data = {name: bound[name].value for name in DATASETS if name in bound}
         if windows and "max_sequence_length" not in training.loaders:
@@ -119,15 +128,26 @@ class TrainingRule(Rule):
         for name in sorted(others):
             self._mark_at(call, f"left out, no successor: {name}; callbacks and loggers are Lightning's")
         for reason in training.reasons:
-            self._mark_at(source, reason)
+            self._mark_at(made_at, reason)
         early = self._needed_early(uses)
-        inline = source is bound["args"].value
+        inline = parsed is not None or source is bound["args"].value
         trains = any(self._method(use) == "train" or use in windows for use in uses)
         self._edits[line] = lambda updated: self._emit.trainer(
             updated, plan, source if inline else None, make=early or not renew, trains=trains
         )
         for use in uses:
             self._plan_use(use, plan)
+
+    def _is_trainer(self, call: cst.Call) -> bool:
+        """Whether a trainer is made: the old one, or one of the program's own that builds on it."""
+        if self.is_call_of(call, TRAINER):
+            return True
+        scope = self.scope(call) if isinstance(call.func, cst.Name) else None
+        bound = [b.node for b in scope[call.func.value] if isinstance(b, meta.Assignment)] if scope else []  # type: ignore[attr-defined]
+        owner = bound[0] if len(bound) == 1 else None
+        bases = owner.bases if isinstance(owner, cst.ClassDef) else []
+        entries = [self.entry(base.value) for base in bases]
+        return any(entry is not None and entry.name == TRAINER for entry in entries)
 
     def _set(self, use: cst.CSTNode) -> str | None:
         attribute = self._attribute(use)
