@@ -25,14 +25,29 @@ class SplitRule(Rule):
         parts = original_node.body
         if len(parts) < 2 or not any(map(self._of_trainer, parts)):
             return updated_node
+        lines = self._lines(updated_node)
+        lines[0] = lines[0].with_changes(leading_lines=updated_node.leading_lines)
+        return cst.FlattenSentinel(lines)
+
+    def leave_SimpleStatementSuite(
+        self, original_node: cst.SimpleStatementSuite, updated_node: cst.SimpleStatementSuite
+    ) -> cst.BaseSuite:
+        """What stands behind the colon of a condition or loop."""
+        if not any(map(self._of_trainer, original_node.body)):
+            return updated_node
+        return cst.IndentedBlock(self._lines(updated_node))
+
+    def _lines(
+        self, several: cst.SimpleStatementLine | cst.SimpleStatementSuite
+    ) -> list[cst.SimpleStatementLine]:
+        """A line for each statement; a comment behind them stays behind the last."""
         self.done()
         lines = [
             cst.SimpleStatementLine([small.with_changes(semicolon=cst.MaybeSentinel.DEFAULT)])
-            for small in updated_node.body
+            for small in several.body
         ]
-        lines[0] = lines[0].with_changes(leading_lines=updated_node.leading_lines)
-        lines[-1] = lines[-1].with_changes(trailing_whitespace=updated_node.trailing_whitespace)
-        return cst.FlattenSentinel(lines)
+        lines[-1] = lines[-1].with_changes(trailing_whitespace=several.trailing_whitespace)
+        return lines
 
     def _of_trainer(self, statement: cst.CSTNode) -> bool:
         return any(

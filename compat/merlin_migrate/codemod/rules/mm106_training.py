@@ -93,11 +93,6 @@ class TrainingRule(Rule):
         if not isinstance(model, cst.Name):
             raise ValueError("the trainer's model is not a variable")
         uses = self.uses(target)
-        if any(self._in_suite(use) for use in uses):
-            raise ValueError(
-                "the trainer is used in the line of a condition or loop: give its statements lines of "
-                "their own"
-            )
         windows = [use for use in uses if self._windows(use) is not None]
         renew = (
             bool(windows)
@@ -205,15 +200,6 @@ class TrainingRule(Rule):
         if attribute and isinstance(call, cst.Call) and call.func is attribute:
             return attribute.attr.value
         return None
-
-    def _in_suite(self, node: cst.CSTNode) -> bool:
-        """Whether the node is in a statement behind the colon of another."""
-        above = self.parent(node)
-        while above is not None and not isinstance(above, cst.SimpleStatementLine):
-            if isinstance(above, cst.SimpleStatementSuite):
-                return True
-            above = self.parent(above)
-        return False
 
     def _in_loop(self, node: cst.CSTNode) -> bool:
         above = self.parent(node)
