@@ -3,21 +3,56 @@
 from __future__ import annotations
 
 import libcst as cst
+from libcst import metadata as meta
 
-from merlin_migrate.codemod.layout import code
+from merlin_migrate.codemod.layout import bind, code
 from merlin_migrate.codemod.rule import Rule, count_returns
 
 LOADER = "transformers4rec.torch.utils.data_utils.MerlinDataLoader"
 
 
-def made(rule: Rule, node: cst.BaseExpression | None) -> cst.Call | None:
-    """The call that made what an expression holds: itself, that of a variable, or what a function returns."""
+DEPTH = 3
+"""Functions that an argument is followed through."""
+
+
+def made(rule: Rule, node: cst.BaseExpression | None, *, depth: int = DEPTH) -> cst.Call | None:
+    """The call that made what an expression holds.
+
+    Args:
+        rule: that asks.
+        node: a call itself, a variable, the call of a function that returns one, or an argument of a function
+            that gets the same kind of thing wherever it is called.
+        depth: functions to follow an argument through.
+    """
     found = rule.origin(node)
+    if found is None and isinstance(node, cst.Name) and depth:
+        given = [made(rule, value, depth=depth - 1) for value in _given(rule, node)]
+        kinds = {code(call.func) for call in given if call is not None}
+        return given[0] if given and None not in given and len(kinds) == 1 else None
     if isinstance(found, cst.Call) and isinstance(found.func, cst.Name):
         function = rule.function(found.func)
         if function is not None:
             return _returned(rule, function)
     return found if isinstance(found, cst.Call) else None
+
+
+def _given(rule: Rule, name: cst.Name) -> list[cst.BaseExpression]:
+    """What the calls of a function give for one of its parameters; nothing if that cannot be told."""
+    scope = rule.scope(name)
+    bound = [each.node for each in scope[name.value] if isinstance(each, meta.Assignment)] if scope else []
+    parameter = bound[0] if len(bound) == 1 else None
+    parameters = rule.parent(parameter) if isinstance(parameter, cst.Param) else None
+    function = rule.parent(parameters) if isinstance(parameters, cst.Parameters) else None
+    if not isinstance(function, cst.FunctionDef) or not isinstance(parameters, cst.Parameters):
+        return []
+    if parameters.star_kwarg is not None or isinstance(parameters.star_arg, cst.Param):
+        return []
+    names = [each.name.value for each in parameters.params]
+    calls = [call for call in rule.calls() if isinstance(call.func, cst.Name)]
+    given = [bind(call, names) for call in calls if rule.function(call.func) is function]  # type: ignore[arg-type]
+    if any(arguments is None or name.value not in arguments for arguments in given):
+        return []
+    return [arguments[name.value].value for arguments in given if arguments is not None]
 
 
 def _returned(rule: Rule, function: cst.FunctionDef) -> cst.Call | None:

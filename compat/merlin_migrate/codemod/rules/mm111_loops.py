@@ -47,6 +47,8 @@ class LoopsRule(Rule):
         """Finds the variables that hold what a model gave for a batch."""
         imports = [each for each in self.tree.nodes if isinstance(each, (cst.Import, cst.ImportFrom))]
         self._legacy = any("transformers4rec" in code(each) for each in imports)
+        if not self._legacy:
+            return
         for call in self.calls():
             above = self.parent(call)
             mode = self._mode(call) if is_model(self, call.func) else None
@@ -127,6 +129,8 @@ class LoopsRule(Rule):
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         """One call of a model, or of one of its methods."""
         func = original_node.func
+        if not self._legacy:
+            return updated_node
         try:
             if is_model(self, func):
                 return self._called(original_node, updated_node)
@@ -146,11 +150,7 @@ class LoopsRule(Rule):
         flags = {"training", "testing"}
         unknown = isinstance(call.func, cst.Name) and self.origin(call.func) is None
         return bool(
-            self._legacy
-            and unknown
-            and names & flags
-            and names <= {*FORWARD}
-            and self.function(call.func) is None  # type: ignore[arg-type]
+            unknown and names & flags and names <= {*FORWARD} and self.function(call.func) is None  # type: ignore[arg-type]
         )
 
     def _called(self, original: cst.Call, call: cst.Call) -> cst.BaseExpression:
@@ -244,7 +244,8 @@ class LoopsRule(Rule):
         small = original_node.body[0] if len(original_node.body) == 1 else None
         call = small.value if isinstance(small, cst.Expr) else None
         func = call.func if isinstance(call, cst.Call) else None
-        if not isinstance(func, cst.Attribute) or func.attr.value != "fit" or not is_model(self, func.value):
+        fits = isinstance(func, cst.Attribute) and func.attr.value == "fit" and is_model(self, func.value)
+        if not self._legacy or not isinstance(func, cst.Attribute) or not fits:
             return updated_node
         new = updated_node.body[0].value  # type: ignore[union-attr]
         try:
