@@ -21,12 +21,14 @@ class Span:
         rank: of this process among those that share the table.
         world: number of them.
         group: them.
+        device: where they keep their rows.
     """
 
     rows: int
     rank: int
     world: int
     group: dist.ProcessGroup
+    device: torch.device
 
     @classmethod
     def of(cls, weight: DTensor) -> Span:
@@ -41,7 +43,7 @@ class Span:
                 f"the table is placed as {tuple(weight.placements)} on a mesh of {mesh.ndim} dimensions, "
                 "expected Shard(0) on one: shard it by shard_items()"
             )
-        return cls(weight.shape[0], mesh.get_local_rank(), mesh.size(), mesh.get_group())
+        return cls(weight.shape[0], mesh.get_local_rank(), mesh.size(), mesh.get_group(), weight.device)
 
     @property
     def each(self) -> int:
@@ -70,7 +72,7 @@ class Span:
 
     def counts(self, own: Sequence[int]) -> list[list[int]]:
         """Numbers of each process: as many of each."""
-        numbers = self._device(torch.tensor(own))
+        numbers = torch.tensor(own, device=self.device)
         found = [torch.empty_like(numbers) for _ in range(self.world)]
         dist.all_gather(found, numbers, group=self.group)
         return cast(list[list[int]], torch.stack(found).tolist())
@@ -93,9 +95,6 @@ class Span:
         """Numbers (...) of all processes added up, in place."""
         dist.all_reduce(numbers, group=self.group)
         return numbers
-
-    def _device(self, numbers: Tensor) -> Tensor:
-        return numbers.to("cuda" if dist.get_backend(self.group) == "nccl" else "cpu")
 
 
 def local(weight: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.tensor import DTensor, Shard, distribute_tensor
+from torch.distributed.tensor import DTensor, Shard
 
 from merlin_models_torch.distributed.catalogue import ShardedCatalogue
 from merlin_models_torch.distributed.exchange import is_sharded
@@ -35,7 +35,8 @@ def shard_items(model: M, mesh: DeviceMesh | None = None, *, domains: Iterable[s
 
     Args:
         model: is changed. Its optimizer has to be made afterwards.
-        mesh: of one dimension, over all processes; made of the default group if not given.
+        mesh: of one dimension, over all processes, whose devices the shares are put on; made of the default
+            group if not given.
         domains: of further tables to share out, such as "user_id".
 
     Returns:
@@ -55,8 +56,9 @@ def shard_items(model: M, mesh: DeviceMesh | None = None, *, domains: Iterable[s
             "shard_items needs a process group: start the program by torchrun and call init_process_group(), "
             "or give the Trainer strategy=ShardedStrategy()"
         )
-    device = next(model.parameters()).device.type
-    mesh = mesh or init_device_mesh(device, (torch.distributed.get_world_size(),))
+    if mesh is None:
+        device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+        mesh = init_device_mesh(device, (torch.distributed.get_world_size(),))
     if mesh.ndim != 1 or mesh.size() != torch.distributed.get_world_size():
         raise ValueError(
             f"the mesh has the shape {tuple(mesh.shape)}, expected one dimension over all "
@@ -138,5 +140,22 @@ def _share_out(module: nn.Module, names: Iterable[str], mesh: DeviceMesh) -> Non
         parameter: Tensor | None = getattr(module, name)
         if parameter is None or is_sharded(parameter):
             continue
-        shared = distribute_tensor(parameter.detach(), mesh, [Shard(0)])
+        shared = _sent_out(parameter.detach(), mesh)
         setattr(module, name, nn.Parameter(shared, requires_grad=parameter.requires_grad))
+
+
+def _sent_out(whole: Tensor, mesh: DeviceMesh) -> DTensor:
+    """The first process's tensor by rows; it is never whole on a device, which might not hold it."""
+    each = -(-len(whole) // mesh.size())
+    first, *others = mesh.mesh.tolist()
+    own, device = mesh.get_local_rank(), torch.device(mesh.device_type)
+    share = whole[own * each : (own + 1) * each].to(device, copy=True)
+    for place, process in enumerate(others, start=1):
+        part = whole[place * each : (place + 1) * each]
+        if own == 0 and len(part):
+            torch.distributed.send(part.to(device), process)
+        elif own == place and len(part):
+            torch.distributed.recv(share, first)
+    return DTensor.from_local(
+        share, mesh, [Shard(0)], run_check=False, shape=whole.shape, stride=whole.stride()
+    )

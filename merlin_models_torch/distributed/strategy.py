@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.trainer.states import TrainerFn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.optim import Optimizer
 
 from merlin_models_torch.distributed.checkpoint import load_checkpoint, save_checkpoint
@@ -62,8 +63,9 @@ class ShardedStrategy(DDPStrategy):
                 f"ShardedStrategy is for Models of this library, got {type(model).__name__}: call "
                 "shard_items() on the Model inside it, and use strategy='ddp'"
             )
-        self.model_to_device()
-        shard_items(model, domains=self.domains)
+        # Before anything is moved: a device may not hold a whole table.
+        mesh = init_device_mesh(self.root_device.type, (self.world_size,))
+        shard_items(model, mesh, domains=self.domains)
         super().setup(trainer)
 
     def lightning_module_state_dict(self) -> dict[str, Any]:

@@ -101,7 +101,11 @@ def whole(tensor: Tensor) -> Tensor:
 def train(kind: str, folder: Path) -> dict[str, Any]:
     """Losses, gradients, weights and answers of sharded training, and a checkpoint in the middle."""
     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    model = distributed.shard_items(small_model(**OUTPUTS[kind]))
+    model = small_model(**OUTPUTS[kind])
+    if rank:
+        with torch.no_grad():
+            model.output.bias.add_(1.0) if model.output.has_bias else model.output.weight.add_(1.0)
+    distributed.shard_items(model)  # The weights are those of the first process.
     optimizer, wrapped = optimizer_of(model), DistributedDataParallel(Loss(model))
     batch = batch_of(rank, world)
     found: dict[str, Any] = {"losses": []}
