@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
 from merlin_migrate import doctor as doctor_module
 from merlin_migrate.cli import Rewriting, main, rewrite
+from merlin_migrate.codemod import rewrite_source
 
+PROGRAMS = sorted((Path(__file__).parents[1] / "compat" / "programs").glob("*.py"))
 OLD = "from transformers4rec import torch as tr\n\nblock = tr.MLPBlock([64])\n"
 NEW = "import merlin_models_torch as mm\n\nblock = mm.MLPBlock([64])\n"
 
@@ -73,6 +76,23 @@ def test_modern_leaves_the_quirks_out_and_marks_them(
     assert main(["rewrite", "--write", "--modern", str(file)]) == 1
     assert file.read_text() == before
     assert "3 places marked for a hand" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+def test_modern_names_every_option_that_it_leaves_out(program: Path) -> None:
+    quirks = (
+        *("pad_to", "attend_to_padding", "evaluate_single", "replace_padding", "blank_last", "hide_targets"),
+        *("look_back", "predict_last", "appends", "ignore_plan", "exclude", "keep", "bias", "over_rows"),
+    )
+    source = program.read_bytes()
+    kept, modern = rewrite_source(source), rewrite_source(source, modern=True)
+    code = b"\n".join(line for line in modern.after.splitlines() if b"merlin-migrate:" not in line).decode()
+    marked = " ".join(mark.reason for mark in modern.marks)
+    for quirk in quirks:
+        written = re.search(rf"\b{quirk} ?=", kept.after.decode()) is not None
+        assert written == (f"{quirk}=" in marked or f"{quirk} =" in marked), quirk
+        assert not re.search(rf"\b{quirk} ?=", code), quirk
+    assert not rewrite_source(modern.after, modern=True).changed
 
 
 def test_report_counts_names_and_what_needs_a_hand(

@@ -206,10 +206,11 @@ class InputsByHandRule(Rule):
         reason = self._reasons.get(original_node)
         if reason is not None:
             self.mark(reason, "inputs")
-        block = self._blocks.get(original_node)
-        if block is None:
+        if original_node not in self._blocks:
             return updated_node
         self.done()
+        # Once more, now that what is left out can be marked.
+        block = self._planned(original_node)
         made = cst.Call(self.api("TabularInputBlock"), block.arguments)
         return fit(made, column=self.column(original_node), block=self.depth(original_node))
 
