@@ -168,6 +168,10 @@ class InputsRule(Rule):
         text = code(arg.value)
         if text == "None":
             return []
+        if text.strip("'\"") == "element-wise-sum":
+            return [renamed(arg, "aggregation", cst.SimpleString('"sum"'))]
         if text.strip("'\"") != "concat":
-            raise ValueError(f"the aggregation {text} has no successor yet, only 'concat'")
+            raise ValueError(
+                f"the aggregation {text} has no successor yet, only 'concat' and 'element-wise-sum'"
+            )
         return [renamed(arg, "aggregation")]

@@ -76,7 +76,17 @@ class LoopsRule(Rule):
     def leave_Attribute(
         self, original_node: cst.Attribute, updated_node: cst.Attribute
     ) -> cst.BaseExpression:
-        """``inputs.masking.masked_targets``."""
+        """``inputs.masking.masked_targets``, and ``model.heads[0].body``."""
+        if not self._legacy:
+            return updated_node
+        head = original_node.value
+        heads = head.value if isinstance(head, cst.Subscript) else None
+        if isinstance(heads, cst.Attribute) and heads.attr.value == "heads" and is_model(self, heads.value):
+            if original_node.attr.value == "body" and code(head.slice[0]) == "0":  # type: ignore[union-attr]
+                self.done()
+                return updated_node.with_changes(value=heads.value)
+            self.mark("a model has no heads: its body is model.body, its task model.output", "model")
+            return updated_node
         name, _, part = code(original_node).rpartition(".masking.")
         if part not in PLANNED or not isinstance(original_node.value, cst.Attribute):
             return updated_node
