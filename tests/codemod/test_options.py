@@ -70,7 +70,7 @@ def test_modern_leaves_the_quirks_out_and_marks_them(
         f"blank_last=True, attend_to_padding=True {where}",
         "inputs = mm.TabularInputBlock(schema, max_sequence_length=20, masking=mm.CausalMasking())",
         f"# merlin-migrate: MM104 left out, so numbers change: exclude=() {where}",
-        "task = mm.CategoricalOutput(metrics=[])",
+        "task = mm.CategoricalOutput()",
     ]
     before = file.read_text()
     assert main(["rewrite", "--write", "--modern", str(file)]) == 1

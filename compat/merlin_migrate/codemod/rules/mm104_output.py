@@ -159,8 +159,10 @@ class OutputRule(Rule):
         display = self._display(original.value)
         if not isinstance(display, (cst.List, cst.Tuple)):
             raise ValueError("the metrics are not a list written in the same function, or returned by one")
-        top_ks = keyword("top_ks", self._cut_offs(display))
-        return [renamed(arg, "metrics"), top_ks] if display.elements else [renamed(arg, "metrics")]
+        if not display.elements:
+            # An output has some metrics always: those of its defaults are measured beside the loss.
+            return []
+        return [renamed(arg, "metrics"), keyword("top_ks", self._cut_offs(display))]
 
     @staticmethod
     def _loss(arg: cst.Arg) -> list[cst.Arg]:
