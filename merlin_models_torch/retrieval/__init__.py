@@ -1,6 +1,5 @@
 """From vectors to answers."""
 
-from merlin_models_torch.retrieval.index import ItemIndex
-from merlin_models_torch.retrieval.topk import topk_blockwise, topk_of_scores
+from merlin_models_torch._lazy import names_of_stub
 
-__all__ = ["ItemIndex", "topk_blockwise", "topk_of_scores"]
+__getattr__, __dir__, __all__ = names_of_stub(__name__, __file__)

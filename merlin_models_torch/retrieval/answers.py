@@ -23,14 +23,19 @@ from merlin_models_torch.retrieval.candidates import (
     tower,
     two_tower_output,
 )
-from merlin_models_torch.retrieval.index import ItemIndex
+from merlin_models_torch.retrieval.index import Index, ItemIndex
 from merlin_models_torch.schema import Schema
 
 if TYPE_CHECKING:
+    from merlin_models_torch.selection import ModelPart
     from merlin_models_torch.training.model import Model
 
 Best = Callable[[Batch, Tensor | None], tuple[Tensor, Tensor]]
 """Scores (B, k) and item rows (B, k), -1 for none, of a batch and of (B, E) rows to be left out besides."""
+
+
+IndexFactory = Callable[..., Index]
+"""Makes an index of vectors, with ``bias=`` and ``temperature=``, such as :class:`ItemIndex`."""
 
 
 @dataclass(frozen=True)
@@ -57,31 +62,58 @@ def answers_of(
     candidates: Any = None,
     exclude_seen: bool | None = None,
     seen: Any = None,
+    index: IndexFactory | None = None,
 ) -> Answers:
     """How a model answers, by its output; arguments as for :meth:`Model.predict`.
 
     Raises:
         ValueError: if they do not fit the output.
     """
-    question = {"k": k, "exclude_seen": exclude_seen}
+    question = {"k": k, "exclude_seen": exclude_seen, "index": None if index is None else repr(index)}
     output = model.output
-    if k is not None and isinstance(output, TwoTowerOutput):
-        best = _of_towers(model, k, candidates, exclude_seen, seen)
-        schema = tower(model, output.query).schema
-        return Answers(schema, _items(model, best, k, output.item_id), output.item_id, question)
-    if isinstance(output, ItemOutput):
+    if isinstance(output, ItemOutput) or (k is not None and isinstance(output, TwoTowerOutput)):
         if k is None:
             raise ValueError("k is not given: say how many items to answer with, such as k=10")
-        model.check_answers("k", k)
+        if isinstance(output, TwoTowerOutput) and exclude_seen and seen is None:
+            raise ValueError(
+                "exclude_seen is True, but rows of queries do not say what was seen: pass seen=, a table "
+                f"with a key and {output.item_id!r}, such as the training events"
+            )
+        schema, best = searching(model, k=k, candidates=candidates, exclude_seen=exclude_seen, index=index)
         item_id = getattr(output, "item_id", None) or "item"
-        best = _of_catalogue(model, k, candidates, exclude_seen)
-        return Answers(model.schema, _items(model, best, k, item_id), item_id, question)
-    if candidates is not None or seen is not None:
+        return Answers(schema, _items(model, best, k, item_id), item_id, question)
+    if candidates is not None or seen is not None or index is not None:
         raise ValueError(
             "candidates and seen are for the k best items, and this is "
-            f"{type(output).__name__} with k={k}: leave them out"
+            f"{type(output).__name__} with k={k}: leave them out, and index"
         )
     return Answers(model.schema, _scores(model, k, exclude_seen), "item", question)
+
+
+def searching(
+    model: Model, *, k: int, candidates: Any, exclude_seen: bool | None, index: IndexFactory | None
+) -> tuple[Schema, Best]:
+    """The columns that a question to a model of items has, and what finds the k best of them.
+
+    Raises:
+        TypeError: if the output names no items.
+        ValueError: if there are fewer items, or the arguments do not fit the output.
+    """
+    output, factory = model.output, ItemIndex if index is None else index
+    if isinstance(output, TwoTowerOutput):
+        part = tower(model, output.query)
+        return part.schema, _of_towers(model, part, k, candidates, factory)
+    if not isinstance(output, ItemOutput):
+        raise TypeError(f"{type(output).__name__} does not answer with items: take a model that does")
+    model.check_answers("k", k)
+    if isinstance(output, CategoricalOutput):
+        return model.schema, _of_catalogue(model, output, k, candidates, exclude_seen, factory)
+    if candidates is not None or index is not None:
+        raise ValueError(
+            f"{type(output).__name__} answers from its whole catalogue by itself: leave out candidates and "
+            "index"
+        )
+    return model.schema, lambda batch, seen: model.topk(batch, k=k, exclude_seen=exclude_seen)
 
 
 def original(model: Model, name: str, column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
@@ -111,18 +143,12 @@ def _items(
     return columns
 
 
-def _of_towers(model: Model, k: int, candidates: Any, exclude_seen: bool | None, seen: Any) -> Best:
+def _of_towers(model: Model, queries: ModelPart, k: int, candidates: Any, factory: IndexFactory) -> Best:
     """Queries are encoded batch by batch, candidates once."""
     output = two_tower_output(model)
-    queries = tower(model, output.query)
-    if exclude_seen and seen is None:
-        raise ValueError(
-            "exclude_seen is True, but rows of queries do not say what was seen: pass seen=, a table with a "
-            f"key and {output.item_id!r}, such as the training events"
-        )
     items = candidates if isinstance(candidates, Candidates) else encode_candidates(model, candidates)
     items.check_answers(k)
-    index = ItemIndex(items.vectors, temperature=output.temperature)
+    index = factory(items.vectors, temperature=output.temperature)
 
     def best(batch: Batch, seen: Tensor | None) -> tuple[Tensor, Tensor]:
         return items.best(index, output.scaled(queries(batch)), k=k, exclude=seen)
@@ -130,17 +156,17 @@ def _of_towers(model: Model, k: int, candidates: Any, exclude_seen: bool | None,
     return best
 
 
-def _of_catalogue(model: Model, k: int, candidates: Any, exclude_seen: bool | None) -> Best:
+def _of_catalogue(
+    model: Model,
+    output: CategoricalOutput,
+    k: int,
+    candidates: Any,
+    exclude_seen: bool | None,
+    factory: IndexFactory,
+) -> Best:
     """Answers of an output that scores a catalogue; its vectors are prepared once."""
-    output = model.output
-    if not isinstance(output, CategoricalOutput):
-        if candidates is not None:
-            raise ValueError(
-                f"{type(output).__name__} answers from its whole catalogue: leave out candidates"
-            )
-        return lambda batch, seen: model.topk(batch, k=k, exclude_seen=exclude_seen)
     wanted = output.exclude_seen if exclude_seen is None else exclude_seen
-    search = _search(model, output, k, candidates)
+    search = _search(model, output, k, candidates, factory)
 
     def best(batch: Batch, seen: Tensor | None) -> tuple[Tensor, Tensor]:
         planned = model.for_prediction(batch)
@@ -154,7 +180,7 @@ def _of_catalogue(model: Model, k: int, candidates: Any, exclude_seen: bool | No
 
 
 def _search(
-    model: Model, output: CategoricalOutput, k: int, candidates: Any
+    model: Model, output: CategoricalOutput, k: int, candidates: Any, factory: IndexFactory
 ) -> Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]:
     """Finds the best items of (B, D) queries, besides (B, E) rows that are left out."""
     never = sorted({*output.exclude, *model.never_answered})
@@ -173,10 +199,10 @@ def _search(
     items = allowed(model, candidates, vectors)
     bias: Tensor | None = output.bias
     if items is None:
-        index = ItemIndex(vectors, bias=bias, temperature=output.temperature)
+        index = factory(vectors, bias=bias, temperature=output.temperature)
         return lambda queries, seen: index.topk(queries, k=k, exclude=seen, never=never)
     items.check_answers(k)
-    some = ItemIndex(
+    some = factory(
         items.vectors, bias=None if bias is None else bias[items.ids], temperature=output.temperature
     )
     return lambda queries, seen: items.best(some, queries, k=k, exclude=seen)

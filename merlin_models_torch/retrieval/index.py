@@ -123,6 +123,52 @@ class ItemIndex:
             return queries.new_empty(0, k), torch.empty(0, k, dtype=torch.int64, device=device)
         return torch.cat([scores for scores, _ in answers]), torch.cat([rows for _, rows in answers])
 
+    def best_of(self, queries: Tensor, rows: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
+        """The k best of some items for each query, each counted once.
+
+        Args:
+            queries: (B, D) float.
+            rows: (B, C) int64 item rows that may be answers to each query, filled up with -1.
+            k: answers per query.
+
+        Returns:
+            Scores (B, k) in falling order and item rows (B, k) int64. Equal scores come in order of row.
+            Where there are fewer, the rest has score -inf and row -1.
+
+        Raises:
+            ValueError: if shapes do not fit, or a row is not in the catalogue.
+        """
+        check_shapes(queries, self.items, self.bias, self.temperature)
+        if k < 1:
+            raise ValueError(f"k is {k}, but must be at least 1")
+        given = as_exclusions(rows, len(queries), len(self.items), queries.device)
+        if given is None or not given.shape[1]:
+            given = torch.full((len(queries), 1), -1, dtype=torch.int64, device=queries.device)
+        given = given.sort(1).values
+        twice = torch.zeros_like(given, dtype=torch.bool)
+        twice[:, 1:] = given[:, 1:] == given[:, :-1]
+        with torch.no_grad(), without_autocast(queries.device):
+            scores = self._scores(queries, given.clamp(min=0))
+            scores = scores.masked_fill(twice | (given < 0), -torch.inf)
+            scores, found = best_in_order(scores, given, k)
+        short = k - scores.shape[1]
+        if short > 0:
+            scores = torch.nn.functional.pad(scores, (0, short), value=-torch.inf)
+            found = torch.nn.functional.pad(found, (0, short), value=-1)
+        return scores, torch.where(scores == -torch.inf, -1, found)
+
+    def _scores(self, queries: Tensor, rows: Tensor) -> Tensor:
+        """(B, C) scores of (B, C) rows of each query, some queries at a time."""
+        step = max(_GATHERED // rows.shape[1], 1)
+        scores = []
+        for start in range(0, len(queries), step):
+            some = slice(start, start + step)
+            found = (self.items[rows[some]].float() @ queries[some].float()[:, :, None]).squeeze(2)
+            if self.bias is not None:
+                found += self.bias[rows[some]]
+            scores.append(found / self.temperature)
+        return torch.cat(scores) if scores else queries.new_empty(0, rows.shape[1])
+
     def _of_some(
         self, queries: Tensor, k: int, excluded: Tensor | None, banned: Tensor
     ) -> tuple[Tensor, Tensor]:

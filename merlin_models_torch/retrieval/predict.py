@@ -12,7 +12,7 @@ from torch import Tensor
 
 from merlin_models_torch.data import ParquetLoader
 from merlin_models_torch.data.source import ParquetSource, open_source
-from merlin_models_torch.retrieval.answers import Answers, answers_of, original
+from merlin_models_torch.retrieval.answers import Answers, IndexFactory, answers_of, original
 from merlin_models_torch.retrieval.inference import evaluating
 from merlin_models_torch.retrieval.keys import RowKeys, key_names
 from merlin_models_torch.retrieval.writing import AnswerFiles, fingerprint, fingerprint_of_model
@@ -31,9 +31,10 @@ def predict(
     seen: Any = None,
     keys: Sequence[str] | None = None,
     batch_size: int = 512,
+    index: IndexFactory | None = None,
 ) -> pa.Table:
     """What :meth:`merlin_models_torch.training.Model.predict` does."""
-    answers = answers_of(model, k=k, candidates=candidates, exclude_seen=exclude_seen, seen=seen)
+    answers = answers_of(model, k=k, candidates=candidates, exclude_seen=exclude_seen, seen=seen, index=index)
     loader = data
     if not isinstance(loader, ParquetLoader):
         loader = ParquetLoader(data, answers.schema, batch_size=batch_size)
@@ -56,11 +57,13 @@ def predict_to_parquet(
     seen: Any = None,
     keys: Sequence[str] | None = None,
     batch_size: int = 512,
+    index: IndexFactory | None = None,
     overwrite: bool = False,
     progress: bool | None = None,
+    part: tuple[int, int] | None = None,
 ) -> Path:
     """What :meth:`merlin_models_torch.training.Model.predict_to_parquet` does."""
-    answers = answers_of(model, k=k, candidates=candidates, exclude_seen=exclude_seen, seen=seen)
+    answers = answers_of(model, k=k, candidates=candidates, exclude_seen=exclude_seen, seen=seen, index=index)
     given = data if isinstance(data, ParquetLoader) else None
     source = open_source(data) if given is None else given.source
     question = {
@@ -70,20 +73,44 @@ def predict_to_parquet(
         "seen": fingerprint(seen),
         "keys": None if keys is None else list(keys),
     }
-    files = AnswerFiles(Path(folder), question, overwrite=overwrite)
-    parts = source.paths if isinstance(source, ParquetSource) else [source.table]
-    with files.written(parts, rows=source.num_rows, progress=progress) as missing:
-        for part, write in missing:
+    rank, world = _of_processes() if part is None else part
+    if not 0 <= rank < world:
+        raise ValueError(f"part is {part}, expected the number of a part, from 0, and how many there are")
+    parts: Any = source.paths if isinstance(source, ParquetSource) else [source.table]
+    names = None
+    if part is not None or world > 1:
+        # One file of a share of all rows, in their order, wherever the files of the data end.
+        question["part"] = [rank, world]
+        names = [f"part-{rank:05d}-of-{world:05d}.parquet"]
+        parts = [parts if isinstance(source, ParquetSource) else source.table]
+    agreed = _in_any_process if model.is_sharded else bool
+    files = AnswerFiles(Path(folder), question, overwrite=overwrite, agreed=agreed)
+    with files.written(parts, rows=source.num_rows, progress=progress, names=names) as missing:
+        for some, write in missing:
             if given is None:
                 loader = ParquetLoader(
-                    part, answers.schema, batch_size=batch_size, rank=0, world=1, memory_limit=0
+                    some, answers.schema, batch_size=batch_size, rank=rank, world=world, memory_limit=0
                 )
             else:
-                loader = given.over(part)
+                loader = given.over(some, rank=rank, world=world)
             known = _keys(model, loader, keys, answers, seen, streamed=True)
             for table, _ in _answered(model, loader, answers, known):
                 write(table)
     return Path(folder)
+
+
+def _of_processes() -> tuple[int, int]:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
+
+
+def _in_any_process(wanted: bool) -> bool:
+    count = torch.tensor(float(wanted))
+    if torch.distributed.get_backend() == "nccl":
+        count = count.cuda()
+    torch.distributed.all_reduce(count)
+    return bool(count > 0)
 
 
 def _keys(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from merlin_models_torch.data import ParquetLoader
+    from merlin_models_torch.retrieval.answers import IndexFactory
     from merlin_models_torch.retrieval.candidates import Candidates
     from merlin_models_torch.selection import ModelPart
     from merlin_models_torch.training.model import Model
@@ -155,6 +156,7 @@ class Answering(lightning.LightningModule):
         seen: Any = None,
         keys: Sequence[str] | None = None,
         batch_size: int = 512,
+        index: IndexFactory | None = None,
     ) -> pa.Table:
         """Answers for every row of some data: items with their original ids, or scores.
 
@@ -176,6 +178,8 @@ class Answering(lightning.LightningModule):
             keys: columns of the data that tell its rows apart; those tagged as user or session id if not
                 given.
             batch_size: sessions at a time; not used for a loader.
+            index: makes what is searched of the items' vectors; the exact :class:`retrieval.ItemIndex` if not
+                given.
 
         Returns:
             One row a session, in the order of the data: the keys (or ``row``, the row's number, where there
@@ -199,6 +203,7 @@ class Answering(lightning.LightningModule):
             seen=seen,
             keys=keys,
             batch_size=batch_size,
+            index=index,
         )
 
     def predict_to_parquet(
@@ -212,8 +217,10 @@ class Answering(lightning.LightningModule):
         seen: Any = None,
         keys: Sequence[str] | None = None,
         batch_size: int = 512,
+        index: IndexFactory | None = None,
         overwrite: bool = False,
         progress: bool | None = None,
+        part: tuple[int, int] | None = None,
     ) -> Path:
         """Answers as :meth:`predict` gives them, written to a parquet file for each file of the data.
 
@@ -221,18 +228,24 @@ class Answering(lightning.LightningModule):
         grow with the number of rows. A file has its name when it is whole; called again after it was
         stopped, this goes on with the files that are missing.
 
+        Several processes share the rows out, and each writes the file of its part
+        (``part-00001-of-00004.parquet``); by name one after the other they are in the order of the data.
+
         Args:
             data: as for :meth:`predict`; the shuffling of a loader is left out.
             folder: made if it is not there. Files are named as those of the data, ``answers.parquet`` for a
                 table in memory.
-            k: as for :meth:`predict`, as are all up to ``batch_size``.
+            k: as for :meth:`predict`, as are all up to ``index``.
             candidates: see there.
             exclude_seen: see there.
             seen: see there.
             keys: see there.
             batch_size: see there.
+            index: see there.
             overwrite: write files anew that are there already.
             progress: show a bar; if not given, only on a terminal.
+            part: which part of the rows to answer, from 0, and of how many, for programs that share the
+                work out themselves; that of the process if not given.
 
         Returns:
             The folder.
@@ -254,8 +267,10 @@ class Answering(lightning.LightningModule):
             seen=seen,
             keys=keys,
             batch_size=batch_size,
+            index=index,
             overwrite=overwrite,
             progress=progress,
+            part=part,
         )
 
     def encode_items(self, items: Any = None, *, batch_size: int = 4096) -> pa.Table:
