@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ _CLASSES = (Tags.MULTI_CLASS, Tags.MULTI_CLASS_CLASSIFICATION)
 
 @serializable
 class TabularOutputBlock(nn.Module):
-    """An output for each of several targets; the loss is the weighted sum of theirs.
+    """An output for each of several targets; the loss is the weighted sum (or mean) of theirs.
 
     A body that gives one tensor serves all of them; of one that gives several by name (``MMOEBlock``, or a
     ``ParallelBlock`` of towers) each output takes the one named as its target.
@@ -45,6 +45,8 @@ class TabularOutputBlock(nn.Module):
             :class:`BinaryOutput`, MULTI_CLASS or MULTI_CLASS_CLASSIFICATION a :class:`ClassificationOutput`,
             REGRESSION a :class:`RegressionOutput` (and other columns none); or outputs of your own.
         loss_weights: by target; 1 where a name is missing.
+        reduction: "sum" of the weighted losses, or "mean": their sum over the number of targets, which keeps
+            the learning rate's meaning when targets are added.
         weight: column of sample weights of all outputs made from a schema.
 
     Raises:
@@ -63,9 +65,13 @@ class TabularOutputBlock(nn.Module):
         outputs: Schema | Iterable[TargetOutput | CategoricalOutput],
         *,
         loss_weights: Mapping[str, float] | None = None,
+        reduction: Literal["sum", "mean"] = "sum",
         weight: str | None = None,
     ) -> None:
         super().__init__()
+        if reduction not in ("sum", "mean"):
+            raise ValueError(f"reduction is {reduction!r}, expected 'sum' or 'mean'")
+        self.reduction: Literal["sum", "mean"] = reduction
         made: list[TargetOutput | CategoricalOutput]
         if isinstance(outputs, Schema):
             made = [*_from_schema(outputs, weight)]
@@ -160,9 +166,10 @@ class TabularOutputBlock(nn.Module):
         *,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Weighted sum of the losses: a scalar; ``generator`` draws negatives where there are some."""
+        """Weighted sum or mean of the losses: a scalar; ``generator`` draws negatives where there are some."""
         losses = self.losses(hidden, batch, generator=generator)
-        return torch.stack([self.loss_weights[name] * loss for name, loss in losses.items()]).sum()
+        weighted = torch.stack([self.loss_weights[name] * loss for name, loss in losses.items()])
+        return weighted.sum() if self.reduction == "sum" else weighted.mean()
 
     def count(self, batch: Batch) -> int:
         """Labels of the target that has most of them."""
@@ -225,7 +232,11 @@ class TabularOutputBlock(nn.Module):
 
     def init_arguments(self) -> dict[str, Any]:
         """What builds this block again."""
-        return {"outputs": list(self.outputs.values()), "loss_weights": self.loss_weights}
+        return {
+            "outputs": list(self.outputs.values()),
+            "loss_weights": self.loss_weights,
+            "reduction": self.reduction,
+        }
 
 
 def _name(output: object) -> str:

@@ -74,10 +74,16 @@ def test_every_name_points_to_a_heading_and_stands_in_a_table() -> None:
 
 def test_comments_of_the_rules_point_to_headings() -> None:
     source = Path(sys.modules["merlin_migrate.cli"].__file__ or "").parent / "codemod"
-    texts = [path.read_text() for path in source.rglob("*.py")]
-    used = {anchor for text in texts for anchor in re.findall(r'\.mark\(.*?"([\w-]+)"\)', text)}
-    assert {"inputs", "body", "model", "training", "metrics", "not-yet", "imports"} <= used
-    assert used <= _anchors(GUIDES / "from-transformers4rec.md")
+    used: dict[str, set[str]] = {}
+    for text in (path.read_text() for path in source.rglob("*.py")):
+        page = re.search(r'guide: ClassVar\[str\] = "([\w.-]+)"\n', text.partition("# Names")[0])
+        marks = re.findall(r'\.mark\(.*?"([\w-]+)"\)', text)
+        used.setdefault(page[1] if page else "from-transformers4rec.md", set()).update(marks)
+    expected = {"inputs", "body", "model", "training", "metrics", "not-yet", "imports"}
+    assert expected <= used["from-transformers4rec.md"]
+    assert used["from-merlin-models-torch.md"] == {"what-stays"}
+    for page_name, anchors in used.items():
+        assert anchors <= _anchors(GUIDES / page_name), page_name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

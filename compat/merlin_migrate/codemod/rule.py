@@ -35,6 +35,7 @@ class Program:
         imports: names of ``import`` statements that rules ask for, such as ``lightning``.
         applied: how often each rule changed something, by rule number.
         modern: whether options that keep the old behaviour are left out.
+        stays: whether models of Merlin's old names stay, and with them the schemas that they take.
         maskings: the program's own classes of maskings, by the names it registers them under.
         checkpoints: whether checkpoints of the trainer are written by Lightning now.
         arguments: fields of the program's own classes of training arguments, by name of the class.
@@ -47,6 +48,7 @@ class Program:
     imports: set[str] = field(default_factory=set)
     applied: dict[str, int] = field(default_factory=dict)
     modern: bool = False
+    stays: bool = False
     maskings: dict[str, str] = field(default_factory=dict)
     checkpoints: bool = False
     arguments: dict[str, tuple[str, ...]] = field(default_factory=dict)

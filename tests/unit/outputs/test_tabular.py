@@ -52,6 +52,19 @@ def test_the_loss_is_the_weighted_sum_of_losses_with_sample_weights() -> None:
     torch.testing.assert_close(model.output.loss(hidden, batch), expected)
 
 
+def test_the_mean_of_the_losses_is_their_sum_over_the_number_of_targets(tmp_path: Path) -> None:
+    added, averaged = (
+        model_of(loss_weights={"rating": 3.0}),
+        model_of(loss_weights={"rating": 3.0}, reduction="mean"),
+    )
+    batch = next(iter(loader()))
+    total = added.output.loss(added.body(batch), batch)
+    torch.testing.assert_close(averaged.output.loss(averaged.body(batch), batch), total / 2)
+    assert mm.load(averaged.save(tmp_path / "model")).output.reduction == "mean"
+    with pytest.raises(ValueError, match="reduction is 'max', expected 'sum' or 'mean'"):
+        model_of(reduction="max")
+
+
 def test_both_targets_are_learned_logged_predicted_and_saved(tmp_path: Path) -> None:
     model = model_of()
     run = trainer(max_epochs=15)

@@ -18,8 +18,14 @@ from merlin_migrate.codemod.rules.mm112_inputs_by_hand import InputsByHandRule
 from merlin_migrate.codemod.rules.mm113_own_maskings import OwnMaskingsRule
 from merlin_migrate.codemod.rules.mm114_own_trainers import OwnTrainersRule
 from merlin_migrate.codemod.rules.mm115_parsed_arguments import ParsedArgumentsRule
+from merlin_migrate.codemod.rules.mm201_merlin_torch import MerlinTorchRule
+from merlin_migrate.codemod.rules.mm202_lightning import LightningRule
+from merlin_migrate.codemod.rules.mm203_merlin_tf import MerlinTensorFlowRule
 
 RULES: tuple[type[Rule], ...] = (
+    MerlinTorchRule,
+    LightningRule,
+    MerlinTensorFlowRule,
     SchemaRule,
     OwnMaskingsRule,
     InputsByHandRule,

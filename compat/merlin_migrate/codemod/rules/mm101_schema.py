@@ -42,8 +42,10 @@ class SchemaRule(Rule):
             return updated_node.value
         return self._class(original_node) or updated_node
 
-    def visit_Module(self, node: cst.Module) -> None:
+    def visit_Module(self, node: cst.Module) -> bool:
         """Finds data sets in variables that are used for nothing but their schema."""
+        if self.program.stays:
+            return False
         for call in filter(self._is_file, self.calls()):
             assign = self.parent(call)
             name = assign.targets[0].target if isinstance(assign, cst.Assign) else None
@@ -52,6 +54,7 @@ class SchemaRule(Rule):
             above = [self.parent(use) for use in self.uses(name)]
             if all(isinstance(x, cst.Attribute) and x.attr.value == "schema" for x in above):
                 self._renamed.add(assign)
+        return True
 
     def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.Assign:
         """Such a variable holds the schema itself."""

@@ -9,6 +9,8 @@ import libcst as cst
 from merlin_migrate.codemod.layout import code
 from merlin_migrate.codemod.rule import Program, Rule
 
+MERLIN = ("merlin.schema", "merlin.io", "merlin.models", "merlin.dataloader")
+
 
 class ImportsRule(Rule):
     """The last rule."""
@@ -112,7 +114,7 @@ class ImportsRule(Rule):
         else:
             path = alias.evaluated_name
         known = ("transformers4rec", "merlin_standard_lib")
-        return path.partition(".")[0] in known or path.startswith(("merlin.schema", "merlin.io"))
+        return path.partition(".")[0] in known or path.startswith(MERLIN)
 
     def _is_used(self, alias: cst.ImportAlias) -> bool:
         if self._is_guarded(alias):

@@ -1,0 +1,1 @@
+"""How single expressions of ``merlin.models`` are written in the new names."""

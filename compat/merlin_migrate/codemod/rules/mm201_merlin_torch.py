@@ -1,0 +1,197 @@
+"""Programs for ``merlin.models.torch`` V2: models, data and training move together, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, TypeGuard
+
+import libcst as cst
+
+from merlin_migrate.codemod.layout import code, fit
+from merlin_migrate.codemod.merlin.data import Data
+from merlin_migrate.codemod.merlin.models import V2, ModelsOfTorch
+from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.tree import below, walk
+
+_MODELS = {f"{V2}.{name}" for name in ("Model", "DLRMModel", "DCNModel")}
+
+
+class MerlinTorchRule(Rule):
+    """A model of the old names takes no batch of the new loader, so one name that cannot follow keeps all."""
+
+    number: ClassVar[str] = "MM201"
+    title: ClassVar[str] = "merlin.models.torch"
+    guide: ClassVar[str] = "from-merlin-models-torch.md"
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
+        self._models = ModelsOfTorch(self)
+        self._data = Data(self)
+        self._reasons: dict[cst.CSTNode, list[str]] = {}
+        self._moves = False
+
+    def visit_Module(self, node: cst.Module) -> bool:
+        """Finds out whether all names can follow."""
+        uses = list(self._uses(node))
+        if not any(name.startswith(f"{V2}.") for _, name in uses):
+            return False
+        for use, name in uses:
+            try:
+                self._try(use, name)
+            except ValueError as error:
+                statement = self.statement_of(use)
+                if statement is not None:
+                    self._reasons.setdefault(statement, []).append(str(error))
+        self._moves = not self._reasons
+        self.program.stays = not self._moves
+        if self._moves:
+            self.program.alias = self._alias(node)
+        return True
+
+    def _alias(self, module: cst.CSTNode) -> str:
+        """The name that the old package had is the new one's from here on."""
+        for node in walk(module):
+            if _is_package(node) and node.evaluated_alias:
+                return str(node.evaluated_alias)
+        return self.program.alias
+
+    def leave_ImportAlias(
+        self, original_node: cst.ImportAlias, updated_node: cst.ImportAlias
+    ) -> cst.ImportAlias:
+        """``import merlin.models.torch as mm``."""
+        inside = isinstance(self.parent(original_node), cst.ImportFrom)
+        if inside or not self._moves or original_node.evaluated_alias != self.program.alias:
+            return updated_node
+        return (
+            updated_node.with_changes(name=cst.Name("merlin_models_torch"))
+            if _is_package(original_node)
+            else updated_node
+        )
+
+    def _uses(self, node: cst.CSTNode) -> Iterator[tuple[cst.BaseExpression, str]]:
+        """Each use of a name of merlin.models.torch, merlin.io or merlin.dataloader, the longest dotted."""
+        if isinstance(node, (cst.Import, cst.ImportFrom)):
+            return
+        if isinstance(node, (cst.Name, cst.Attribute)):
+            name = self.qualified(node)
+            if name and name.startswith((f"{V2}.", "merlin.io.", "merlin.dataloader.")) and _is_dotted(node):
+                yield node, name
+                return
+        for child in below(node):
+            if not (isinstance(node, cst.Attribute) and child is node.attr):
+                yield from self._uses(child)
+
+    def _try(self, use: cst.BaseExpression, name: str) -> None:
+        call = self.parent(use)
+        if not isinstance(call, cst.Call) or call.func is not use:
+            raise ValueError("")
+        if not name.startswith(f"{V2}.") or self._data.takes(call):
+            self._data.plan(call)
+            return
+        self._models.new(call, call)
+        assign = self.parent(call)
+        target = assign.targets[0].target if isinstance(assign, cst.Assign) else None
+        if self._models.name(call) in _MODELS and isinstance(target, cst.Name):
+            self._check_model(target)
+
+    def _check_model(self, variable: cst.Name) -> None:
+        """A model may be trained, asked and initialised; what else is done to it has to be looked at."""
+        for use in self.uses(variable):
+            above = self.parent(use)
+            if not isinstance(above, cst.Attribute):
+                if isinstance(above, cst.Arg):
+                    continue
+                raise ValueError(f"the model {variable.value} is used in a way that cannot be followed")
+            if above.attr.value not in ("initialize", "eval", "train", "parameters", "state_dict"):
+                raise ValueError(f"{code(above)} has no successor that can be written by itself")
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
+        """One call of an old name."""
+        if not self._moves:
+            return updated_node
+        if (loader := self._data.loader(original_node)) is not None:
+            self.done()
+            return fit(loader, column=self.column(original_node), block=self.depth(original_node))
+        if (trained := self._data.trained(original_node, updated_node)) is not None:
+            self.done()
+            return trained
+        name = self.qualified(original_node.func)
+        if self._data.takes(original_node) or name is None or not name.startswith(f"{V2}."):
+            return updated_node
+        self.done()
+        made = self._models.new(original_node, updated_node)
+        return fit(made, column=self.column(original_node), block=self.depth(original_node))
+
+    def leave_Attribute(
+        self, original_node: cst.Attribute, updated_node: cst.Attribute
+    ) -> cst.BaseExpression:
+        """``dataset.schema``."""
+        schema = self._data.schema(original_node) if self._moves else None
+        return updated_node if schema is None else schema
+
+    def leave_SimpleStatementLine(
+        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
+    ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
+        """Data sets in variables and ``model.initialize(...)`` go away; reasons are marked."""
+        self._mark(original_node)
+        if not self._moves or len(original_node.body) != 1:
+            return updated_node
+        if self._initializes(original_node.body[0]):
+            self.done()
+            return self.dropped(updated_node)
+        lines = self._data.statement(original_node, updated_node)
+        if lines is None:
+            return updated_node
+        self.done()
+        if not lines:
+            return self.dropped(updated_node)
+        return cst.FlattenSentinel(lines) if len(lines) > 1 else lines[0]
+
+    def _initializes(self, small: cst.BaseSmallStatement) -> bool:
+        call = small.value if isinstance(small, cst.Expr) else None
+        func = call.func if isinstance(call, cst.Call) else None
+        if not isinstance(func, cst.Attribute) or func.attr.value != "initialize":
+            return False
+        model = self.origin(func.value)
+        return isinstance(model, cst.Call) and self._models.name(model) in _MODELS
+
+    def leave_FunctionDef(
+        self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef
+    ) -> cst.BaseStatement:
+        """Marks of decorators and defaults."""
+        return self._marked(original_node, updated_node)
+
+    def leave_ClassDef(self, original_node: cst.ClassDef, updated_node: cst.ClassDef) -> cst.BaseStatement:
+        """Marks of bases."""
+        return self._marked(original_node, updated_node)
+
+    def leave_For(self, original_node: cst.For, updated_node: cst.For) -> cst.BaseStatement:
+        """Marks of what is gone through."""
+        return self._marked(original_node, updated_node)
+
+    def leave_With(self, original_node: cst.With, updated_node: cst.With) -> cst.BaseStatement:
+        """Marks in the head."""
+        return self._marked(original_node, updated_node)
+
+    def leave_If(self, original_node: cst.If, updated_node: cst.If) -> cst.BaseStatement:
+        """Marks of the condition."""
+        return self._marked(original_node, updated_node)
+
+    def _marked(self, original: cst.CSTNode, updated: cst.BaseStatement) -> cst.BaseStatement:
+        self._mark(original)
+        return updated
+
+    def _mark(self, node: cst.CSTNode) -> None:
+        """What keeps the program; that of a name without a way is in the mark of the last rule."""
+        for reason in filter(None, self._reasons.get(node, ())):
+            self.mark(reason, "what-stays")
+
+
+def _is_package(node: cst.CSTNode) -> TypeGuard[cst.ImportAlias]:
+    return isinstance(node, cst.ImportAlias) and node.evaluated_name == V2
+
+
+def _is_dotted(node: cst.BaseExpression) -> bool:
+    while isinstance(node, cst.Attribute):
+        node = node.value
+    return isinstance(node, cst.Name)
