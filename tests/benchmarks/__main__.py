@@ -92,6 +92,28 @@ ROWS = (
         memory=0,
         tolerance=1e-5,
     ),
+    Row(
+        "optimiser step on a million items, d 64, every row with a gradient",
+        "optimizer",
+        {"items": 1_000_000},
+        speed=5,
+        tolerance=1e-5,
+    ),
+    Row(
+        "training step of a million items: 512 targets, 1,000 drawn items, gradients of their rows only",
+        "optimizer",
+        {"items": 1_000_000, "targets": 512, "negatives": 1_000},
+        speed=80,
+        tolerance=1e-5,
+    ),
+    Row(
+        "evaluation loop of the drop-in, 800 steps of 128, top 100, without the model",
+        "evaluation",
+        {"steps": 800, "batch_size": 128},
+        rounds=2,
+        speed=100,
+        tolerance=1e-6,
+    ),
 )
 IMPORT_LIMIT = 0.3
 

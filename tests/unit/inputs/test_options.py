@@ -72,7 +72,7 @@ def test_a_cross_with_a_combined_list_is_combined_as_the_list_is() -> None:
     lists = mm.HashedCross(["item_id", "category"], bins=5)
     for some in (combiner, {"category": "mean"}):
         with pytest.raises(
-            ValueError, match="has the combined list '(item_id|category)' beside another list"
+            ValueError, match=r"has the combined list '(item_id|category)' beside another list"
         ):
             built(crosses={"x": lists}, combiner=some)
 
