@@ -1,18 +1,24 @@
-"""Checkpoints that each process writes its part of, and that any number of processes reads."""
+"""Checkpoints that each process writes its part of, and that any number of processes reads.
+
+Tensors go to safetensors files and settings to JSON, so that reading one never unpickles anything.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 if TYPE_CHECKING:
     from torch.distributed.checkpoint.state_dict import StateDictOptions
 
 _WEIGHTS = "state_dict"
+_SETTINGS = "settings.json"
 
 
 def save_checkpoint(folder: str | Path, model: nn.Module, *optimizers: Optimizer) -> Path:
@@ -26,12 +32,29 @@ def save_checkpoint(folder: str | Path, model: nn.Module, *optimizers: Optimizer
         optimizers: of this model.
 
     Returns:
-        The folder, of ``torch.distributed.checkpoint``.
+        The folder: safetensors files, and the optimizers' settings, which come last.
+
+    Raises:
+        TypeError: if an optimizer has a setting that JSON cannot hold.
     """
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
     from torch.distributed.checkpoint.state_dict_saver import save
 
-    save(_states(model, optimizers), checkpoint_id=str(folder), no_dist=_alone())
-    return Path(folder)
+    tensors, settings = _parted(_states(model, optimizers))
+    text = json.dumps(settings, indent=2)
+    path = Path(folder)
+    if _first():
+        path.mkdir(parents=True, exist_ok=True)
+        for old in (path / _SETTINGS, *path.glob("*.safetensors")):
+            old.unlink(missing_ok=True)
+    _together()
+    save(tensors, storage_writer=HuggingFaceStorageWriter(str(path), save_distributed=True), no_dist=_alone())
+    if _first():
+        written = path / f".{_SETTINGS}"
+        written.write_text(text)
+        os.replace(written, path / _SETTINGS)
+    _together()
+    return path
 
 
 def load_checkpoint(folder: str | Path, model: nn.Module, *optimizers: Optimizer) -> None:
@@ -41,23 +64,47 @@ def load_checkpoint(folder: str | Path, model: nn.Module, *optimizers: Optimizer
         folder: that was written, by any number of processes.
         model: of the same sizes; sharded over the processes there are, or whole, where there may be none.
         optimizers: as they were saved, or none.
+
+    Raises:
+        ValueError: if the folder is not a checkpoint, or writing it did not end.
     """
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
     from torch.distributed.checkpoint.state_dict import set_model_state_dict, set_optimizer_state_dict
     from torch.distributed.checkpoint.state_dict_loader import load
 
-    states = _states(model, optimizers)
-    load(states, checkpoint_id=str(folder), no_dist=_alone())
-    set_model_state_dict(model, states[_WEIGHTS])
+    path = Path(folder)
+    if not (path / _SETTINGS).is_file():
+        raise ValueError(
+            f"{path} has no {_SETTINGS}, expected one that save_checkpoint() wrote to its end: take another"
+        )
+    settings = json.loads((path / _SETTINGS).read_text())
+    tensors, own = _parted(_states(model, optimizers))
+    load(tensors, storage_reader=HuggingFaceStorageReader(str(path)), no_dist=_alone())
+    set_model_state_dict(model, tensors[_WEIGHTS])
     for number, optimizer in enumerate(optimizers):
-        set_optimizer_state_dict(model, optimizer, states[f"optimizer_{number}"], options=_by_name())
+        name = f"optimizer_{number}"
+        set_optimizer_state_dict(
+            model, optimizer, {**own[name], **settings[name], **tensors[name]}, options=_by_name()
+        )
 
 
-def _states(model: nn.Module, optimizers: tuple[Optimizer, ...]) -> dict[str, Any]:
+def _parted(states: dict[str, dict[str, Any]]) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The tensors of some states, and all else."""
+    tensors = {
+        part: {n: v for n, v in state.items() if isinstance(v, Tensor)} for part, state in states.items()
+    }
+    rest = {
+        part: {n: v for n, v in state.items() if not isinstance(v, Tensor)} for part, state in states.items()
+    }
+    return tensors, rest
+
+
+def _states(model: nn.Module, optimizers: tuple[Optimizer, ...]) -> dict[str, dict[str, Any]]:
     from torch.distributed.checkpoint.state_dict import get_model_state_dict, get_optimizer_state_dict
 
-    states: dict[str, Any] = {_WEIGHTS: get_model_state_dict(model)}
+    states: dict[str, dict[str, Any]] = {_WEIGHTS: dict(get_model_state_dict(model))}
     for number, optimizer in enumerate(optimizers):
-        states[f"optimizer_{number}"] = get_optimizer_state_dict(model, optimizer, options=_by_name())
+        states[f"optimizer_{number}"] = dict(get_optimizer_state_dict(model, optimizer, options=_by_name()))
     return states
 
 
@@ -70,3 +117,12 @@ def _by_name() -> StateDictOptions:
 
 def _alone() -> bool:
     return not torch.distributed.is_initialized()
+
+
+def _first() -> bool:
+    return _alone() or torch.distributed.get_rank() == 0
+
+
+def _together() -> None:
+    if not _alone():
+        torch.distributed.barrier()

@@ -96,7 +96,7 @@ class ShardedStrategy(DDPStrategy):
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
         """Reads such a folder, with as many processes as there are now."""
         path = Path(self.broadcast(checkpoint_path))
-        rest = torch.load(path / _REST, map_location="cpu", weights_only=weights_only)
+        rest = torch.load(path / _REST, map_location="cpu", weights_only=True)
         training = self._own.trainer.state.fn == TrainerFn.FITTING
         load_checkpoint(path, self._own, *(self._optimizers_of_torch if training else ()))
         return cast(dict[str, Any], rest)

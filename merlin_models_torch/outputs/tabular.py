@@ -166,7 +166,7 @@ class TabularOutputBlock(nn.Module):
         *,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Weighted sum or mean of the losses: a scalar; ``generator`` draws negatives where there are some."""
+        """Weighted sum or mean of the losses, a scalar; ``generator`` draws negatives if there are any."""
         losses = self.losses(hidden, batch, generator=generator)
         weighted = torch.stack([self.loss_weights[name] * loss for name, loss in losses.items()])
         return weighted.sum() if self.reduction == "sum" else weighted.mean()

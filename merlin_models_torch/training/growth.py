@@ -42,8 +42,8 @@ def grow(
     """
     if model.is_sharded:
         raise ValueError(
-            "the model's tables are shared out to several processes and do not grow: call unshard_items(model) "
-            "first"
+            "the model's tables are shared out to several processes and do not grow: call "
+            "unshard_items(model) first"
         )
     new = Schema([columns]) if isinstance(columns, ColumnSchema) else columns
     known = {name for block in model.input_blocks for name in block.categorical}

@@ -52,8 +52,8 @@ def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
     folder = Path(folder)
     if model.is_sharded:
         raise ValueError(
-            "the model's tables are shared out to several processes: call unshard_items(model) in all of them "
-            "and save it in one, or write a checkpoint by distributed.save_checkpoint()"
+            "the model's tables are shared out to several processes: call unshard_items(model) in all of "
+            "them and save it in one, or write a checkpoint by distributed.save_checkpoint()"
         )
     if folder.exists() and not overwrite:
         raise FileExistsError(f"{folder} exists: choose another folder or pass overwrite=True")
