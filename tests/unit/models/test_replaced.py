@@ -171,7 +171,7 @@ def test_under_several_processes_each_loss_counts_by_its_own_targets(
     batch = session_batch()
     shared: list[int] = []
 
-    def share(self: mm.Model, count: int) -> torch.Tensor:
+    def share(self: mm.Model, count: int, batch: mm.Batch) -> torch.Tensor:
         shared.append(count)
         return torch.tensor(float(len(shared)))  # 1 for naming, 2 for detection
 
