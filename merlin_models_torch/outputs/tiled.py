@@ -123,9 +123,7 @@ def log_sum_exp(hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan)
     return lse
 
 
-def target_scores(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, plan: Plan
-) -> Tensor:
+def target_scores(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, plan: Plan) -> Tensor:
     """(N,) scores of the targets, rounded as the matrix product rounds: no sure answer has a loss below 0."""
     chosen = hidden.to(plan.compute).to(plan.wide) * weight[targets].to(plan.compute).to(plan.wide)
     score = chosen.sum(1).to(plan.compute).to(plan.wide)
