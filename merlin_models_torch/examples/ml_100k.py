@@ -62,8 +62,8 @@ LINEAR = tuple(
     for lr, decay, schedule in itertools.product((5e-3, 1e-2, 2e-2), (0.0, 0.1), get_args(Schedule))
 )
 DEEP = tuple(
-    Setting(4e-3, decay, dim=16, dropout=dropout)
-    for decay, dropout in itertools.product((1.0, 2.0), (0.1, 0.3))
+    Setting(lr, decay, dim=16, dropout=dropout)
+    for lr, decay, dropout in itertools.product((4e-3, 1e-2), (1.0, 2.0), (0.1, 0.3))
 )
 Builder = Callable[[mm.Schema, Setting], mm.Model]
 
