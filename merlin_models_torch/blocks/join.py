@@ -25,11 +25,12 @@ def concatenated(inputs: Tensor | Mapping[str, Tensor]) -> Tensor:
     return inputs if isinstance(inputs, Tensor) else torch.cat(aligned(inputs), -1)
 
 
-def stacked(inputs: Tensor | Mapping[str, Tensor]) -> Tensor:
-    """A tensor as it is, or those of a dict, all of one width, in a new dimension before the last.
+def stacked(inputs: Tensor | Mapping[str, Tensor], dim: int = -2) -> Tensor:
+    """A tensor as it is, or those of a dict, all of one width, in a new dimension.
 
     Args:
         inputs: (B, D) or (B, T, D) each, as for :func:`concatenated`; or (B, F, D) or (B, T, F, D).
+        dim: where it is in the result; before the width by default.
 
     Returns:
         (B, F, D) or (B, T, F, D), F the number of tensors, in the order of their names.
@@ -41,7 +42,7 @@ def stacked(inputs: Tensor | Mapping[str, Tensor]) -> Tensor:
         return inputs
     vectors = aligned(inputs)
     check_widths(sorted(inputs), vectors)
-    return torch.stack(vectors, -2)
+    return torch.stack(vectors, dim)
 
 
 def aligned(inputs: Mapping[str, Tensor]) -> list[Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from merlin_models_torch.blocks.join import aligned, check_widths, concatenated
+from merlin_models_torch.blocks.join import aligned, check_widths, concatenated, stacked
 from merlin_models_torch.serialize import serializable
 
 Vectors = Tensor | Mapping[str, Tensor]
@@ -58,11 +58,7 @@ class Stack(nn.Module):
         Raises:
             ValueError: if the widths differ.
         """
-        if isinstance(inputs, Tensor):
-            return inputs
-        vectors = aligned(inputs)
-        check_widths(sorted(inputs), vectors)
-        return torch.stack(vectors, self.dim)
+        return stacked(inputs, self.dim)
 
 
 @serializable
@@ -80,9 +76,7 @@ class ElementwiseSum(nn.Module):
         Raises:
             ValueError: if the widths differ.
         """
-        if isinstance(inputs, Tensor):
-            return inputs
-        return Stack(0)(inputs).sum(0)  # type: ignore[no-any-return]
+        return inputs if isinstance(inputs, Tensor) else stacked(inputs, 0).sum(0)
 
 
 @serializable

@@ -15,6 +15,7 @@ from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.masking.replaced import ReplacedMasking, draw_items
 from merlin_models_torch.outputs import CategoricalOutput
 from merlin_models_torch.serialize import serializable
+from merlin_models_torch.training.compiling import outside_graphs
 from merlin_models_torch.training.model import Model
 from merlin_models_torch.training.optim import OptimizerChoice, OptimizerConfig
 from merlin_models_torch.training.sample import sample_batch
@@ -85,20 +86,25 @@ class ReplacedItemModel(Model):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Both losses of one batch, weighted: a scalar."""
         generator = self._generator(batch_idx)
-        planned = self.inputs.for_training(batch, generator=generator)
+        planned = self._planned(batch, "train", generator)
         hidden = self.body(planned)
         detection = self.detection_loss(planned, self.drawn(hidden, planned, generator=generator))
+        return self._weighted(hidden, detection, planned)
+
+    @outside_graphs
+    def _weighted(self, hidden: Tensor, detection: Tensor, planned: Batch) -> Tensor:
         naming = self.output.loss(hidden, planned)
         loss = naming + self.detection_weight * detection
-        self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(batch))
-        self.log("train_detection_loss", detection.detach(), batch_size=len(batch))
+        self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(planned))
+        self.log("train_detection_loss", detection.detach(), batch_size=len(planned))
         if self._single:
             return loss
         # Each loss is a mean of its own: over hidden items, and over all items in use.
-        return naming * self._share(self.output.count(planned), batch) + (
-            self.detection_weight * detection * self._share(_in_use(planned), batch)
+        return naming * self._share(self.output.count(planned), planned) + (
+            self.detection_weight * detection * self._share(_in_use(planned), planned)
         )
 
+    @outside_graphs
     def drawn(self, hidden: Tensor, planned: Batch, *, generator: torch.Generator | None = None) -> Tensor:
         """An item for each hidden position, drawn from the model's own answers.
 
@@ -127,11 +133,16 @@ class ReplacedItemModel(Model):
             drawn: (N,) int64, what stands in place of the hidden items.
         """
         shown = self.with_replaced(planned, drawn)
+        return self._detection_loss(self.body(shown), shown)
+
+    @outside_graphs
+    def _detection_loss(self, hidden: Tensor, shown: Batch) -> Tensor:
         if shown.plan is None:
             raise ValueError("the batch has no masking plan: prepare it by inputs.for_training()")
-        logits = self.detector(shown.plan.queries(self.body(shown)))[:, 0]
+        logits = self.detector(shown.plan.queries(hidden))[:, 0]
         return binary_cross_entropy_with_logits(logits, shown.plan.items().to(logits.dtype))
 
+    @outside_graphs
     def with_replaced(self, planned: Batch, drawn: Tensor) -> Batch:
         """The batch that the discriminator sees, with :meth:`ReplacedMasking.detect`'s plan."""
         item_id = self.inputs.item_id

@@ -22,6 +22,7 @@ from merlin_models_torch.schema import ColumnSchema, Schema, Selection
 from merlin_models_torch.serialize import serializable
 from merlin_models_torch.training.answering import Answering
 from merlin_models_torch.training.clipping import clip_gradients, has_special_gradient
+from merlin_models_torch.training.compiling import has_ragged, outside_graphs
 from merlin_models_torch.training.evaluation import STAGES, Evaluation
 from merlin_models_torch.training.monitors import check_monitors
 from merlin_models_torch.training.optim import (
@@ -31,7 +32,7 @@ from merlin_models_torch.training.optim import (
     as_config,
     savable,
 )
-from merlin_models_torch.training.planning import input_blocks, planned, width_of
+from merlin_models_torch.training.planning import input_blocks, planned, planned_outside, width_of
 from merlin_models_torch.training.precision import accept_batches, in_dtype
 from merlin_models_torch.training.resuming import random_states, restore_random_states
 from merlin_models_torch.training.sample import sample_batch
@@ -117,7 +118,9 @@ class Model(Answering):
         if not self.output.needs_plan:
             mode = "predict"
         batch = in_dtype(batch, next(self.parameters()).dtype)
-        return planned(self._inputs, batch, mode, generator=generator)
+        # Sequences of matrices, such as an exported program takes, are planned within the graph.
+        plan = planned_outside if mode != "predict" or has_ragged(batch) else planned
+        return plan(self._inputs, batch, mode, generator=generator)
 
     @property
     def inputs(self) -> TabularInputBlock:
@@ -221,9 +224,13 @@ class Model(Answering):
         """The loss of one batch under the training plan: a scalar."""
         generator = self._generator(batch_idx)
         planned = self._planned(batch, "train", generator)
-        loss: Tensor = self.output.loss(self.body(planned), planned, generator=generator)
-        self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(batch))
-        return loss if self._single else loss * self._share(self.output.count(planned), batch)
+        return self._loss(self.body(planned), planned, generator)
+
+    @outside_graphs
+    def _loss(self, hidden: Any, planned: Batch, generator: torch.Generator) -> Tensor:
+        loss: Tensor = self.output.loss(hidden, planned, generator=generator)
+        self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(planned))
+        return loss if self._single else loss * self._share(self.output.count(planned), planned)
 
     @property
     def is_sharded(self) -> bool:
@@ -241,6 +248,7 @@ class Model(Answering):
         torch.distributed.all_reduce(total)
         return count * torch.distributed.get_world_size() / total.clamp(min=1)
 
+    @outside_graphs
     def _generator(self, batch_idx: int) -> torch.Generator:
         # Distinct for each (seed, epoch, batch, rank) and computed from them alone, so that resuming needs no
         # state.
@@ -274,13 +282,19 @@ class Model(Answering):
 
     def _evaluation_step(self, batch: Batch, stage: str) -> None:
         planned = self._planned(batch, "evaluate")
-        counts = not batch.filler and self.output.count(planned) > 0
-        if not counts and not self.is_sharded:
-            return
+        counts = self._has_targets(planned)
+        if counts or self.is_sharded:
+            self._evaluate(self.body(planned), batch, planned, self._evaluation(stage) if counts else None)
+
+    @outside_graphs
+    def _has_targets(self, planned: Batch) -> bool:
+        return not planned.filler and self.output.count(planned) > 0
+
+    @outside_graphs
+    def _evaluate(self, hidden: Any, batch: Batch, planned: Batch, evaluation: Evaluation | None) -> None:
         seen = self._seen(batch, planned, getattr(self.output, "exclude_seen", False))
-        hidden = self.body(planned)
         # What counts for nothing is computed for the sake of the processes that wait for this one.
-        into = self._evaluation(stage) if counts else Evaluation(self.output.make_metrics()).to(self.device)
+        into = evaluation or Evaluation(self.output.make_metrics()).to(self.device)
         into.update(self.output, hidden, planned, seen=seen, never=self.never_answered)
 
     def _evaluation(self, stage: str) -> Evaluation:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.masking import MaskPlan, Mode
+from merlin_models_torch.training.compiling import outside_graphs
 
 
 def input_blocks(body: nn.Module) -> tuple[TabularInputBlock, ...]:
@@ -61,6 +62,10 @@ def planned(
     for other in inputs[1:]:
         ready = ready.with_features({**other.prepare(batch)[0].features, **ready.features})
     return ready.with_features({**batch.features, **ready.features})
+
+
+planned_outside = outside_graphs(planned)
+"""The same beside the graphs of ``torch.compile``: draws, and widths that only the data tells."""
 
 
 def _everything(inputs: TabularInputBlock, batch: Batch, ready: Batch) -> MaskPlan:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import merlin_models_torch as mm
 from merlin_models_torch.serialize import from_config, to_config
-from tests.contract.cases import CASES, MODELS, Case, tensors, training_loss
+from tests.contract.cases import CASES, MODELS, Case, tensors
 
 PUBLIC = sorted(mm.__all__)
 
@@ -220,44 +220,6 @@ class TestModels:
         for count in (len(rows), 2):
             some = {key: value[:count] for key, value in columns.items()}
             torch.testing.assert_close(run(some), wrapped(some), rtol=1e-5, atol=1e-5)
-
-
-class TestCompiled:
-    """Tracing takes seconds, so each model is compiled in one way."""
-
-    @pytest.mark.filterwarnings("ignore")
-    @pytest.mark.parametrize(
-        ("name", "backend"), [("session", "eager"), ("ranking", "aot_eager"), ("TwoTowerModel", "eager")]
-    )
-    def test_it_answers_as_the_plain_one(self, name: str, backend: str) -> None:
-        model, batch = built(name)
-        torch._dynamo.reset()
-        try:
-            compiled = torch.compile(model, backend=backend, dynamic=True)
-            found = outputs(compiled, (batch,))
-        except (ImportError, RuntimeError) as error:
-            if "not supported" in str(error) and "Python" in str(error):
-                pytest.skip(f"torch.compile is not usable here: {error}")
-            raise
-        for one, other in zip(found, outputs(model, (batch,)), strict=True):
-            torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
-
-    @pytest.mark.filterwarnings("ignore")
-    @pytest.mark.parametrize("name", ["session, random masking, XLNet"])
-    def test_its_body_learns_as_the_plain_one(self, name: str) -> None:
-        model, batch = built(name)  # without dropout
-        torch._dynamo.reset()
-        training_loss(model, batch).backward()  # type: ignore[no-untyped-call]
-        wanted = {
-            key: value.grad.clone() for key, value in model.named_parameters() if value.grad is not None
-        }
-        model.zero_grad()
-        model.body.compile(backend="aot_eager", dynamic=True)
-        training_loss(model, batch).backward()  # type: ignore[no-untyped-call]
-        assert wanted
-        for key, value in model.named_parameters():
-            if key in wanted:
-                torch.testing.assert_close(value.grad, wanted[key], rtol=1e-4, atol=1e-6)
 
 
 class FromColumns(nn.Module):
