@@ -33,7 +33,7 @@ def SessionModel(
     normalized: bool = False,
     temperature: float = 1.0,
     metrics: Sequence[str] = ("recall", "ndcg"),
-    top_ks: Sequence[int] = (10, 20),
+    top_ks: Sequence[int] | None = None,
     exclude_seen: bool = False,
     optimizer: OptimizerConfig | OptimizerChoice | None = None,
     vocabularies: Mapping[str, Vocabulary] | None = None,

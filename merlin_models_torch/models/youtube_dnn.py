@@ -29,7 +29,7 @@ def YoutubeDNNRetrievalModel(
     logits_temperature: float = 1.0,
     max_sequence_length: int = 50,
     metrics: Sequence[str] = ("recall", "ndcg"),
-    top_ks: Sequence[int] = (10, 20),
+    top_ks: Sequence[int] | None = None,
     exclude_seen: bool = False,
     optimizer: OptimizerConfig | OptimizerChoice | None = None,
     vocabularies: Mapping[str, Vocabulary] | None = None,

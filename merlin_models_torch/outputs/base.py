@@ -13,6 +13,9 @@ from merlin_models_torch.batch import Batch, Column
 Widths = int | Mapping[str, int]
 """Width of the body's vectors, or widths by name where the body gives several."""
 
+Never = Sequence[int] | Mapping[str, Sequence[int]]
+"""Item rows that are no answers, or these by target where a model has several."""
+
 
 class Metrics(Protocol):
     """Measures of one kind of evaluation; a module, such as a ``torchmetrics.MetricCollection``."""

@@ -18,6 +18,8 @@ from merlin_models_torch.outputs.labels import column_of, single_column
 from merlin_models_torch.schema import ColumnSchema, Schema
 from merlin_models_torch.serialize import serializable
 
+_USUAL_TOP_KS = (10, 20)
+
 
 @serializable
 class CategoricalOutput(nn.Module):
@@ -44,10 +46,11 @@ class CategoricalOutput(nn.Module):
         exclude_seen: items that the session has shown are not answers, in evaluation and prediction.
         metrics: names of ranking metrics, see :class:`RankingMetrics`, and "coverage", the share of the items
             that is ever answered.
-        top_ks: cut-offs of the metrics.
+        top_ks: cut-offs of the metrics; 10 and 20 if not given, lower where the catalogue is smaller.
 
     Raises:
-        ValueError: if the temperature is not positive.
+        ValueError: if the temperature is not positive, or seen items of the input are to be left out of the
+            answers of another domain.
     """
 
     _init_arguments: dict[str, Any]
@@ -64,7 +67,7 @@ class CategoricalOutput(nn.Module):
         exclude: Sequence[int] = (0,),
         exclude_seen: bool = False,
         metrics: Sequence[str] = ("recall", "ndcg"),
-        top_ks: Sequence[int] = (10, 20),
+        top_ks: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if temperature <= 0:
@@ -79,13 +82,16 @@ class CategoricalOutput(nn.Module):
         self.exclude = tuple(exclude)
         self.exclude_seen = exclude_seen
         self.metrics = tuple(metrics)
-        self.top_ks = tuple(top_ks)
+        self.top_ks = _USUAL_TOP_KS if top_ks is None else tuple(top_ks)
+        self._chooses_top_ks = top_ks is None
         self.has_bias = bias
         self.projection: nn.Linear | None = None
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
         self.item_id: str | None = None
         self.domain: str | None = None
+        # Whether its items are those of the input sequence.
+        self.answers_inputs = True
         # A reference, not a child: the table belongs to the input block, and appears once in the state dict.
         self._tied: tuple[nn.Embedding, ...] = ()
         # Where the item vectors are, if they are on several devices: see merlin_models_torch.distributed.
@@ -116,7 +122,14 @@ class CategoricalOutput(nn.Module):
         table = inputs.item_table if self.weight_tying else None
         self.item_id = self.target or inputs.item_id
         domain = self._column and (self._column.properties.get("domain") or {}).get("name")
-        self.domain = domain or inputs.domains.get(inputs.item_id or "", self.target)
+        seen = inputs.domains.get(inputs.item_id or "")
+        self.domain = domain or seen or self.target
+        self.answers_inputs = self.domain == seen
+        if self.exclude_seen and not self.answers_inputs:
+            raise ValueError(
+                f"exclude_seen leaves out items of {seen!r}, but the target {self.target!r} names items of "
+                f"{self.domain!r}: leave it out"
+            )
         if table is not None:
             size = table.num_embeddings
             self._tied = (table,)
@@ -160,6 +173,15 @@ class CategoricalOutput(nn.Module):
             )
         if self.bias is not None:
             self.bias = grown(self.bias, size, start=start, bound=0.0, generator=generator)
+
+    def limit_top_ks(self, possible: int) -> None:
+        """Lowers the usual cut-offs to what there is; those that were given stay as they are.
+
+        Args:
+            possible: items that can be answers.
+        """
+        if self._chooses_top_ks:
+            self.top_ks = tuple(sorted({min(k, max(possible, 1)) for k in _USUAL_TOP_KS}))
 
     @property
     def _own_catalogue(self) -> int | None:

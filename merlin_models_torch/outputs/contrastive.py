@@ -82,7 +82,7 @@ class ContrastiveOutput(CategoricalOutput):
         exclude: Sequence[int] = (0,),
         exclude_seen: bool = False,
         metrics: Sequence[str] = ("recall", "ndcg"),
-        top_ks: Sequence[int] = (10, 20),
+        top_ks: Sequence[int] | None = None,
     ) -> None:
         super().__init__(
             target=target,

@@ -11,7 +11,7 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.metrics import JointMetrics
-from merlin_models_torch.outputs.base import Widths
+from merlin_models_torch.outputs.base import Never, Widths
 from merlin_models_torch.outputs.binary import BinaryOutput
 from merlin_models_torch.outputs.categorical import CategoricalOutput
 from merlin_models_torch.outputs.classification import ClassificationOutput
@@ -118,13 +118,15 @@ class TabularOutputBlock(nn.Module):
     def _each(self) -> Iterable[tuple[str, TargetOutput | CategoricalOutput]]:
         return self.outputs.items()  # type: ignore[return-value]
 
-    def _items(self) -> Iterable[CategoricalOutput]:
-        return (output for output in self.outputs.values() if isinstance(output, CategoricalOutput))
+    @property
+    def items(self) -> dict[str, CategoricalOutput]:
+        """The outputs that name items."""
+        return {name: output for name, output in self._each() if isinstance(output, CategoricalOutput)}
 
     @property
     def item_columns(self) -> dict[str, str | None]:
         """Columns of :meth:`predictions` that hold items, each with the domain of its ids."""
-        return {f"{output.item_id}": output.domain for output in self._items()}
+        return {f"{output.item_id}": output.domain for output in self.items.values()}
 
     def grow(
         self,
@@ -135,7 +137,7 @@ class TabularOutputBlock(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         """Rows for new items in the outputs that name items: see :meth:`CategoricalOutput.grow`."""
-        for output in self._items():
+        for output in self.items.values():
             output.grow(inputs, columns, start=start, generator=generator)
 
     def forward(self, hidden: Tensor | Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
@@ -182,7 +184,7 @@ class TabularOutputBlock(nn.Module):
         *,
         k: int | None = None,
         seen: Tensor | None = None,
-        never: Sequence[int] = (),
+        never: Never = (),
     ) -> dict[str, Column]:
         """The columns of all outputs; of items, rows of the catalogue and ``<item id>_score``, best first.
 
@@ -190,14 +192,22 @@ class TabularOutputBlock(nn.Module):
             hidden: (B, D) or (B, T, D) for all, or by target.
             batch: with the plan of the sequences, if there are some.
             k: items to answer with; each output's largest cut-off if not given.
-            seen: (B, E) item rows that are not answers to each row, -1 where none.
-            never: item rows that are no answers, besides each output's ``exclude``.
+            seen: (B, E) item rows that are not answers to each row, -1 where none; for outputs that name
+                items of the input's domain.
+            never: item rows that are no answers, besides each output's ``exclude``; by target, where their
+                items are not of one domain.
         """
         columns: dict[str, Column] = {}
         for name, output in self._each():
             own = _own(hidden, name)
             if isinstance(output, CategoricalOutput):
-                scores, items = output.topk(own, batch, k=k or max(output.top_ks), seen=seen, never=never)
+                scores, items = output.topk(
+                    own,
+                    batch,
+                    k=k or max(output.top_ks),
+                    seen=seen if output.answers_inputs else None,
+                    never=_rows_of(name, never),
+                )
                 counts = torch.full_like(items[:, 0], items.shape[1])
                 columns[f"{output.item_id}"] = Ragged.from_padded(items, counts)
                 columns[f"{output.item_id}_score"] = Ragged.from_padded(scores, counts)
@@ -219,7 +229,7 @@ class TabularOutputBlock(nn.Module):
         batch: Batch,
         *,
         seen: Tensor | None = None,
-        never: Sequence[int] = (),
+        never: Never = (),
     ) -> None:
         """Adds the predictions of a batch to the metrics of each output."""
         losses: Any = metrics.parts["losses of all"]
@@ -227,7 +237,7 @@ class TabularOutputBlock(nn.Module):
             own, part = _own(hidden, name), cast(Any, metrics.parts[name])
             if not output.count(batch):
                 continue
-            output.update_metrics(part, own, batch, seen=seen, never=never)
+            output.update_metrics(part, own, batch, seen=seen, never=_rows_of(name, never))
             losses[f"{name}_loss"].update(output.loss(own, batch).detach(), output.count(batch))
 
     def init_arguments(self) -> dict[str, Any]:
@@ -254,6 +264,10 @@ def _name(output: object) -> str:
             "out what was seen from the answers"
         )
     return output.target or "next_item"
+
+
+def _rows_of(name: str, never: Never) -> Sequence[int]:
+    return never.get(name, ()) if isinstance(never, Mapping) else never
 
 
 def _own(hidden: Tensor | Mapping[str, Tensor], name: str) -> Tensor:

@@ -14,7 +14,8 @@ from merlin_models_torch.batch import Batch, Column
 from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.masking import Mode
-from merlin_models_torch.outputs import ItemOutput, ScoreOutput, TabularOutputBlock
+from merlin_models_torch.outputs import CategoricalOutput, ItemOutput, ScoreOutput, TabularOutputBlock
+from merlin_models_torch.outputs.base import Never
 from merlin_models_torch.outputs.seen import seen_items
 from merlin_models_torch.schema import Selection
 
@@ -51,7 +52,10 @@ class Answering(lightning.LightningModule):
     @property
     def item_vocabulary(self) -> Vocabulary | None:
         """Original ids of the items, if the model knows them."""
-        domain = getattr(self.output, "domain", None)
+        return self._vocabulary_of(self.output)
+
+    def _vocabulary_of(self, output: Any) -> Vocabulary | None:
+        domain = getattr(output, "domain", None)
         if domain is None and self.inputs.item_id is not None:
             domain = self.inputs.domains[self.inputs.item_id]
         return self.vocabularies.get(domain or "")
@@ -59,21 +63,45 @@ class Answering(lightning.LightningModule):
     @property
     def never_answered(self) -> tuple[int, ...]:
         """Item rows that stand for no item: padding and unknown of the vocabulary."""
-        vocabulary = self.item_vocabulary
+        return self._never_of(self.output)
+
+    def _never_of(self, output: Any) -> tuple[int, ...]:
+        vocabulary = self._vocabulary_of(output)
         return () if vocabulary is None else tuple(range(vocabulary.first))
 
-    def check_answers(self, name: str, k: int) -> None:
+    def _never(self, besides: Sequence[int] = ()) -> Never:
+        """Item rows that are no answers: of each of several outputs, whose items may be of other domains."""
+        if isinstance(self.output, TabularOutputBlock):
+            return {
+                name: sorted({*besides, *self._never_of(output)})
+                for name, output in self.output.items.items()
+            }
+        return sorted({*besides, *self.never_answered})
+
+    def _check_top_ks(self) -> None:
+        block = self.output
+        outputs = block.items.values() if isinstance(block, TabularOutputBlock) else [block]
+        for output in outputs:
+            if isinstance(output, CategoricalOutput):
+                output.limit_top_ks(self._possible(output))
+            if isinstance(output, ItemOutput):
+                self.check_answers("top_ks", max(output.top_ks), output=output)
+
+    def _possible(self, output: ItemOutput) -> int:
+        return output.cardinality - len({*output.exclude, *self._never_of(output)})
+
+    def check_answers(self, name: str, k: int, *, output: ItemOutput | None = None) -> None:
         """Refuses a number of answers that there are no items for.
 
         Args:
             name: of the argument, for the error.
             k: answers for each session.
+            output: which answers; the model's if not given.
 
         Raises:
             ValueError: if the catalogue holds fewer items, those that are never answered left out.
         """
-        never = {*self.output.exclude, *self.never_answered}
-        possible = self.output.cardinality - len(never)
+        possible = self._possible(self.output if output is None else output)
         if not 1 <= k <= possible:
             raise ValueError(
                 f"{name} has {k}, but the catalogue holds {possible} items that can be answers: choose "
@@ -116,7 +144,7 @@ class Answering(lightning.LightningModule):
         hidden = self.body(planned)
         if isinstance(self.output, TabularOutputBlock):
             seen = self._seen(batch, planned, exclude_seen)
-            return self.output.predictions(hidden, planned, k=k, seen=seen, never=self.never_answered)
+            return self.output.predictions(hidden, planned, k=k, seen=seen, never=self._never())
         return self.output.predictions(hidden, planned)
 
     def topk(self, batch: Batch, *, k: int, exclude_seen: bool | None = None) -> tuple[Tensor, Tensor]:

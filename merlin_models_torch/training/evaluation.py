@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 
 from merlin_models_torch.batch import Batch
-from merlin_models_torch.outputs.base import Metrics
+from merlin_models_torch.outputs.base import Metrics, Never
 
 STAGES = ("val", "test")
 
@@ -38,9 +37,7 @@ class Evaluation(nn.Module):
         cast(Metrics, self.metrics).reset()
         self.loss.reset()
 
-    def update(
-        self, output: Any, hidden: Any, planned: Batch, *, seen: Tensor | None, never: Sequence[int]
-    ) -> None:
+    def update(self, output: Any, hidden: Any, planned: Batch, *, seen: Tensor | None, never: Never) -> None:
         """Adds a batch that has targets.
 
         Args:

@@ -16,7 +16,7 @@ from merlin_models_torch.blocks.base import Block
 from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.masking import Mode
-from merlin_models_torch.outputs import ItemOutput, Output
+from merlin_models_torch.outputs import Output
 from merlin_models_torch.outputs.growth import Start
 from merlin_models_torch.schema import ColumnSchema, Schema, Selection
 from merlin_models_torch.serialize import serializable
@@ -99,8 +99,7 @@ class Model(Answering):
         self._resumed: Any = None
         self._materialize()
         output: Any = self.output
-        if isinstance(output, ItemOutput):
-            self.check_answers("top_ks", max(output.top_ks))
+        self._check_top_ks()
         self.evaluations = nn.ModuleDict({stage: Evaluation(output.make_metrics()) for stage in STAGES})
 
     def _materialize(self) -> None:
@@ -295,7 +294,7 @@ class Model(Answering):
         seen = self._seen(batch, planned, getattr(self.output, "exclude_seen", False))
         # What counts for nothing is computed for the sake of the processes that wait for this one.
         into = evaluation or Evaluation(self.output.make_metrics()).to(self.device)
-        into.update(self.output, hidden, planned, seen=seen, never=self.never_answered)
+        into.update(self.output, hidden, planned, seen=seen, never=self._never())
 
     def _evaluation(self, stage: str) -> Evaluation:
         return cast(Evaluation, self.evaluations[stage])

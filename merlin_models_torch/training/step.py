@@ -91,5 +91,4 @@ class Step:
         seen = None
         if isinstance(output, ItemOutput):
             seen = self.model._seen(self.batch, self.planned, output.exclude_seen)
-        never = sorted({*never, *self.model.never_answered})
-        evaluation.update(output, self.hidden, self.planned, seen=seen, never=never)
+        evaluation.update(output, self.hidden, self.planned, seen=seen, never=self.model._never(never))

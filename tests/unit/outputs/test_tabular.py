@@ -251,7 +251,39 @@ def test_padding_and_unknown_are_no_answers() -> None:
     assert all(None not in row and len(row) == max(items.top_ks) for row in named)
 
 
+def test_items_of_another_domain_have_never_answered_rows_of_their_own() -> None:
+    """Two rows of the input's vocabulary are no items, four of the other's; what was seen is of the input."""
+    torch.manual_seed(0)
+    shop = categorical("shop", 12, lists=False)
+    inputs = mm.TabularInputBlock(
+        walk_schema(), embedding_dim=8, masking=mm.CausalMasking(), max_sequence_length=6
+    )
+    model = mm.Model(
+        inputs,
+        mm.TransformerBlock(8, heads=2, layers=1, max_length=8, dropout=0.0),
+        mm.TabularOutputBlock(
+            [mm.CategoricalOutput(weight_tying=True, top_ks=(28,)), mm.CategoricalOutput(target=shop)]
+        ),
+        vocabularies={
+            "item_id": mm.Vocabulary(pa.array([f"item {row}" for row in range(2, 31)])),
+            "shop": mm.Vocabulary(pa.array([f"shop {row}" for row in range(4, 13)]), first=4),
+        },
+    )
+    answers = model.predict(walk_table(), exclude_seen=True)
+    shown = [{f"item {item}" for item in row} for row in walk_table()["item_id"].to_pylist()]
+    for row, seen in zip(answers["item_id"].to_pylist(), shown, strict=True):
+        assert not seen & set(row)
+    for row in answers["shop"].to_pylist():
+        assert set(row) == {f"shop {code}" for code in range(4, 13)}
+
+
 def test_errors_say_what_to_do() -> None:
+    shop = categorical("shop", 12, lists=False)
+    inputs = mm.TabularInputBlock(
+        walk_schema(), embedding_dim=8, masking=mm.CausalMasking(), max_sequence_length=6
+    )
+    with pytest.raises(ValueError, match="exclude_seen leaves out items of 'item_id', but the target 'shop'"):
+        mm.Model(inputs, mm.MLPBlock([8]), mm.CategoricalOutput(target=shop, exclude_seen=True))
     with pytest.raises(ValueError, match=r"no column of \['weight'\] is a target: tag them with"):
         mm.TabularOutputBlock(click_schema().select("weight"))
     with pytest.raises(ValueError, match="there is no output: give at least one"):

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 import merlin_models_torch as mm
-from tests.unit.schemas import ITEMS, session_schema
+from tests.unit.schemas import ITEMS, categorical, session_schema
 from tests.unit.sessions import session_batch, session_model, session_table
 
 MASKINGS = [mm.CausalMasking(), mm.CausalMasking(targets="last"), mm.RandomMasking(probability=0.4)]
@@ -216,6 +216,21 @@ def test_a_model_without_inputs_or_output_is_refused() -> None:
         mm.Model(mm.MLPBlock([3]), mm.MLPBlock([3]))
     with pytest.raises(ValueError, match="needs a TabularInputBlock"):
         mm.Model(mm.MLPBlock([3]), mm.CategoricalOutput())
+
+
+def test_cut_offs_that_nobody_gave_fit_a_small_catalogue(tmp_path: Path) -> None:
+    small = categorical("item_id", 15, mm.Tags.ITEM_ID)
+    inputs = mm.TabularInputBlock(
+        mm.Schema([small]), embedding_dim=4, masking=mm.CausalMasking(), max_sequence_length=6
+    )
+    model = mm.Model(inputs, mm.MLPBlock([4]), mm.CategoricalOutput(weight_tying=True))
+    assert model.output.top_ks == (10, 15)
+    assert "recall_at_15" in str(list(model.evaluations["val"].metrics.keys()))
+    model.save(tmp_path / "model")
+    assert mm.load(tmp_path / "model").output.top_ks == (10, 15)
+    named = {"item_id": mm.Vocabulary(pa.array(list("abcdefgh")), first=8)}
+    output = mm.CategoricalOutput(weight_tying=True)
+    assert mm.Model(inputs, mm.MLPBlock([4]), output, vocabularies=named).output.top_ks == (8,)
 
 
 def test_what_does_not_fit_together_is_refused_when_built() -> None:
