@@ -131,6 +131,139 @@ def test_overrides_of_the_optimiser_are_called_with_what_they_take(tmp_path):
     assert made.optimizer.param_groups[0]["momentum"] == 0.5
 
 
+class Of430(tr.Trainer):
+    """Overrides with the arguments of 4.30, which note what they are given and call what they override."""
+
+    def __init__(self, *args, **kwargs):
+        self.noted = {}
+        super().__init__(*args, **kwargs)
+
+    def training_step(self, model, inputs):
+        self.noted["training_step"] = (model, sorted(inputs[0]))
+        return super().training_step(model, inputs)
+
+    def compute_loss(self, model, inputs, return_outputs=False):
+        self.noted["compute_loss"] = (model, return_outputs)
+        return super().compute_loss(model, inputs, return_outputs)
+
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+        self.noted["prediction_step"] = (model, prediction_loss_only, ignore_keys)
+        return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
+
+    def evaluation_loop(
+        self, dataloader, description, prediction_loss_only=None, ignore_keys=None, metric_key_prefix="eval"
+    ):
+        self.noted["evaluation_loop"] = (description, metric_key_prefix)
+        return super().evaluation_loop(
+            dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
+        )
+
+    def log(self, logs):
+        self.noted.setdefault("log", []).append(sorted(logs))
+        super().log(logs)
+
+    def create_optimizer_and_scheduler(self, num_training_steps):
+        self.noted["create_optimizer_and_scheduler"] = num_training_steps
+        super().create_optimizer_and_scheduler(num_training_steps)
+
+    def create_scheduler(self, num_training_steps, optimizer=None):
+        self.noted["create_scheduler"] = num_training_steps
+        return super().create_scheduler(num_training_steps, optimizer)
+
+    def _inner_training_loop(
+        self, batch_size=None, args=None, resume_from_checkpoint=None, trial=None, ignore_keys_for_eval=None
+    ):
+        self.noted["_inner_training_loop"] = (batch_size, resume_from_checkpoint)
+        return super()._inner_training_loop(
+            batch_size, args, resume_from_checkpoint, trial, ignore_keys_for_eval
+        )
+
+    def _maybe_log_save_evaluate(self, loss, model, trial, epoch, ignore_keys_for_eval):
+        self.noted["_maybe_log_save_evaluate"] = (float(loss) >= 0, model, trial, epoch)
+        super()._maybe_log_save_evaluate(loss, model, trial, epoch, ignore_keys_for_eval)
+
+    def _save_checkpoint(self, model, trial, metrics=None):
+        self.noted["_save_checkpoint"] = (model, trial)
+        super()._save_checkpoint(model, trial, metrics=metrics)
+
+    def _save(self, output_dir=None, state_dict=None):
+        self.noted["_save"] = output_dir
+        super()._save(output_dir, state_dict)
+
+    def _load_best_model(self):
+        self.noted["_load_best_model"] = self.state.best_model_checkpoint
+        super()._load_best_model()
+
+
+class Below(Of430):
+    """Overrides an override, by position."""
+
+    def _maybe_log_save_evaluate(self, tr_loss, model, trial, epoch, ignore_keys_for_eval):
+        self.noted["below"] = epoch
+        super()._maybe_log_save_evaluate(tr_loss, model, trial, epoch, ignore_keys_for_eval)
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_overrides_of_4_30_are_given_what_they_were_given(tmp_path, accumulated):
+    made = trainer(
+        tmp_path,
+        Below,
+        masking="causal",
+        gradient_accumulation_steps=accumulated,
+        max_steps=3,
+        logging_steps=1,
+        save_strategy="steps",
+        eval_strategy="steps",
+        save_steps=1,
+        eval_steps=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_/loss",
+        greater_is_better=False,
+    )
+    made.train_dataloader = loader(*(batch(seed=number) for number in range(3)))
+    made.eval_dataloader = loader(batch())
+    made.train()
+    built, noted = made.model, made.noted
+    assert noted["training_step"] == (built, ["category", "item_id", "price"])
+    assert noted["compute_loss"][0] is built
+    assert noted["prediction_step"] == (built, False, None)
+    assert noted["evaluation_loop"] == ("Evaluation", "eval")
+    assert ["learning_rate", "loss"] in noted["log"]
+    assert noted["create_optimizer_and_scheduler"] == noted["create_scheduler"] == 3
+    assert noted["_inner_training_loop"] == (4, None)
+    assert noted["_maybe_log_save_evaluate"][:3] == (True, built, None)
+    assert noted["_maybe_log_save_evaluate"][3] == noted["below"]
+    assert noted["_save_checkpoint"] == (built, None)
+    assert noted["_save"] == str(tmp_path / "checkpoint-3")
+    assert noted["_load_best_model"] in {str(tmp_path / f"checkpoint-{step}") for step in (1, 2, 3)}
+    assert [entry["step"] for entry in made.state.log_history if "loss" in entry] == [1, 2, 3]
+
+
+def test_methods_that_programs_of_4_30_call_are_there(tmp_path):
+    made = trainer(tmp_path)
+    labels = torch.tensor([[1, 2], [3, 4]])
+    assert torch.equal(made._nested_gather(made._pad_across_processes(labels)), labels)
+    assert made._nested_gather(None) is None
+
+
+def test_an_override_that_nothing_calls_is_told_of():
+    with pytest.warns(UserWarning, match="Keeping._rotate_checkpoints is not called: transformers 5 has no"):
+
+        class Keeping(tr.Trainer):
+            def _rotate_checkpoints(self, use_mtime=False, output_dir=None):
+                pass
+
+
+def test_other_data_to_evaluate_on_is_not_read_and_told_of_once(tmp_path):
+    made = trainer(tmp_path, masking="causal")
+    made.eval_dataloader = loader(batch())
+    loss = made.evaluate()["eval_/loss"]
+    with pytest.warns(UserWarning, match="assign trainer.eval_dataset_or_path before") as told:
+        assert made.evaluate("other.parquet")["eval_/loss"] == loss
+        assert made.evaluate("other.parquet")["eval_/loss"] == loss
+    assert len([each for each in told if "eval_dataset_or_path" in str(each.message)]) == 1
+
+
 def test_training_resumes_in_the_shuffled_order_of_its_epoch(tmp_path):
     path = write_sessions(tmp_path / "train.parquet", 16)
     options = {"masking": "causal", "save_strategy": "steps", "save_steps": 6, "num_train_epochs": 2}

@@ -17,12 +17,13 @@ from transformers.trainer_pt_utils import get_parameter_names
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from transformers4rec import _processes
-from transformers4rec._legacy import elsewhere, legacy
+from transformers4rec._legacy import elsewhere, legacy, tell_once
 from transformers4rec.config.trainer import T4RecTrainingArguments
 from transformers4rec.torch import _accumulation, _checkpoint, _garbage, _logs, _schedules
 from transformers4rec.torch._adamw import AdamW
 from transformers4rec.torch._callbacks import Callbacks, IncrementalLoggingCallback
 from transformers4rec.torch._evaluation import EvaluationMixin, process_metrics
+from transformers4rec.torch._names_of_4_30 import FormerMethods
 from transformers4rec.torch._signatures import adapt
 from transformers4rec.torch.model.base import Model
 from transformers4rec.torch.model.prediction_task import NextItemPredictionTask
@@ -55,7 +56,7 @@ logger = logging.getLogger(__name__)
 
 
 @legacy
-class Trainer(EvaluationMixin, BaseTrainer):
+class Trainer(EvaluationMixin, FormerMethods, BaseTrainer):
     """Trains and evaluates a model on parquet files or data loaders.
 
     Args:
@@ -151,7 +152,18 @@ class Trainer(EvaluationMixin, BaseTrainer):
         return self._loader(self.train_dataset_or_path, "train", self.args.per_device_train_batch_size, True)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-        """The loader given, or one of ``eval_dataset_or_path``."""
+        """The loader given, or one of ``eval_dataset_or_path``; the argument is not read."""
+        given = self.eval_dataset_or_path if self.eval_dataloader is None else self.eval_dataloader
+        if (
+            eval_dataset is not None
+            and not isinstance(eval_dataset, DatasetMock)
+            and eval_dataset is not given
+        ):
+            tell_once(
+                "other data to evaluate on",
+                "Trainer.evaluate(dataset) evaluates on eval_dataset_or_path or eval_dataloader whatever it is "
+                "given, as in Transformers4Rec 23.12.0: assign trainer.eval_dataset_or_path before",
+            )
         if self.eval_dataloader is not None:
             return self.eval_dataloader
         return self._loader(self.eval_dataset_or_path, "eval", self.args.per_device_eval_batch_size, False)
@@ -238,6 +250,13 @@ class Trainer(EvaluationMixin, BaseTrainer):
             _accumulation.run_epoch(self, **given)
         else:
             super()._run_epoch(**given)
+
+    def _maybe_log_save_evaluate(self, tr_loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Takes the arguments of transformers 4.30 too, which had no norm before the model and no start."""
+        if not args or isinstance(args[0], torch.nn.Module):
+            args = (kwargs.pop("grad_norm", None), *args)
+            kwargs.setdefault("start_time", None)
+        super()._maybe_log_save_evaluate(tr_loss, *args, **kwargs)
 
     # ---- saving
 

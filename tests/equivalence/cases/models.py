@@ -69,6 +69,57 @@ def fit_items(side: Side, optimizer: Any, masking: str) -> None:
     close_all(side, "on-training", model.evaluate(data, verbose=False, training=True, testing=False))
 
 
+def _pad_with(model: Any, padding: int) -> None:
+    """Numbers of the padding in every table, which only what attends to padding lets through."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "embedding_tables" in name:
+                parameter[0] = float(padding)
+
+
+def padding_attended_to(side: Side) -> None:
+    """What a session answers depends on the columns of padding behind it, and on the padding's vector."""
+    inputs = small_inputs(side, width=16)
+    body = body_of(inputs)
+    task = tr.BinaryClassificationTask("click", summary_type="first")
+    model = tr.Model(tr.Head(body, task, inputs=inputs))
+    side.weights(model)
+    model.eval()
+    batch = sessions(side)
+    short = {name: values[:1, :3] for name, values in batch.items()}
+    long = {name: values[:1] for name, values in batch.items()}
+    answers = {}
+    for padding in (0, 3):
+        _pad_with(model, padding)
+        for name, given in {"short": short, "long": long}.items():
+            answers[name, padding] = model(copied(given))
+            side.close(f"{name}/{padding}", answers[name, padding])
+    side.value("by length", bool((answers["short", 0] - answers["long", 0]).abs().max() > 1e-4))
+    side.value("by padding", bool((answers["long", 0] - answers["long", 3]).abs().max() > 1e-4))
+
+
+def evaluate_leaves_dropout_on(side: Side) -> None:
+    """``Model.evaluate`` after ``fit`` drops as in training: other metrics than after ``model.eval()``."""
+    inputs = small_inputs(side, width=16, masking="mlm")
+    metrics = [NDCGAt(top_ks=[50], labels_onehot=True)]
+    body = tr.SequentialBlock(inputs, tr.MLPBlock([16], dropout=0.9))
+    model = tr.Model(tr.Head(body, tr.NextItemPredictionTask(metrics=metrics), inputs=inputs))
+    side.weights(model)
+    data = batches_of(side, 8)
+    ran = []
+    dropouts = [part for part in model.modules() if isinstance(part, torch.nn.Dropout)]
+    dropouts[0].register_forward_hook(lambda part, given, output: ran.append(part.training))
+    model.train()
+    noisy = {str(model.evaluate(data, verbose=False)) for _ in range(4)}
+    side.value("training", model.training)
+    side.value("dropped", all(ran))
+    side.value("differs from run to run", len(noisy) > 1)
+    ran.clear()
+    model.eval()
+    close_all(side, "in evaluation mode", model.evaluate(data, verbose=False))
+    side.value("not dropped", not any(ran))
+
+
 def fit_options(side: Side) -> None:
     """An optimiser that is made already; training off; no metrics; printed and evaluated."""
     targets = labels_of(side)
@@ -290,6 +341,8 @@ CASES = {
     "fit-adam": partial(fit_items, optimizer=torch.optim.Adam, masking="mlm"),
     "fit-sgd-causal": partial(fit_items, optimizer=torch.optim.SGD, masking="clm"),
     "fit-options": fit_options,
+    "padded-positions-attended-to": padding_attended_to,
+    "evaluate-leaves-dropout-on": evaluate_leaves_dropout_on,
     "traced-mlm": partial(traced, masking="mlm"),
     "traced-causal": partial(traced, masking="clm"),
     "padded": padded,

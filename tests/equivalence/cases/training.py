@@ -293,6 +293,64 @@ def evaluate(
         note_output(side, "predict", trainer.predict(path))
 
 
+def loss_weighted_by_batches(side: Side) -> None:
+    """The loss of an evaluation weighs batches by ``batch_size`` rows, the last by what is left over.
+
+    Sessions have other numbers of targets in each batch, so that this is not the mean over targets.
+    """
+    model = build(side)
+    trainer = tr.Trainer(
+        model=model, args=arguments(side), schema=schema_with_targets(), compute_metrics=True
+    )
+    trainer.eval_dataset_or_path = str(write_with_targets(side))
+    steps = []
+    plain = trainer.prediction_step
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        answer = plain(*args, **kwargs)
+        steps.append((answer[0].item(), len(answer[2])))
+        return answer
+
+    trainer.prediction_step = noted
+    loss = trainer.evaluate()["eval_/loss"]
+    losses, targets = (torch.tensor(x, dtype=torch.float64) for x in zip(*steps, strict=True))
+    side.close("losses", losses)
+    side.close("loss", torch.tensor(loss, dtype=torch.float64))
+    side.value("targets", targets.tolist())
+    side.value("mean of batches", abs(losses.mean().item() - loss) < 1e-5)
+    side.value("mean over targets", abs((losses * targets).sum().item() / targets.sum().item() - loss) < 1e-5)
+
+
+def other_path(side: Side) -> None:
+    """``evaluate(path)`` reads ``eval_dataset_or_path`` all the same."""
+    model = build(side)
+    path = str(write_with_targets(side))
+    trainer = tr.Trainer(
+        model=model, args=arguments(side), schema=schema_with_targets(), compute_metrics=True
+    )
+    trainer.eval_dataset_or_path = path
+    kept = trainer.evaluate()["eval_/loss"]
+    side.close("kept", kept)
+    side.value("not read", trainer.evaluate(str(side.scratch / "nowhere.parquet"))["eval_/loss"] == kept)
+
+
+def warmup_ratio_ignored(side: Side) -> None:
+    """The rates of a whole training are the same with a ratio and without."""
+    rates = {}
+    for ratio in (0.0, 0.5):
+        events = Events()
+        trainer = Watched(
+            model=build(side),
+            args=arguments(side, warmup_ratio=ratio, lr_scheduler_type="linear"),
+            callbacks=[events],
+        )
+        trainer.train_dataloader = batches(side, 6)
+        trainer.train()
+        rates[ratio] = [event[3] for event in events.seen if event[0] == "on_step_begin"]
+        side.close(f"rates/{ratio}", torch.tensor(rates[ratio], dtype=torch.float64))
+    side.value("same", rates[0.0] == rates[0.5])
+
+
 def top_k(model: Any) -> None:
     """The model answers items itself."""
     model.top_k = 7
@@ -421,5 +479,8 @@ CASES = {
     "windows": windows,
     **{f"evaluate-{name}": partial(evaluate, **options) for name, options in _EVALUATIONS.items()},
     "evaluate-top-k": partial(evaluate, compute_metrics=None, change=top_k),
+    "evaluation-loss-weighted-by-the-last-batch": loss_weighted_by_batches,
+    "evaluate-other-path": other_path,
+    "warmup-ratio-ignored": warmup_ratio_ignored,
     "resume": resume,
 }
