@@ -8,7 +8,7 @@ from transformers import TrainerCallback
 from transformers4rec import torch as tr
 
 from tests.compat.small import batch, model, trainer, write_sessions
-from tests.compat.test_trainer import loader
+from tests.compat.test_trainer import Rates, loader
 
 
 class TakesAnything(tr.Model):
@@ -258,10 +258,38 @@ def test_other_data_to_evaluate_on_is_not_read_and_told_of_once(tmp_path):
     made = trainer(tmp_path, masking="causal")
     made.eval_dataloader = loader(batch())
     loss = made.evaluate()["eval_/loss"]
-    with pytest.warns(UserWarning, match="assign trainer.eval_dataset_or_path before") as told:
-        assert made.evaluate("other.parquet")["eval_/loss"] == loss
-        assert made.evaluate("other.parquet")["eval_/loss"] == loss
-    assert len([each for each in told if "eval_dataset_or_path" in str(each.message)]) == 1
+    with pytest.warns(UserWarning, match=r"assign trainer\.eval_dataset_or_path before"):
+        told = made.evaluate("other.parquet")
+    assert told["eval_/loss"] == loss
+    assert made.evaluate("other.parquet")["eval_/loss"] == loss  # a second warning would be an error
+
+
+class BothAtOnce(tr.Trainer):
+    """Makes optimiser and schedule in one method, and would make another optimiser if asked again."""
+
+    def create_optimizer(self):
+        self.made = getattr(self, "made", 0) + 1
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.5)
+        return self.optimizer
+
+    def create_optimizer_and_scheduler(self, num_training_steps):
+        self.create_optimizer()
+        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: 1 - step / num_training_steps
+        )
+
+
+def test_optimiser_and_schedule_of_one_override(tmp_path):
+    rates = Rates()
+    made = trainer(tmp_path, BothAtOnce, callbacks=[rates], masking="causal")
+    made.train_dataloader = loader(*(batch(seed=number) for number in range(4)))
+    made.train()
+    assert made.made == 1
+    assert rates.seen == pytest.approx([0.5, 0.375, 0.25, 0.125])
+    assert made.optimizer.param_groups[0]["lr"] == 0
+    assert "create_optimizer" not in vars(made)
+    made.train()
+    assert made.made == 2
 
 
 def test_training_resumes_in_the_shuffled_order_of_its_epoch(tmp_path):

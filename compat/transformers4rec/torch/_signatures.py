@@ -19,7 +19,6 @@ NEWER_ARGUMENTS = {
     "get_optimizer_cls_and_kwargs": ("model",),
     "prediction_step": ("training", "testing"),
     "_maybe_log_save_evaluate": ("grad_norm", "start_time", "learning_rate"),
-    "_get_train_sampler": ("train_dataset",),
     "_tune_save_checkpoint": ("checkpoint_dir",),
 }
 """Methods of the Trainer, and arguments that programs of transformers 4.30 do not take in their overrides."""
@@ -37,8 +36,8 @@ def adapt(cls: type) -> None:
     for name in NEVER_CALLED & vars(cls).keys():
         tell_once(
             f"{name} of a trainer",
-            f"{cls.__name__}.{name} is not called: transformers 5 has no such method. Use a callback, such as "
-            "on_save. See migration_guides/what-differs.md",
+            f"{cls.__name__}.{name} is not called: transformers 5 has no such method. Use a callback, such "
+            "as on_save. See migration_guides/what-differs.md",
         )
     for name, newer in NEWER_ARGUMENTS.items():
         method = vars(cls).get(name)

@@ -161,8 +161,8 @@ class Trainer(EvaluationMixin, FormerMethods, BaseTrainer):
         ):
             tell_once(
                 "other data to evaluate on",
-                "Trainer.evaluate(dataset) evaluates on eval_dataset_or_path or eval_dataloader whatever it is "
-                "given, as in Transformers4Rec 23.12.0: assign trainer.eval_dataset_or_path before",
+                "Trainer.evaluate(dataset) evaluates on eval_dataset_or_path or eval_dataloader, whatever it "
+                "is given, as in Transformers4Rec 23.12.0: assign trainer.eval_dataset_or_path before",
             )
         if self.eval_dataloader is not None:
             return self.eval_dataloader
