@@ -4,6 +4,7 @@ import inspect
 import warnings
 
 import pytest
+import torch
 from deprecation import DeprecatedWarning
 from transformers4rec import torch as tr
 from transformers4rec.torch.ranking_metric import NDCGAt, RecallAt
@@ -130,6 +131,20 @@ def test_a_loss_without_targets_is_nan_and_told_once():
     assert len(texts) == 1
     assert texts[0].startswith("a batch has no item to predict, so its loss is nan")
     assert all(loss.isnan() for loss in losses)
+
+
+def test_a_loss_that_is_not_the_mean_over_targets_is_told_once():
+    from transformers4rec.torch._kept import Kept
+
+    # Rows 4 and 2, losses 1 and 3: (4 + 6) / 6. Targets 1 and 9 would give 2.8, targets 8 and 4 the same.
+    even, uneven = (
+        Kept(4, [torch.tensor(1.0), torch.tensor(3.0)], labels=[torch.zeros(a), torch.zeros(b)], rows=6)
+        for a, b in ((8, 4), (1, 9))
+    )
+    assert _told_anywhere(lambda: even.loss()) == []
+    ((_, _, text),) = _told_anywhere(lambda: [uneven.loss(), uneven.loss()])
+    assert text.startswith("the loss of the evaluation weighs batches by their rows, not by their targets")
+    assert uneven.loss() == pytest.approx(10 / 6)
 
 
 def _told_anywhere(make):

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from transformers4rec._legacy import tell_once
 from transformers4rec.torch.utils.torch_utils import concat_batches, nested_numpify, nested_truncate
 
 
@@ -35,7 +36,22 @@ class Kept:
         losses = torch.stack(self.losses).double().cpu()
         starts = torch.arange(len(losses)) * self.batch_size
         weights = (min(self.rows, len(losses) * self.batch_size) - starts).clamp(0, self.batch_size)
-        return float((losses * weights).sum() / weights.sum())
+        weighted = float((losses * weights).sum() / weights.sum())
+        self._tell_of_other_mean(losses, weighted)
+        return weighted
+
+    def _tell_of_other_mean(self, losses: Tensor, weighted: float) -> None:
+        """Warns once where batches of more targets should have counted more, by a percent of the loss."""
+        if len(self.labels) != len(losses) or not all(isinstance(labels, Tensor) for labels in self.labels):
+            return
+        targets = torch.tensor([len(labels) for labels in self.labels], dtype=torch.float64)
+        if abs(float((losses * targets).sum() / targets.sum()) - weighted) > 0.01 * abs(weighted):
+            tell_once(
+                "loss by rows",
+                "the loss of the evaluation weighs batches by their rows, not by their targets, as in "
+                "Transformers4Rec 23.12.0, and the mean over targets is another: go by the metrics, or "
+                "evaluate with mm.Model. See migration_guides/what-differs.md",
+            )
 
     def all_predictions(self) -> Any:
         """Arrays of at most as many rows as there were sessions; None without predictions."""
