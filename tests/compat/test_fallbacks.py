@@ -27,6 +27,23 @@ def test_merlin_schema_is_the_cores():
     assert Tags is core.Tags
 
 
+def test_schema_files_by_tensorflow_metadata(tmp_path):
+    from merlin.schema.io.tensorflow_metadata import TensorflowMetadata
+
+    metadata = TensorflowMetadata.from_merlin_schema(schema())
+    metadata.to_proto_text_file(tmp_path)
+    metadata.to_json_file(tmp_path)
+    read = [
+        TensorflowMetadata.from_json_file(tmp_path),
+        TensorflowMetadata.from_proto_text(metadata.to_proto_text()),
+        TensorflowMetadata.from_proto_text_file(tmp_path),
+        TensorflowMetadata.from_json_file(tmp_path / "schema.json"),
+    ]
+    assert all(each.to_merlin_schema() == schema() for each in read)
+    assert core.Schema.load(tmp_path / "schema.pbtxt") == schema()
+    assert TensorflowMetadata().to_merlin_schema().column_names == []
+
+
 def run(code, *paths):
     environment = {"PYTHONPATH": ":".join(map(str, [*paths, ROOT / "compat", ROOT])), "PATH": ""}
     command = [sys.executable, "-W", "error", "-c", code]

@@ -1,0 +1,1 @@
+"""``merlin.schema.io`` where merlin-core is not installed: schema files."""
