@@ -84,9 +84,14 @@ class MaskPlan:
             (N, D), row by row, in the order of :meth:`items`.
         """
         if self.further is None:
-            return hidden[self.targeted]
+            return hidden[self.places()]
         rows, steps, _ = self._every_target().nonzero(as_tuple=True)
         return hidden[rows, steps]
+
+    def places(self) -> tuple[Tensor, Tensor]:
+        """The row (N,) and the position (N,) of each targeted position, row by row: int64."""
+        rows, steps = self.targeted.nonzero(as_tuple=True)
+        return rows, steps
 
     def items(self) -> Tensor:
         """(N,) int64, what each of :meth:`queries` predicts."""

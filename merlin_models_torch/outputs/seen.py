@@ -29,7 +29,7 @@ def seen_items(batch: Batch, planned: Batch, item_id: str) -> Tensor:
     whole = batch.padded(item_id)
     lengths = batch.lengths(item_id)
     cut = torch.minimum(lengths, torch.full_like(lengths, planned.padded(item_id).shape[1]))
-    rows, columns = plan.targeted.nonzero(as_tuple=True)
+    rows, columns = plan.places()
     shift = (lengths - cut)[rows, None]
     # Position in the cut session of each item of the whole one; negative before the cut.
     steps = torch.arange(whole.shape[1], device=whole.device) - shift

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -30,8 +30,20 @@ if TYPE_CHECKING:
     from merlin_models_torch.selection import ModelPart
     from merlin_models_torch.training.model import Model
 
-Best = Callable[[Batch, Tensor | None], tuple[Tensor, Tensor]]
-"""Scores (B, k) and item rows (B, k), -1 for none, of a batch and of (B, E) rows to be left out besides."""
+
+class Best(Protocol):
+    """Finds the k best items."""
+
+    def __call__(
+        self, batch: Batch, exclude: Tensor | None, candidates: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Scores (B, k) and item rows (B, k), -1 for none.
+
+        Args:
+            batch: of queries.
+            exclude: (B, E) rows to be left out besides.
+            candidates: (B, C) the only rows that may be answers, -1 where none; all for a row with none.
+        """
 
 
 IndexFactory = Callable[..., Index]
@@ -113,7 +125,11 @@ def searching(
             f"{type(output).__name__} answers from its whole catalogue by itself: leave out candidates and "
             "index"
         )
-    return model.schema, lambda batch, seen: model.topk(batch, k=k, exclude_seen=exclude_seen)
+
+    def best(batch: Batch, exclude: Tensor | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return model.topk(batch, k=k, exclude_seen=exclude_seen)
+
+    return model.schema, best
 
 
 def original(model: Model, name: str, column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
@@ -150,8 +166,8 @@ def _of_towers(model: Model, queries: ModelPart, k: int, candidates: Any, factor
     items.check_answers(k)
     index = factory(items.vectors, temperature=output.temperature)
 
-    def best(batch: Batch, seen: Tensor | None) -> tuple[Tensor, Tensor]:
-        return items.best(index, output.scaled(queries(batch)), k=k, exclude=seen)
+    def best(batch: Batch, exclude: Tensor | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return items.best(index, output.scaled(queries(batch)), k=k, exclude=exclude, candidates=candidates)
 
     return best
 
@@ -168,21 +184,21 @@ def _of_catalogue(
     wanted = output.exclude_seen if exclude_seen is None else exclude_seen
     search = _search(model, output, k, candidates, factory)
 
-    def best(batch: Batch, seen: Tensor | None) -> tuple[Tensor, Tensor]:
+    def best(batch: Batch, exclude: Tensor | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
         planned = model.for_prediction(batch)
         queries = output.queries(model.body(planned), planned)
         if wanted and planned.plan is not None and model.inputs.item_id is not None:
             shown = seen_items(batch, planned, model.inputs.item_id)
-            seen = shown if seen is None else torch.cat([shown, seen], 1)
-        return search(queries, seen)
+            exclude = shown if exclude is None else torch.cat([shown, exclude], 1)
+        return search(queries, exclude, candidates)
 
     return best
 
 
 def _search(
     model: Model, output: CategoricalOutput, k: int, candidates: Any, factory: IndexFactory
-) -> Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]:
-    """Finds the best items of (B, D) queries, besides (B, E) rows that are left out."""
+) -> Callable[[Tensor, Tensor | None, Tensor | None], tuple[Tensor, Tensor]]:
+    """Finds the best items of (B, D) queries, besides (B, E) rows that are left out, among (B, C) rows."""
     never = sorted({*output.exclude, *model.never_answered})
     if output.elsewhere is not None:
         if candidates is not None:
@@ -191,8 +207,8 @@ def _search(
                 "out, or call unshard_items(model) in all processes first"
             )
         shards, temperature = output.elsewhere, output.temperature
-        return lambda queries, seen: shards.topk(
-            queries, k=k, temperature=temperature, exclude=seen, never=never
+        return lambda queries, exclude, _: shards.topk(
+            queries, k=k, temperature=temperature, exclude=exclude, never=never
         )
     with torch.inference_mode():
         vectors = output.item_vectors
@@ -200,12 +216,17 @@ def _search(
     bias: Tensor | None = output.bias
     if items is None:
         index = factory(vectors, bias=bias, temperature=output.temperature)
-        return lambda queries, seen: index.topk(queries, k=k, exclude=seen, never=never)
+
+        def whole(queries: Tensor, exclude: Tensor | None, some: Tensor | None) -> tuple[Tensor, Tensor]:
+            within: dict[str, Any] = {} if some is None else {"candidates": some}
+            return index.topk(queries, k=k, exclude=exclude, never=never, **within)
+
+        return whole
     items.check_answers(k)
     some = factory(
         items.vectors, bias=None if bias is None else bias[items.ids], temperature=output.temperature
     )
-    return lambda queries, seen: items.best(some, queries, k=k, exclude=seen)
+    return lambda queries, exclude, among: items.best(some, queries, k=k, exclude=exclude, candidates=among)
 
 
 def _scores(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,10 +44,19 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @cached_property
+    def _place(self) -> Tensor:
+        """The place of each item row up to the last candidate's; -1 for others, and for one row more."""
+        last = int(self.ids[-1]) if len(self) else -1
+        table = self.ids.new_full((last + 2,), -1)
+        table[self.ids] = torch.arange(len(self), device=table.device)
+        return table
+
     def places(self, ids: Tensor) -> Tensor:
         """The place among the candidates of each of (...) item rows: int64, -1 where it is no candidate."""
-        at = torch.searchsorted(self.ids, ids).clamp(max=max(len(self) - 1, 0))
-        return torch.where(self.ids[at] == ids, at, -1) if len(self) else torch.full_like(ids, -1)
+        table = self._place
+        outside = table.shape[0] - 1
+        return table[torch.where((ids < 0) | (ids > outside), outside, ids)]
 
     def check_answers(self, k: int) -> None:
         """Refuses a number of answers that there are no candidates for.
@@ -58,7 +68,13 @@ class Candidates:
             raise ValueError(f"k is {k}, but there are {len(self)} candidates: choose within them")
 
     def best(
-        self, index: Index, queries: Tensor, *, k: int, exclude: Tensor | None = None
+        self,
+        index: Index,
+        queries: Tensor,
+        *,
+        k: int,
+        exclude: Tensor | None = None,
+        candidates: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The k best candidates of each query.
 
@@ -67,12 +83,23 @@ class Candidates:
             queries: (B, D) float.
             k: answers.
             exclude: (B, E) int64 item rows that are no answers for each query, -1 in places that hold none.
+            candidates: (B, C) int64 the only item rows that may be answers to each query, -1 in places that
+                hold none; a query with none has all of these.
 
         Returns:
             Scores (B, k) in falling order and item rows (B, k) int64; -inf and -1 where there are too few.
         """
         own = None if exclude is None else self.places(exclude)
-        scores, places = index.topk(queries, k=k, exclude=own)
+        if candidates is None:
+            scores, places = index.topk(queries, k=k, exclude=own)
+        else:
+            some = self.places(candidates)
+            within: Any = {"candidates": some}
+            scores, places = index.topk(queries, k=k, exclude=own, **within)
+            # None of those that were named is here: that is not the same as naming none.
+            foreign = ((candidates >= 0).any(1) & (some < 0).all(1))[:, None]
+            scores = torch.where(foreign, -torch.inf, scores)
+            places = torch.where(foreign, -1, places)
         return scores, torch.where(places < 0, -1, self.ids[places])
 
 

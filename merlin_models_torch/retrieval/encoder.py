@@ -59,19 +59,33 @@ class TopKEncoder(nn.Module):
             model, k=k, candidates=candidates, exclude_seen=exclude_seen, index=index
         )
 
-    def forward(self, batch: Batch, exclude: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, batch: Batch, exclude: Tensor | None = None, candidates: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The best items of each row.
 
         Args:
             batch: as a loader gives it, with the columns of ``schema``.
             exclude: (B, E) int64 item rows that are no answers to each row, -1 in places that hold none.
+            candidates: (B, C) int64 the only item rows that may be answers to each row, -1 in places that
+                hold none; a row with none is answered from all.
 
         Returns:
             Scores (B, k) in falling order and item rows (B, k) int64; -inf and -1 where there are too few.
         """
         device = self.model.device
         with evaluating(self.model):
-            return self._best(batch.to(device), None if exclude is None else exclude.to(device))
+            return self.search(
+                batch.to(device),
+                None if exclude is None else exclude.to(device),
+                None if candidates is None else candidates.to(device),
+            )
+
+    def search(
+        self, batch: Batch, exclude: Tensor | None = None, candidates: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The same in the model's present mode, on its device: what an export traces."""
+        return self._best(batch, exclude, candidates)
 
     def answer(self, data: Any) -> pa.Table:
         """The best items of rows with original ids, all at once.

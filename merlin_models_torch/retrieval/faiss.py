@@ -67,12 +67,15 @@ class FaissIndex:
         k: int,
         exclude: Tensor | Sequence[Sequence[int] | Tensor] | None = None,
         never: Sequence[int] = (),
+        candidates: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The best items that were found; arguments, order and errors as for :meth:`ItemIndex.topk`.
 
         Returns:
             Scores (B, k) in falling order and item rows (B, k) int64.
         """
+        if candidates is not None:
+            return self._exact.topk(queries, k=k, exclude=exclude, never=never, candidates=candidates)
         items, device = self._exact.items, queries.device
         check_shapes(queries, items, self._exact.bias, self._exact.temperature)
         banned = as_rows(sorted(set(never)), len(items), "never", device)

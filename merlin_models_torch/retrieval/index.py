@@ -40,7 +40,10 @@ class Index(Protocol):
     def topk(
         self, queries: Tensor, *, k: int, exclude: Tensor | None = None, never: Sequence[int] = ()
     ) -> tuple[Tensor, Tensor]:
-        """The k best items of each query, as :meth:`ItemIndex.topk` gives them."""
+        """The k best items of each query, as :meth:`ItemIndex.topk` gives them.
+
+        One that is asked for the best of some ``candidates`` of each query takes that argument as well.
+        """
 
 
 class ItemIndex:
@@ -91,6 +94,7 @@ class ItemIndex:
         k: int,
         exclude: Tensor | Sequence[Sequence[int] | Tensor] | None = None,
         never: Sequence[int] = (),
+        candidates: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The k best items of each query.
 
@@ -100,6 +104,8 @@ class ItemIndex:
             exclude: (B, E) int64 rows that are no answers for each query, filled up with -1; or one sequence
                 of rows for each query.
             never: rows that are no answers for any query.
+            candidates: (B, C) int64 the only rows that may be answers to each query, filled up with -1; a
+                query with none has them all.
 
         Returns:
             Scores (B, k) in falling order and item rows (B, k) int64. Equal scores come in order of row.
@@ -113,6 +119,8 @@ class ItemIndex:
         banned = as_rows(sorted(set(never)), catalogue, "never", device)
         check_k(k, catalogue, banned.shape[0])
         excluded = None if exclude is None else as_exclusions(exclude, queries.shape[0], catalogue, device)
+        if candidates is not None:
+            return self._within(queries, candidates, k, excluded, banned)
         answers = []
         with torch.no_grad(), without_autocast(device):
             for start in range(0, queries.shape[0], _QUERIES):
@@ -122,6 +130,19 @@ class ItemIndex:
         if not answers:
             return queries.new_empty(0, k), torch.empty(0, k, dtype=torch.int64, device=device)
         return torch.cat([scores for scores, _ in answers]), torch.cat([rows for _, rows in answers])
+
+    def _within(
+        self, queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None, banned: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        left_out = torch.isin(candidates, banned)
+        if excluded is not None:
+            left_out |= (candidates[:, :, None] == excluded[:, None, :]).any(2)
+        scores, rows = self.best_of(queries, candidates.masked_fill(left_out, -1), k=k)
+        free = (candidates < 0).all(1)
+        if bool(free.any()):
+            own = None if excluded is None else excluded[free]
+            scores[free], rows[free] = self.topk(queries[free], k=k, exclude=own, never=banned.tolist())
+        return scores, rows
 
     def best_of(self, queries: Tensor, rows: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
         """The k best of some items for each query, each counted once.

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
 from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.schema import Schema
 from merlin_models_torch.serialize import from_config, to_config
+from merlin_models_torch.training.folder import (
+    FORMAT,
+    MANIFEST,
+    SavedModelError,
+    check_new,
+    digest_of,
+    foreign_in,
+    new_folder,
+    own_digest,
+    read_json,
+)
 
 if TYPE_CHECKING:
     from merlin_models_torch.training.model import Model
 
-FORMAT = 1
-_MANIFEST = "manifest.json"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
-
-
-class SavedModelError(ValueError):
-    """A saved folder is incomplete, changed, or not one of ours."""
 
 
 def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
@@ -55,15 +58,10 @@ def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
             "the model's tables are shared out to several processes: call unshard_items(model) in all of "
             "them and save it in one, or write a checkpoint by distributed.save_checkpoint()"
         )
-    if folder.exists() and not overwrite:
-        raise FileExistsError(f"{folder} exists: choose another folder or pass overwrite=True")
-    if folder.exists():
-        _check_replaceable(folder)
+    check_new(folder, overwrite=overwrite)
     kept: list[Path] = []
     config, schemas = to_config(model, files=kept)
-    work = folder.with_name(f".{folder.name}.{uuid4().hex}")
-    work.mkdir(parents=True)
-    try:
+    with new_folder(folder, overwrite=overwrite) as work:
         for number, schema in enumerate(schemas):
             schema.save(work / _schema_name(number))
         copies = [f"files/{number}{path.suffix}" for number, path in enumerate(kept)]
@@ -89,14 +87,6 @@ def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
             "vocabularies": vocabularies,
         }
         (work / "config.json").write_text(json.dumps(whole, indent=1), encoding="utf-8")
-        files = {p.relative_to(work).as_posix(): _digest(p) for p in sorted(work.rglob("*")) if p.is_file()}
-        manifest = {"format": FORMAT, "files": files}
-        (work / _MANIFEST).write_text(
-            json.dumps({**manifest, "digest": _own_digest(manifest)}), encoding="utf-8"
-        )
-        _replace(work, folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return folder
 
 
@@ -120,7 +110,7 @@ def load(folder: str | Path, *, trusted: Iterable[str] = ()) -> Model:
 
     folder = Path(folder)
     files = _verify(folder)
-    whole = _json(folder / "config.json")
+    whole = read_json(folder / "config.json")
     if whole.get("format") != FORMAT:
         raise SavedModelError(
             f"{folder} has format {whole.get('format')!r}, this version reads {FORMAT}: load it with the "
@@ -153,39 +143,15 @@ def _schema_name(number: int) -> str:
     return "schema.pbtxt" if number == 0 else f"schema_{number}.pbtxt"
 
 
-def _digest(path: Path) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return {"size": path.stat().st_size, "sha256": digest.hexdigest()}
-
-
-def _own_digest(manifest: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise SavedModelError(
-            f"{path} cannot be read ({error}): the folder is incomplete, save the model again"
-        ) from error
-    if not isinstance(value, dict):
-        raise SavedModelError(f"{path} does not hold a JSON object: save the model again")
-    return value
-
-
 def _verify(folder: Path) -> set[str]:
     """Every file of the manifest is there and unchanged, and no other: their names."""
     if not folder.is_dir():
         raise SavedModelError(f"{folder} is not a folder: give the path that was passed to save()")
-    manifest = _json(folder / _MANIFEST)
+    manifest = read_json(folder / MANIFEST)
     stated = manifest.pop("digest", None)
     files = manifest.get("files")
-    if stated != _own_digest(manifest) or not isinstance(files, dict) or not files.keys() >= {"config.json"}:
-        raise SavedModelError(f"{folder / _MANIFEST} was changed: restore it or save the model again")
+    if stated != own_digest(manifest) or not isinstance(files, dict) or not files.keys() >= {"config.json"}:
+        raise SavedModelError(f"{folder / MANIFEST} was changed: restore it or save the model again")
     for name, digest in files.items():
         path = folder / name
         if not _NAME.fullmatch(name) or path.is_symlink() or path.parent.is_symlink():
@@ -194,42 +160,11 @@ def _verify(folder: Path) -> set[str]:
             )
         if not path.is_file():
             raise SavedModelError(f"{name} is missing in {folder}: restore it or save the model again")
-        if _digest(path) != digest:
+        if digest_of(path) != digest:
             raise SavedModelError(
                 f"{name} in {folder} was changed after saving: restore it or save the model again"
             )
-    foreign = _foreign(folder, files)
+    foreign = foreign_in(folder, files)
     if foreign is not None:
         raise SavedModelError(f"{foreign} in {folder} is not part of the saved model: move it elsewhere")
     return set(files)
-
-
-def _foreign(folder: Path, files: Iterable[str]) -> str | None:
-    """The first thing in the folder that is neither the manifest nor one of these files or their folders."""
-    known = {_MANIFEST, *files}
-    folders = {name.rpartition("/")[0] for name in known} - {""}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or name not in (folders if path.is_dir() else known):
-            return name
-    return None
-
-
-def _check_replaceable(folder: Path) -> None:
-    if not (folder / _MANIFEST).is_file():
-        raise FileExistsError(f"{folder} is not a saved model and is not replaced: choose another folder")
-    foreign = _foreign(folder, _json(folder / _MANIFEST).get("files", {}))
-    if foreign is not None:
-        raise FileExistsError(
-            f"{folder} holds {foreign}, which is not part of a saved model: move it elsewhere first"
-        )
-
-
-def _replace(work: Path, folder: Path) -> None:
-    old = None
-    if folder.exists():
-        old = folder.with_name(f".{folder.name}.old.{uuid4().hex}")
-        folder.rename(old)
-    work.rename(folder)
-    if old is not None:
-        shutil.rmtree(old)

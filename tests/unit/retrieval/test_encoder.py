@@ -142,3 +142,39 @@ def test_lists_nulls_and_columns_without_a_vocabulary_are_coded() -> None:
     assert found["country"].to_pylist() == [1, 2, 3, 4]
     nested = pa.table({"item_id": [[["a"], ["b", "b"]], [["x"]]]})
     assert coded(nested, session_schema(), vocabulary)["item_id"].to_pylist() == [[[2], [3, 3]], [[1]]]
+
+
+class TestCandidatesOfEachRequest:
+    """The only items that may be answers to one row, as plain scores rank them."""
+
+    ROWS = torch.tensor([[7, 3, -1, 7, 25], [-1, -1, -1, -1, -1], [4, 5, 6, 9, 0]])
+
+    def test_a_row_is_answered_from_its_own_and_one_without_from_all(self) -> None:
+        items, bias, queries = vectors(50, 0), vectors(50, 1)[:, 0], vectors(3, 2)
+        exclude = torch.tensor([[3, -1], [0, 1], [9, 9]])
+        plain = (queries @ items.T + bias) / 0.5
+        wanted = [
+            sorted([7, 25], key=lambda item: -plain[0, item]),
+            sorted(range(2, 50), key=lambda item: -plain[1, item])[:3],
+            sorted([4, 5, 6], key=lambda item: -plain[2, item]),
+        ]
+        index = ItemIndex(items, bias=bias, temperature=0.5)
+        scores, rows = index.topk(queries, k=3, exclude=exclude, never=[0], candidates=self.ROWS)
+        assert rows.tolist() == [[*wanted[0], -1], wanted[1], wanted[2]]
+        assert scores[0, 2] == -torch.inf
+        torch.testing.assert_close(scores[1], plain[1, rows[1]])
+
+    def test_a_model_of_items_answers_within_both_lists(self) -> None:
+        model = session_model(exclude_seen=False)
+        batch = session_batch(3)
+        best = TopKEncoder(model, k=2, candidates=[3, 4, 5, 7, 25])
+        scores, rows = best(batch, torch.tensor([[7], [-1], [4]]), self.ROWS)
+        with torch.no_grad():
+            plain = model.eval()(batch)
+        assert rows[0].tolist() == sorted([3, 25], key=lambda item: -plain[0, item])
+        assert rows[1].tolist() == sorted([3, 4, 5, 7, 25], key=lambda item: -plain[1, item])[:2]
+        assert rows[2].tolist() == [5, -1]
+        torch.testing.assert_close(scores[1], plain[1, rows[1]])
+        nowhere = best(batch, None, torch.full((3, 1), 9))
+        assert nowhere[1].tolist() == [[-1, -1]] * 3
+        assert nowhere[0].tolist() == [[-float("inf")] * 2] * 3

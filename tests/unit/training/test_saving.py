@@ -13,7 +13,7 @@ import torch
 import merlin_models_torch as mm
 from merlin_models_torch.serialize import ConfigError
 from merlin_models_torch.training import SavedModelError
-from merlin_models_torch.training.saving import _digest, _own_digest
+from merlin_models_torch.training.folder import digest_of, own_digest
 from tests.unit.schemas import ITEMS, session_schema
 from tests.unit.sessions import session_batch, session_model, session_table
 
@@ -34,8 +34,11 @@ def folder(model: mm.Model, tmp_path: Path) -> Path:
 def resigned(folder: Path) -> None:
     """Makes the manifest fit the files, as one who wants to do harm would."""
     names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
-    manifest = {"format": 1, "files": {n: _digest(folder / n) for n in sorted(names) if n != "manifest.json"}}
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "digest": _own_digest(manifest)}))
+    manifest = {
+        "format": 1,
+        "files": {n: digest_of(folder / n) for n in sorted(names) if n != "manifest.json"},
+    }
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "digest": own_digest(manifest)}))
 
 
 def test_a_loaded_model_gives_bit_equal_answers(model: mm.Model, folder: Path) -> None:
@@ -141,7 +144,7 @@ def test_links_and_paths_out_of_the_folder_are_refused(folder: Path, tmp_path: P
         mm.load(folder)
     for name in ("../weights", "/etc/hostname", "a/../../weights"):
         manifest = {"format": 1, "files": {"config.json": {}, name: {}}}
-        (folder / "manifest.json").write_text(json.dumps({**manifest, "digest": _own_digest(manifest)}))
+        (folder / "manifest.json").write_text(json.dumps({**manifest, "digest": own_digest(manifest)}))
         with pytest.raises(SavedModelError):
             mm.load(folder)
 
