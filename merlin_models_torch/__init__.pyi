@@ -38,6 +38,7 @@ from merlin_models_torch.blocks import (
     walk,
 )
 from merlin_models_torch.data import ParquetLoader, SessionDataModule, Vocabulary
+from merlin_models_torch.exporting import export
 from merlin_models_torch.inputs import (
     AttentionPooling,
     BroadcastToSequence,
@@ -221,6 +222,7 @@ __all__ = [
     "YoutubeDNNRetrievalModel",
     "attention_weights",
     "data",
+    "export",
     "extract",
     "feature_schema",
     "find",

@@ -287,7 +287,8 @@ class TransformerXLBlock(nn.Module):
         plan = plan_of(inputs, batch, sight=self.sight)
         whole = None if plan is None else attention_bias(plan.visible()).to(inputs.dtype)
         memories: list[Tensor | None] = [None] * len(self.layer)
-        for piece in torch.split(self.dropout(inputs), self.segment_length or inputs.shape[1], 1):
+        inputs, segment = self.dropout(inputs), self.segment_length
+        for piece in (inputs,) if segment is None else torch.split(inputs, segment, 1):
             found = []
             for index, layer in enumerate(self.layer):
                 memory, bias = memories[index], whole

@@ -111,7 +111,7 @@ class TargetOutput(nn.Module):
         if lengths is None:
             return hidden[:, -1] if self.summary == "last" else hidden.mean(1)
         if self.summary == "last":
-            rows = torch.arange(len(hidden), device=hidden.device)
+            rows = torch.arange(hidden.shape[0], device=hidden.device)
             return hidden[rows, (lengths - 1).clamp(min=0)]
         inside = torch.arange(hidden.shape[1], device=hidden.device) < lengths[:, None]
         return (hidden * inside[..., None]).sum(1) / lengths.clamp(min=1)[:, None]

@@ -1,0 +1,165 @@
+"""What an exported program takes: tensors by name, with the dimensions that may differ from call to call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from merlin_models_torch.batch import Batch, Ragged
+from merlin_models_torch.inputs import TabularInputBlock
+from merlin_models_torch.inputs.columns import is_nested
+from merlin_models_torch.masking import MaskPlan
+from merlin_models_torch.schema import Schema, Tags
+
+Kind = Literal["feature", "length", "filter"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A tensor that the program takes.
+
+    Args:
+        name: of the tensor.
+        kind: "feature" for a column of the schema, padded with 0 on the right; "length" for how many values
+            of each row's sequences are in use; "filter" for item rows, -1 in places that hold none.
+        dtype: int64 or float32.
+        dims: names of the dimensions; those of one name have one size.
+    """
+
+    name: str
+    kind: Kind
+    dtype: torch.dtype
+    dims: tuple[str, ...]
+
+    def example(self, sizes: dict[str, int]) -> Tensor:
+        """Ones (no items, for a filter) of the sizes of the dimensions."""
+        shape = [sizes[dim] for dim in self.dims]
+        return torch.full(shape, -1 if self.kind == "filter" else 1, dtype=self.dtype)
+
+
+@dataclass(frozen=True)
+class OneEach(MaskPlan):
+    """A plan for prediction, where each row has one targeted position: the number of answers is the batch's.
+
+    A row without items is answered from its first position.
+    """
+
+    def places(self) -> tuple[Tensor, Tensor]:
+        """Every row, and its position."""
+        rows = torch.arange(self.targeted.shape[0], device=self.targeted.device)
+        return rows, self.targeted.long().argmax(1)
+
+
+@dataclass(frozen=True)
+class Sized(Batch):
+    """A batch of matrices that come with their lengths, so that a zero may be among the values in use.
+
+    Args:
+        sizes: (B,) int64 by name of the list column.
+    """
+
+    sizes: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def lengths(self, name: str) -> Tensor:
+        """(B,) int64 values of a list column in each row."""
+        return self.sizes[name] if name in self.sizes else super().lengths(name)
+
+    def with_plan(self, plan: MaskPlan) -> Sized:
+        """The same columns with a plan of one answer for each row."""
+        return replace(self, plan=OneEach(**vars(plan)))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that a model reads, as inputs of a program.
+
+    Args:
+        inputs: features, then lengths.
+        leaders: the list column whose length stands for each list column's, by name.
+        longest: positions that sequences may have.
+        padded: whether all sequences get that many, for layers whose steps a graph holds one by one.
+    """
+
+    inputs: tuple[Input, ...]
+    leaders: dict[str, str]
+    longest: int
+    padded: bool = False
+
+    def batch(self, tensors: dict[str, Tensor]) -> Sized:
+        """The batch that the model reads of a program's inputs."""
+        names = [one.name for one in self.inputs if one.kind == "feature"]
+        sizes = {name: tensors[length_name(leader)] for name, leader in self.leaders.items()}
+        features = {name: tensors[name] for name in names}
+        if self.padded:
+            features |= {name: self._padded(features[name]) for name in self.leaders}
+        return Sized(features, sizes=sizes)
+
+    def _padded(self, matrix: Tensor) -> Tensor:
+        inner = (0, 0) * (matrix.dim() - 2)
+        return torch.nn.functional.pad(matrix, (*inner, 0, self.longest - matrix.shape[1]))
+
+    def tensors(self, batch: Batch) -> dict[str, Tensor]:
+        """The inputs of a program, of a batch as a loader gives it; of long sequences the latest values."""
+        found: dict[str, Tensor] = {}
+        for one in self.inputs:
+            if one.kind == "length":
+                sizes = batch.lengths(one.name.removesuffix(LENGTH))
+                found[one.name] = sizes.clamp(max=self.longest)
+                continue
+            column = batch[one.name]
+            if isinstance(column, Ragged):
+                column = (column.latest(self.longest) if one.name in self.leaders else column).padded()
+            found[one.name] = column.to(one.dtype)
+        return found
+
+
+LENGTH = "__length"
+
+
+def length_name(column: str) -> str:
+    """The input that holds how many values of a sequence are in use."""
+    return f"{column}{LENGTH}"
+
+
+def columns_of(
+    blocks: tuple[TabularInputBlock, ...], schema: Schema, *, longest: int, padded: bool = False
+) -> Columns:
+    """The inputs of a program for the columns of some input blocks; see :class:`Columns`.
+
+    Raises:
+        ValueError: if a column cannot be told in a matrix of a fixed kind.
+    """
+    leaders: dict[str, str] = {}
+    for block in blocks:
+        if block.sequences:
+            leader = str(block.item_id if block.item_id in block.sequences else block.sequences[0])
+            leaders.update({name: leader for name in block.sequences if name in schema.column_names})
+    features = [*_features(schema, leaders)]
+    lengths = [
+        Input(length_name(leader), "length", torch.int64, ("batch",))
+        for leader in dict.fromkeys(leaders.values())
+    ]
+    return Columns((*features, *lengths), leaders, longest, padded)
+
+
+def _features(schema: Schema, leaders: dict[str, str]) -> Iterator[Input]:
+    for column in schema:
+        name = column.name
+        categorical = Tags.CATEGORICAL in column.tags
+        dims: tuple[str, ...] = ("batch",)
+        if name in leaders:
+            dims = ("batch", f"{leaders[name]}_length")
+        elif column.is_list and not categorical:
+            raise ValueError(
+                f"column {name!r} is a list of numbers that are combined, of which a matrix does not tell "
+                "zeros from padding: leave it out of an export, or give it as a column of the row"
+            )
+        elif column.is_list:
+            dims = ("batch", f"{name}_length")
+        if is_nested(column):
+            dims = (*dims, f"{name}_inner")
+        yield Input(name, "feature", torch.int64 if categorical else torch.float32, dims)

@@ -1,0 +1,262 @@
+"""Answers of an exported model, with torch or onnxruntime alone.
+
+This file imports nothing of its library: copy it to where the model is served.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_LARGEST = 3.4028235e38
+_TENSOR = re.compile(r"(weight|tensor)_\d+")
+_PLAIN = re.compile(
+    r"data/(weights|constants)/((weight|tensor)_\d+|model_(weights|constants)_config\.json)"
+    r"|models/model\.json|data/sample_inputs/model\.pt|archive_(format|version)|byteorder"
+    r"|\.data/(version|serialization_id)"
+)
+Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+class RequestError(ValueError):
+    """A row that cannot be answered: says which column, what was got and what was expected."""
+
+
+class ExportedModel:
+    """A folder written by ``merlin_models_torch.export``, from original ids to original ids.
+
+    A ``.pt2`` file is a program, and torch unpickles parts of one that says so; here such a file is refused.
+
+    Args:
+        folder: the export.
+
+    Raises:
+        ValueError: if the folder holds no export of this version, or its program holds pickled objects.
+
+    Example:
+        >>> model = ExportedModel("exported")  # doctest: +SKIP
+        >>> model.answer([{"item_id": ["shoe", "hat"], "exclude": ["scarf"]}])  # doctest: +SKIP
+        [{'item_id': ['gloves', ...], 'score': [3.1, ...]}]
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        folder = Path(folder)
+        self.signature: dict[str, Any] = json.loads((folder / "signature.json").read_text(encoding="utf-8"))
+        if self.signature.get("format") != 1:
+            raise ValueError(f"{folder} has no signature of format 1: export the model again")
+        self._codes = {
+            domain: {value: vocabulary["first"] + i for i, value in enumerate(vocabulary["values"])}
+            for domain, vocabulary in self.signature["vocabularies"].items()
+        }
+        self._counted = {one["counts"] for one in self.signature["inputs"] if one["kind"] == "length"}
+        self._run = _runner(folder / self.signature["program"], self.signature)
+
+    def answer(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The answers to some rows, computed together.
+
+        Args:
+            rows: values by column, ids as the vocabularies hold them (codes where there is none), lists of
+                any length of which the latest values count. A model of items also takes ``exclude``, ids that
+                are no answers, and ``candidates``, the only ones that may be.
+
+        Returns:
+            For each row the ids, best first, under the item column's name with ``score``, as many as there
+            are; or its scores by name.
+
+        Raises:
+            RequestError: if a row does not fit, before anything is computed.
+        """
+        checked = [self._checked(row) for row in rows]
+        if not checked:
+            return []
+        tensors = {
+            one["name"]: _filled([row[one["name"]] for row in checked], len(one["dims"]) - 1, one["fill"])
+            for one in self.signature["inputs"]
+        }
+        found = self._run(tensors)
+        return [self._decoded({name: found[name][row] for name in found}) for row in range(len(rows))]
+
+    def _checked(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The row's inputs, with codes for ids."""
+        if not isinstance(row, Mapping):
+            raise RequestError(f"a row is a {type(row).__name__}, expected an object of values by column")
+        inputs = self.signature["inputs"]
+        known = [one["name"] for one in inputs if one["kind"] != "length"]
+        for name in row:
+            if name not in known:
+                raise RequestError(f"column {name!r} is not known, expected {', '.join(known)}: leave it out")
+        found: dict[str, Any] = {}
+        lengths: dict[str, int] = {}
+        for one in inputs:
+            name = one["name"]
+            if one["kind"] == "feature":
+                found[name] = self._feature(one, row, lengths)
+            elif one["kind"] == "filter":
+                found[name] = self._filter(one, row)
+            else:
+                found[name] = lengths[one["counts"]]
+        return found
+
+    def _feature(self, one: Mapping[str, Any], row: Mapping[str, Any], lengths: dict[str, int]) -> Any:
+        name, dims = one["name"], one["dims"]
+        if name not in row:
+            raise RequestError(f"column {name!r} is missing: give it")
+        if len(dims) == 1:
+            return self._value(one, row[name])
+        values = _list(name, row[name])
+        if dims[1] in self._counted:
+            if not values:
+                raise RequestError(f"column {name!r} is empty, expected at least one value")
+            limit = self.signature["dimensions"][dims[1]]["max"]
+            values = values[-limit:] if limit else values
+            if lengths.setdefault(dims[1], len(values)) != len(values):
+                raise RequestError(
+                    f"column {name!r} has {len(values)} values and another of the same sequence has "
+                    f"{lengths[dims[1]]}: give as many"
+                )
+        if len(dims) == 3:
+            return [[self._value(one, value) for value in _list(name, inner)] for inner in values]
+        return [self._value(one, value) for value in values]
+
+    def _filter(self, one: Mapping[str, Any], row: Mapping[str, Any]) -> list[int | float]:
+        name = one["name"]
+        values = row.get(name)
+        if values is None:
+            return []
+        values = _list(name, values)
+        if name == "candidates" and not values:
+            raise RequestError("candidates is empty, so nothing could be answered: leave it out")
+        # An item that is not known is never an answer; nor is padding.
+        return [self._value(one, value, strict=False) for value in values]
+
+    def _value(self, one: Mapping[str, Any], value: Any, *, strict: bool = True) -> int | float:
+        name, domain = one["name"], one.get("vocabulary")
+        if domain is not None:
+            if not isinstance(value, (str, int, float)):
+                raise RequestError(f"column {name!r} has {_shown(value)}, expected an id")
+            code: int | None = self._codes[domain].get(value) if not isinstance(value, bool) else None
+            return self.signature["vocabularies"][domain]["unknown"] if code is None else code
+        if one["dtype"] == "int64":
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise RequestError(f"column {name!r} has {_shown(value)}, expected a whole number")
+            inside = 0 <= value < one.get("rows", 2**63)
+            if strict and not inside:
+                raise RequestError(
+                    f"column {name!r} has {_shown(value)}, expected a number from 0 to {one['rows'] - 1}"
+                )
+            return value if inside else 0
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST:
+            raise RequestError(f"column {name!r} has {_shown(value)}, expected a number")
+        return float(value)
+
+    def _decoded(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = {}
+        kept = slice(None)
+        for one in self.signature["outputs"]:
+            values = row[one["name"]].tolist()
+            if "column" in one:
+                kept = slice(sum(value >= 0 for value in values))
+                answer[one["column"]] = [self._original(one, value) for value in values[kept]]
+            else:
+                answer[one["name"]] = values[kept] if isinstance(values, list) else values
+        return answer
+
+    def _original(self, one: Mapping[str, Any], code: int) -> Any:
+        if one["vocabulary"] is None:
+            return code
+        vocabulary = self.signature["vocabularies"][one["vocabulary"]]
+        return vocabulary["values"][code - vocabulary["first"]]
+
+
+def _shown(value: Any) -> str:
+    try:
+        return f"{value!r:.40}"
+    except (ValueError, RecursionError):
+        # A number or a nesting that Python does not write out.
+        return f"a {type(value).__name__}"
+
+
+def _list(name: str, value: Any) -> Sequence[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise RequestError(f"column {name!r} has {_shown(value)}, expected a list")
+    return value
+
+
+def _filled(values: list[Any], depth: int, fill: int) -> list[Any]:
+    """Values of rows as a matrix of this many further dimensions, each at least one long."""
+    if depth == 0:
+        return values
+    width = max([1, *(len(row) for row in values)])
+    if depth == 1:
+        return [[*row, *[fill] * (width - len(row))] for row in values]
+    inner = max([1, *(len(inside) for row in values for inside in row)])
+    rows = [[[*inside, *[fill] * (inner - len(inside))] for inside in row] for row in values]
+    return [[*row, *[[fill] * inner] * (width - len(row))] for row in rows]
+
+
+def _runner(program: Path, signature: Mapping[str, Any]) -> Run:
+    dtypes = {one["name"]: one["dtype"] for one in signature["inputs"]}
+    if signature["runtime"] == "onnx":
+        import numpy as np
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(program), providers=["CPUExecutionProvider"])
+        wanted = [one.name for one in session.get_inputs()]
+        names = [one["name"] for one in signature["outputs"]]
+
+        def with_onnx(tensors: Mapping[str, Any]) -> Mapping[str, Any]:
+            given = {name: np.asarray(tensors[name], dtype=dtypes[name]) for name in wanted}
+            return dict(zip(names, session.run(names, given), strict=True))
+
+        return with_onnx
+    import torch
+
+    run: Any
+    if signature["runtime"] == "aoti":
+        run = torch._inductor.aoti_load_package(str(program))
+    else:
+        refuse_pickles(program)
+        run = torch.export.load(program).module()
+
+    def with_torch(tensors: Mapping[str, Any]) -> Mapping[str, Any]:
+        given = {name: torch.tensor(tensors[name], dtype=getattr(torch, dtypes[name])) for name in dtypes}
+        with torch.no_grad():
+            found: Mapping[str, Any] = run(given)
+        return found
+
+    return with_torch
+
+
+def refuse_pickles(program: Path) -> None:
+    """Refuses a ``.pt2`` file of which ``torch.export.load`` would unpickle more than tensors.
+
+    Raises:
+        ValueError: if so.
+    """
+    import torch
+
+    with zipfile.ZipFile(program) as archive:
+        for name in archive.namelist():
+            part = name.partition("/")[2]
+            good = _PLAIN.fullmatch(part) is not None
+            if good and part.endswith("_config.json"):
+                payloads = json.loads(archive.read(name))["config"].values()
+                good = not any(
+                    payload["use_pickle"] or not _TENSOR.fullmatch(payload["path_name"])
+                    for payload in payloads
+                )
+            elif part.startswith("data/sample_inputs/"):
+                # With weights_only torch reads tensors and plain containers, and refuses anything else.
+                try:
+                    torch.load(io.BytesIO(archive.read(name)), weights_only=True)
+                except Exception:
+                    good = False
+            if not good:
+                raise ValueError(
+                    f"{program} holds {name}, which is or names no plain tensor: do not use this file"
+                )

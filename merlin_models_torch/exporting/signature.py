@@ -1,0 +1,100 @@
+"""What an exported program takes and gives, in JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from torch import Tensor
+
+from merlin_models_torch.data import Vocabulary
+from merlin_models_torch.exporting.graph import ITEMS, Graph, ItemGraph
+from merlin_models_torch.exporting.inputs import LENGTH, Input
+from merlin_models_torch.exporting.programs import Program
+from merlin_models_torch.schema import Schema
+from merlin_models_torch.schema.codec import schema_to_features
+
+if TYPE_CHECKING:
+    from merlin_models_torch.training.model import Model
+
+FORMAT = 1
+
+
+def signature(model: Model, graph: Graph, program: Program, *, k: int | None) -> dict[str, Any]:
+    """The description of a program.
+
+    Returns:
+        ``inputs``, each with name, kind ("feature", "length" of a sequence, "filter"), dtype, dims by name
+        and what fills up; of ids their ``vocabulary`` or, without one, how many rows there are; ``outputs``
+        likewise; ``dimensions``: the least and the largest size of each; ``schema`` of the columns; and the
+        ``vocabularies`` by domain: value ``i`` has code ``first + i``, 0 is padding, others are ``unknown``.
+    """
+    items = graph.item_id if isinstance(graph, ItemGraph) else None
+    schema = model.schema.select_by_name([one.name for one in graph.inputs if one.kind == "feature"])
+    domains = {name: domain for block in model.input_blocks for name, domain in block.domains.items()}
+    answered = getattr(model.output, "domain", None) or domains.get(items or "")
+    used = {domains[name] for name in schema.column_names if name in domains} | {answered}
+    return {
+        "format": FORMAT,
+        "k": k,
+        "inputs": [_input(one, model, schema, domains, answered) for one in graph.inputs],
+        "outputs": [
+            _output(name, tensor, model, items=(items, answered) if name == ITEMS and items else None)
+            for name, tensor in program.outputs.items()
+        ],
+        "dimensions": {dim: {"min": low, "max": high} for dim, (low, high) in program.dims.items()},
+        "schema": schema_to_features(schema),
+        "vocabularies": {
+            domain: _values(vocabulary) for domain, vocabulary in model.vocabularies.items() if domain in used
+        },
+    }
+
+
+def _input(
+    one: Input, model: Model, schema: Schema, domains: dict[str, str], answered: str | None
+) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": one.name,
+        "kind": one.kind,
+        "dtype": str(one.dtype).removeprefix("torch."),
+        "dims": list(one.dims),
+        "fill": -1 if one.kind == "filter" else 0,
+    }
+    if one.kind == "length":
+        described["counts"] = f"{one.name.removesuffix(LENGTH)}_length"
+    elif one.kind == "filter":
+        described |= _ids(model, answered, _catalogue(model))
+    elif one.name in domains:
+        described |= _ids(model, domains[one.name], schema.cardinality(one.name))
+    return described
+
+
+def _output(
+    name: str, tensor: Tensor, model: Model, *, items: tuple[str, str | None] | None
+) -> dict[str, Any]:
+    dims = ["batch", *tensor.shape[1:]]
+    described = {"name": name, "dtype": str(tensor.dtype).removeprefix("torch."), "dims": dims}
+    if items is None:
+        return described
+    column, domain = items
+    return {**described, "column": column, **_ids(model, domain, _catalogue(model))}
+
+
+def _ids(model: Model, domain: str | None, rows: int) -> dict[str, Any]:
+    return {"vocabulary": domain if domain in model.vocabularies else None, "rows": rows}
+
+
+def _catalogue(model: Model) -> int:
+    output: Any = model.output
+    return int(output.size if hasattr(output, "size") else output.cardinality)
+
+
+def _values(vocabulary: Vocabulary) -> dict[str, Any]:
+    values = vocabulary.values
+    plain = any(
+        of(values.type)
+        for of in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string)
+    )
+    # Times and the like have no form of their own in JSON.
+    listed = (values if plain else values.cast(pa.string())).to_pylist()
+    return {"first": vocabulary.first, "unknown": vocabulary.unknown, "values": listed}

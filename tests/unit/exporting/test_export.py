@@ -1,0 +1,369 @@
+"""Exported programs answer as the models they were made of, from batches and sessions of any size."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from torch import Tensor
+
+import merlin_models_torch as mm
+from merlin_models_torch.exporting import reader
+from merlin_models_torch.exporting.reader import ExportedModel, RequestError
+from merlin_models_torch.retrieval import TopKEncoder
+from tests.unit.exporting.families import FAMILIES, LONGEST, SESSIONS, Family
+from tests.unit.sessions import session_model
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+# Rows, their longest session, and how many values a column has: one for all rows of unknown ids.
+WORDS = "transformer, many columns"
+EDGES = {"random": (7, LONGEST, 0), "one item": (1, 1, 0), "longest": (2, LONGEST, 0), "unknown": (3, 4, 1)}
+
+
+def rows_of(family: Family, model: mm.Model, edge: str) -> mm.Batch:
+    """Made-up rows for the columns that answers need; lists of a session have as many values."""
+    count, longest, unknown = EDGES[edge]
+    schema = model.schema
+    if "k" in family.options:
+        schema = TopKEncoder(model, k=1, candidates=family.options.get("candidates")).schema
+    rng = np.random.default_rng(1)
+    lengths = rng.integers(1, longest + 1, count)
+    lengths[0] = longest
+    columns: dict[str, Any] = {}
+    for column in schema:
+        ids = mm.Tags.CATEGORICAL in column.tags
+        top = schema.cardinality(column.name) if ids else 0
+        own = rng.integers(0, 4, count) if column.name in ("sizes", "genres") else lengths
+        total = int(own.sum()) if column.is_list else count
+        values = rng.integers(1, top, total) if ids else rng.random(total, dtype=np.float32)
+        values = np.full_like(values, 1) if unknown and ids else values
+        tensor = torch.from_numpy(values)
+        offsets = torch.tensor([0, *own.cumsum()])
+        columns[column.name] = mm.Ragged(tensor, offsets) if column.is_list else tensor
+    return mm.Batch(columns)
+
+
+def plain(family: Family, model: mm.Model, rows: mm.Batch, filters: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What the model itself answers."""
+    if "k" not in family.options:
+        return {name: score for name, score in model.scores(rows).items() if isinstance(score, Tensor)}
+    scores, items = TopKEncoder(model, **family.options)(rows, **filters)
+    return {"items": items, "score": scores}
+
+
+def matrices(rows: mm.Batch, signature: dict[str, Any]) -> dict[str, Tensor]:
+    """The program's inputs, as its signature describes them."""
+    found = {}
+    for one in signature["inputs"]:
+        if one["kind"] == "feature":
+            column = rows[one["name"]]
+            matrix = column.padded() if isinstance(column, mm.Ragged) else column
+            # A dimension has at least one place.
+            found[one["name"]] = matrix if matrix.numel() else matrix.new_zeros(len(rows), 1)
+        elif one["kind"] == "length":
+            found[one["name"]] = rows.lengths(one["name"].removesuffix("__length"))
+    return found
+
+
+def filters_of(family: Family, model: mm.Model, count: int, which: str) -> dict[str, Tensor]:
+    """Items to leave out and items that may be answers; the first row has none of the latter."""
+    if "k" not in family.options:
+        return {}
+    generator = torch.Generator().manual_seed(3)
+    top = model.output.size if hasattr(model.output, "size") else model.output.cardinality
+    exclude = torch.randint(-1, top, (count, 4), generator=generator)
+    candidates = torch.randint(-1, top, (count, 6), generator=generator)
+    candidates[0] = -1
+    nothing = torch.full((count, 1), -1)
+    return (
+        {"exclude": exclude, "candidates": candidates}
+        if which == "filtered"
+        else {
+            "exclude": nothing,
+            "candidates": nothing,
+        }
+    )
+
+
+class Exports:
+    """Models, and each format's folder of them, made when they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.models: dict[str, mm.Model] = {}
+
+    def get(self, name: str, format: Any) -> tuple[mm.Model, Path]:
+        model = self.models.setdefault(name, FAMILIES[name].made())
+        folder = self.folder / f"{name} {format}"
+        if not folder.exists():
+            mm.export(model, folder, format=format, **FAMILIES[name].options)
+        return model, folder
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
+    return Exports(tmp_path_factory.mktemp("exports"))
+
+
+def assert_same_answers(name: str, model: mm.Model, folder: Path, run: Any) -> None:
+    """Ids equal and scores to 1e-5, for every edge, with filters and without."""
+    signature = json.loads((folder / "signature.json").read_text())
+    family = FAMILIES[name]
+    for edge in EDGES if name in SESSIONS else ("random", "one item", "unknown"):
+        rows = rows_of(family, model, edge)
+        for which in ("filtered", "open") if "k" in family.options else ("open",):
+            filters = filters_of(family, model, len(rows), which)
+            with torch.no_grad():
+                wanted = plain(family, model, rows, filters)
+            found = dict(run({**matrices(rows, signature), **filters}))
+            assert found.keys() == wanted.keys() == {one["name"] for one in signature["outputs"]}
+            if "items" in wanted:
+                assert found["items"].tolist() == wanted["items"].tolist(), (edge, which)
+            torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_program_of_torch_answers_as_the_model(name: str, exports: Exports) -> None:
+    model, folder = exports.get(name, "torch")
+    reader.refuse_pickles(folder / "model.pt2")
+    assert_same_answers(name, model, folder, torch.export.load(folder / "model.pt2").module())
+
+
+def with_onnx(program: Path) -> Any:
+    """Runs an ONNX program on tensors."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed here")
+    session = onnxruntime.InferenceSession(str(program))
+    names = [one.name for one in session.get_outputs()]
+
+    def run(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        given = {name: tensor.numpy() for name, tensor in tensors.items()}
+        return dict(zip(names, map(torch.from_numpy, session.run(names, given)), strict=True))
+
+    return run
+
+
+# One of each kind of mathematics; all families were tried, and take a minute.
+@pytest.mark.parametrize(
+    "name", ["transformer, many columns", "xlnet, permuted", "gru", "two towers", "dlrm"]
+)
+def test_onnx_answers_as_the_model(name: str, exports: Exports) -> None:
+    pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed here")
+    model, folder = exports.get(name, "onnx")
+    assert_same_answers(name, model, folder, with_onnx(folder / "model.onnx"))
+
+
+def raw_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Rows of that family with original ids, some unknown, and sessions beyond the longest."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for _ in range(count):
+        length = int(rng.integers(1, LONGEST + 5))
+        rows.append(
+            {
+                "item_id": [f"item {number}" for number in rng.integers(0, 33, length)],
+                "category": rng.integers(1, 8, length).tolist(),
+                "age": rng.random(length).tolist(),
+                "price": rng.random(length).tolist(),
+                "country": int(rng.integers(0, 5)),
+                "sizes": rng.integers(1, 6, rng.integers(0, 4)).tolist(),
+            }
+        )
+    return rows
+
+
+def test_raw_ids_in_and_out_as_the_encoder_answers(exports: Exports) -> None:
+    model, folder = exports.get(WORDS, "torch")
+    exported = ExportedModel(folder)
+    rows = raw_rows(12)
+    found = exported.answer(rows)
+    best = TopKEncoder(model, k=5, exclude_seen=True)
+    cut = [
+        {name: value[-LONGEST:] if name not in ("sizes", "country") else value for name, value in row.items()}
+        for row in rows
+    ]
+    wanted = best.answer(pa.Table.from_pylist(cut)).to_pylist()
+    for one, other in zip(found, wanted, strict=True):
+        assert one["item_id"] == other["item_id"]
+        assert one["score"] == pytest.approx(other["score"], abs=1e-5)
+    # Each row alone is answered as among others.
+    assert exported.answer(rows[3:4])[0]["item_id"] == found[3]["item_id"]
+    assert exported.answer([]) == []
+    allowed = [found[0]["item_id"][2], found[0]["item_id"][0], "nothing of ours", "item 3"]
+    left = exported.answer([{**rows[0], "candidates": allowed, "exclude": allowed[:1]}])[0]["item_id"]
+    assert left == [item for item in [allowed[1], "item 3"] if item in left]
+    assert left[0] == allowed[1]
+    assert exported.answer([{**rows[0], "candidates": ["nothing of ours"]}]) == [{"item_id": [], "score": []}]
+
+
+ONE: dict[str, Any] = raw_rows(1, seed=4)[0]
+BAD: dict[str, tuple[Any, str]] = {
+    "no object": ([1], "a row is a list, expected an object of values by column"),
+    "unknown": ({**ONE, "colour": 1}, "column 'colour' is not known, expected item_id, category"),
+    "missing": ({"item_id": ["a"]}, "column 'category' is missing: give it"),
+    "no list": ({**ONE, "item_id": "item 1"}, "column 'item_id' has 'item 1', expected a list"),
+    "empty": ({**ONE, "item_id": []}, "column 'item_id' is empty, expected at least one value"),
+    "shorter": ({**ONE, "category": [1]}, "column 'category' has 1 values and another of the same sequence"),
+    "no id": ({**ONE, "item_id": [None]}, "column 'item_id' has None, expected an id"),
+    "no code": ({**ONE, "country": 5}, "column 'country' has 5, expected a number from 0 to 4"),
+    "huge": ({**ONE, "country": 10**9999}, "column 'country' has a int, expected a number from 0 to 4"),
+    "no number": ({**ONE, "age": [float("nan")] * 13}, "column 'age' has nan, expected a number"),
+    "no candidates": ({**ONE, "candidates": []}, "candidates is empty, so nothing could be answered"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_row_is_refused_with_the_reason(name: str, exports: Exports) -> None:
+    row, said = BAD[name]
+    exported = ExportedModel(exports.get(WORDS, "torch")[1])
+    with pytest.raises(RequestError) as caught:
+        exported.answer([ONE, row])
+    assert str(caught.value).startswith(said)
+
+
+ALONE = """
+import importlib.util, json, sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked}:
+            raise ImportError(name + " is not here")
+sys.meta_path.insert(0, Blocked())
+spec = importlib.util.spec_from_file_location("reader", sys.argv[1])
+reader = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(reader)
+print(json.dumps(reader.ExportedModel(sys.argv[2]).answer(json.load(sys.stdin))))
+"""
+
+
+@pytest.mark.parametrize("format", ["torch", "onnx"])
+def test_a_process_without_this_library_answers_alike(format: str, exports: Exports) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed here")
+    folder = exports.get(WORDS, format)[1]
+    blocked = {"merlin_models_torch", "lightning", "pyarrow"} | ({"torch"} if format == "onnx" else set())
+    rows = raw_rows(5)
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE.format(blocked=blocked), str(reader.__file__), str(folder)],
+        input=json.dumps(rows),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    wanted = ExportedModel(exports.get(WORDS, "torch")[1]).answer(rows)
+    for one, other in zip(json.loads(done.stdout), wanted, strict=True):
+        assert one["item_id"] == other["item_id"]
+        assert one["score"] == pytest.approx(other["score"], abs=1e-5)
+
+
+def test_a_program_that_names_pickles_is_refused(exports: Exports, tmp_path: Path) -> None:
+    program = exports.get("dlrm", "torch")[1] / "model.pt2"
+    for name, change in {
+        "config": lambda part, text: text.replace(b'"use_pickle": false', b'"use_pickle": true', 1),
+        "inputs": lambda part, text: b"cos\nsystem\n(S'true'\ntR." if "sample_inputs" in part else text,
+        "legacy": None,
+    }.items():
+        bad = tmp_path / f"{name}.pt2"
+        with zipfile.ZipFile(program) as old, zipfile.ZipFile(bad, "w") as new:
+            for part in old.namelist():
+                new.writestr(part, old.read(part) if change is None else change(part, old.read(part)))
+            if change is None:
+                new.writestr("model/data/weights/model.pt", b"")
+        with pytest.raises(ValueError, match="which is or names no plain tensor: do not use this file"):
+            reader.refuse_pickles(bad)
+
+
+def test_the_signature_tells_schema_dimensions_and_vocabularies(exports: Exports) -> None:
+    signature = json.loads((exports.get(WORDS, "torch")[1] / "signature.json").read_text())
+    inputs = {one["name"]: one for one in signature["inputs"]}
+    assert inputs.keys() - {"item_id__length", "exclude", "candidates"} == ONE.keys()
+    assert inputs["item_id"] == {
+        "name": "item_id",
+        "kind": "feature",
+        "dtype": "int64",
+        "dims": ["batch", "item_id_length"],
+        "fill": 0,
+        "vocabulary": "item_id",
+        "rows": 31,
+    }
+    assert inputs["price"]["dims"] == ["batch", "item_id_length"]
+    assert inputs["price"]["dtype"] == "float32"
+    assert inputs["sizes"]["dims"] == ["batch", "sizes_length"]
+    assert inputs["country"]["dims"] == ["batch"]
+    assert inputs["exclude"]["fill"] == -1
+    assert [(one["name"], one["dtype"], one["dims"]) for one in signature["outputs"]] == [
+        ("items", "int64", ["batch", 5]),
+        ("score", "float32", ["batch", 5]),
+    ]
+    assert signature["dimensions"]["item_id_length"] == {"min": 1, "max": LONGEST}
+    assert signature["vocabularies"]["item_id"]["values"][2] == "item 2"
+    names = [feature["name"] for feature in signature["schema"]["feature"]]
+    assert names == [name for name, one in inputs.items() if one["kind"] == "feature"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("gru", {}, "k is not given: say how many items to answer with"),
+        ("gru", {"k": 31}, "k has 31, but the catalogue holds 30 items"),
+        ("gru", {"k": 3, "max_sequence_length": 10}, "is 10, but the model sees 9 positions"),
+        ("gru", {"k": 3, "format": "torchscript"}, "format is 'torchscript', expected 'torch', 'aoti'"),
+        ("dlrm", {"k": 3}, "k is 3, but BinaryOutput gives scores and no items"),
+        ("dlrm", {"exclude_seen": True}, "candidates and exclude_seen are for the k best items"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    name: str, options: dict[str, Any], said: str, exports: Exports, tmp_path: Path
+) -> None:
+    model = exports.models.setdefault(name, FAMILIES[name].made())
+    with pytest.raises(ValueError, match=said):
+        mm.export(model, tmp_path / "export", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_body_that_no_graph_can_hold_is_named(tmp_path: Path) -> None:
+    inputs = mm.TabularInputBlock(
+        mm.Schema([session_model().schema["item_id"]]), embedding_dim=8, masking=mm.RandomMasking()
+    )
+    model = mm.Model(inputs, mm.GRUBlock(8, bidirectional=True), mm.CategoricalOutput())
+    with pytest.raises(ValueError, match=r"the model cannot be exported, torch.export says .*GRUBlock"):
+        mm.export(model, tmp_path / "export", k=3, max_sequence_length=5)
+    assert not list(tmp_path.iterdir())
+
+
+def test_several_targets_with_items_are_refused(tmp_path: Path) -> None:
+    inputs = mm.TabularInputBlock(
+        mm.Schema([session_model().schema["item_id"]]), embedding_dim=8, masking=mm.CausalMasking()
+    )
+    both = mm.TabularOutputBlock([mm.CategoricalOutput(), mm.BinaryOutput("click")])
+    model = mm.Model(inputs, mm.TransformerBlock(8, heads=2, layers=1, positions="none"), both)
+    with pytest.raises(ValueError, match=r"answers with lists \(item_id, item_id_score\), which a program"):
+        mm.export(model, tmp_path / "export")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_folder_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, folder = FAMILIES["dlrm"].made().train(), tmp_path / "export"
+    mm.export(model, folder)
+    assert model.training
+    before = (folder / "signature.json").read_bytes()
+    with pytest.raises(FileExistsError, match="exists: choose another folder or pass overwrite=True"):
+        mm.export(model, folder)
+
+    def broken(*arguments: Any) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.export, "save", broken)
+        with pytest.raises(OSError, match="no space left"):
+            mm.export(model, folder, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+    assert (folder / "signature.json").read_bytes() == before
+    mm.export(model, folder, overwrite=True)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"holds notes\.txt"):
+        mm.export(model, folder, overwrite=True)
