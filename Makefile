@@ -63,7 +63,7 @@ define install-modern
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install $(PIP_FLAGS) --upgrade pip
 	$(@D)/bin/pip install $(PIP_FLAGS) $(TORCH)
-	$(@D)/bin/pip install $(PIP_FLAGS) --group dev -e ".[transformers,cli,faiss,onnx]" -e compat
+	$(@D)/bin/pip install $(PIP_FLAGS) --group dev -e ".[transformers,cli,faiss,onnx,serve]" -e compat
 	touch $@
 endef
 

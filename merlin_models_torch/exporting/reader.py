@@ -81,6 +81,14 @@ class ExportedModel:
         found = self._run(tensors)
         return [self._decoded({name: found[name][row] for name in found}) for row in range(len(rows))]
 
+    def check(self, row: Any) -> None:
+        """Refuses a row that does not fit.
+
+        Raises:
+            RequestError: that says which column, what was got and what was expected.
+        """
+        self._checked(row)
+
     def _checked(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The row's inputs, with codes for ids."""
         if not isinstance(row, Mapping):
