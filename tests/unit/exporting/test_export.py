@@ -1,6 +1,8 @@
 """Exported programs answer as the models they were made of, from batches and sessions of any size."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -367,3 +369,67 @@ def test_the_folder_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Mo
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(FileExistsError, match=r"holds notes\.txt"):
         mm.export(model, folder, overwrite=True)
+
+
+def test_a_compiled_program_answers_as_the_model(exports: Exports) -> None:
+    if shutil.which(os.environ.get("CXX", "g++")) is None:
+        pytest.skip("there is no C++ compiler")
+    model, folder = exports.get("matrix factorisation, pairs", "aoti")
+    run = torch._inductor.aoti_load_package(str(folder / "model.pt2"))
+    assert_same_answers("matrix factorisation, pairs", model, folder, run)
+
+
+def model_config() -> Any:
+    """The part of Triton's ModelConfig message that is written, with its numbers of fields."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    file = descriptor_pb2.FileDescriptorProto(name="config.proto", package="inference", syntax="proto3")
+    kinds = file.enum_type.add(name="DataType")
+    for number, name in {0: "TYPE_INVALID", 9: "TYPE_INT64", 11: "TYPE_FP32"}.items():
+        kinds.value.add(name=name, number=number)
+    messages: dict[str, list[tuple[str, int, Any, bool]]] = {
+        "Reshape": [("shape", 1, 3, True)],
+        "Input": [("name", 1, 9, False), ("data_type", 2, ".inference.DataType", False),
+                  ("dims", 4, 3, True), ("reshape", 5, ".inference.Reshape", False)],
+        "Output": [("name", 1, 9, False), ("data_type", 2, ".inference.DataType", False),
+                   ("dims", 3, 3, True), ("reshape", 5, ".inference.Reshape", False)],
+        "DynamicBatching": [],
+        "ModelConfig": [("max_batch_size", 4, 5, False), ("input", 5, ".inference.Input", True),
+                        ("output", 6, ".inference.Output", True), ("backend", 17, 9, False),
+                        ("dynamic_batching", 11, ".inference.DynamicBatching", False)],
+    }  # fmt: skip
+    for name, fields in messages.items():
+        message = file.message_type.add(name=name)
+        for field, number, kind, repeated in fields:
+            made = message.field.add(name=field, number=number, label=3 if repeated else 1)
+            if isinstance(kind, str):
+                made.type, made.type_name = (14 if kind.endswith("DataType") else 11), kind
+            else:
+                made.type = kind
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("inference.ModelConfig"))
+
+
+def test_the_configuration_for_triton_is_that_of_the_program(exports: Exports) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed here")
+    from google.protobuf import text_format
+
+    for name in (WORDS, "mmoe"):
+        model, folder = exports.get(name, "triton")
+        config = text_format.Parse((folder / "config.pbtxt").read_text(), model_config()())
+        assert (config.backend, config.max_batch_size) == ("onnxruntime", 256)
+        assert config.HasField("dynamic_batching")
+        session = onnxruntime.InferenceSession(str(folder / "1" / "model.onnx"))
+        types = {"tensor(int64)": 9, "tensor(float)": 11}
+        for written, real in ((config.input, session.get_inputs()), (config.output, session.get_outputs())):
+            assert {one.name for one in written} == {one.name for one in real}
+            tensors = {one.name: one for one in real}
+            for one in written:
+                shape = [size if isinstance(size, int) else -1 for size in tensors[one.name].shape[1:]]
+                assert one.data_type == types[tensors[one.name].type]
+                assert list(one.dims) == (shape or [1])
+                assert one.HasField("reshape") == (not shape)
+                assert not one.reshape.shape
+        assert_same_answers(name, model, folder, with_onnx(folder / "1" / "model.onnx"))
+        assert ExportedModel(folder).signature["program"] == "1/model.onnx"
