@@ -71,15 +71,26 @@ class ExportedModel:
         Raises:
             RequestError: if a row does not fit, before anything is computed.
         """
-        checked = [self._checked(row) for row in rows]
-        if not checked:
+        if not rows:
             return []
-        tensors = {
+        return self.decode(self._run(self.encode(rows)))
+
+    def encode(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+        """The program's inputs for some rows, as lists of numbers filled up.
+
+        Raises:
+            RequestError: if a row does not fit.
+        """
+        checked = [self._checked(row) for row in rows]
+        return {
             one["name"]: _filled([row[one["name"]] for row in checked], len(one["dims"]) - 1, one["fill"])
             for one in self.signature["inputs"]
         }
-        found = self._run(tensors)
-        return [self._decoded({name: found[name][row] for name in found}) for row in range(len(rows))]
+
+    def decode(self, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The answers in the program's outputs: arrays or tensors by name."""
+        rows = len(next(iter(found.values())))
+        return [self._decoded({name: found[name][row] for name in found}) for row in range(rows)]
 
     def check(self, row: Any) -> None:
         """Refuses a row that does not fit.
