@@ -93,6 +93,7 @@ class ReplacedItemModel(Model):
 
     @outside_graphs
     def _weighted(self, hidden: Tensor, detection: Tensor, planned: Batch) -> Tensor:
+        self._note_targets(planned)
         naming = self.output.loss(hidden, planned)
         loss = naming + self.detection_weight * detection
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(planned))

@@ -55,6 +55,14 @@ class Evaluation(nn.Module):
         return {"loss": self.loss.compute(), **cast(Metrics, self.metrics).compute()}
 
 
+def without_targets(stage: str) -> str:
+    """What is wrong with data of which no row has something to predict."""
+    return (
+        f"no row of the {stage} data gave a target: a session needs two items, one to see and one to predict,"
+        " and a label must not be missing; check the columns, the selection of rows and max_sequence_length"
+    )
+
+
 def names_of(metrics: nn.Module) -> list[str] | None:
     """Names of what ``metrics.compute()`` gives, without computing; None if they are not known."""
     if isinstance(metrics, MetricCollection):

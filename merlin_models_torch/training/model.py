@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from lightning.pytorch.plugins.precision import MixedPrecision
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
@@ -23,7 +25,7 @@ from merlin_models_torch.serialize import serializable
 from merlin_models_torch.training.answering import Answering
 from merlin_models_torch.training.clipping import clip_gradients, has_special_gradient
 from merlin_models_torch.training.compiling import has_ragged, outside_graphs
-from merlin_models_torch.training.evaluation import STAGES, Evaluation
+from merlin_models_torch.training.evaluation import STAGES, Evaluation, without_targets
 from merlin_models_torch.training.monitors import check_monitors
 from merlin_models_torch.training.optim import (
     MissingOptimizer,
@@ -97,6 +99,7 @@ class Model(Answering):
         self.vocabularies = dict(vocabularies or {})
         self.seed = seed
         self._resumed: Any = None
+        self._learned = False
         self._materialize()
         output: Any = self.output
         self._check_top_ks()
@@ -205,6 +208,7 @@ class Model(Answering):
             ValueError: with the names of those that are.
         """
         check_monitors(self.trainer, [*self.metric_names, *self.also_logged])
+        self._learned = False
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -227,9 +231,14 @@ class Model(Answering):
 
     @outside_graphs
     def _loss(self, hidden: Any, planned: Batch, generator: torch.Generator) -> Tensor:
+        self._note_targets(planned)
         loss: Tensor = self.output.loss(hidden, planned, generator=generator)
         self.log("train_loss", loss.detach(), prog_bar=True, batch_size=len(planned))
         return loss if self._single else loss * self._share(self.output.count(planned), planned)
+
+    def _note_targets(self, planned: Batch) -> None:
+        """Remembers for the end of the epoch whether there was anything to learn."""
+        self._learned = self._learned or self._has_targets(planned)
 
     @property
     def is_sharded(self) -> bool:
@@ -271,6 +280,18 @@ class Model(Answering):
             restore_random_states(self._resumed, self.device)
             self._resumed = None
 
+    def on_train_epoch_end(self) -> None:
+        """Refuses to go on with rows that there is nothing to learn from.
+
+        Raises:
+            ValueError: if no row of the epoch gave a target.
+        """
+        if not self._anywhere(self._learned):
+            raise ValueError(without_targets("train"))
+
+    def _anywhere(self, here: bool) -> bool:
+        return self.trainer.strategy.reduce_boolean_decision(here, all=False)
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and metrics of one batch under the evaluation plan."""
         self._evaluation_step(batch, "val")
@@ -308,14 +329,29 @@ class Model(Answering):
         self._evaluation("test").reset()
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the metrics over all batches and ranks."""
+        """Logs the metrics over all batches and ranks.
+
+        Raises:
+            ValueError: if no row gave a target; in the course of training that is a warning.
+        """
         self._log_evaluation("val")
 
     def on_test_epoch_end(self) -> None:
-        """Logs the metrics over all batches and ranks."""
+        """Logs the metrics over all batches and ranks.
+
+        Raises:
+            ValueError: if no row gave a target.
+        """
         self._log_evaluation("test")
 
     def _log_evaluation(self, stage: str) -> None:
+        if not self._anywhere(self._evaluation(stage).loss.update_called):
+            if self.trainer.state.fn != TrainerFn.FITTING:
+                raise ValueError(without_targets(stage))
+            if not self.trainer.sanity_checking:
+                # What was learned is worth more than what could not be measured.
+                warnings.warn(without_targets(stage), stacklevel=2)
+            return
         for name, value in self._evaluation(stage).compute().items():
             self.log(f"{stage}_{name}", value, prog_bar=name == "loss")
 

@@ -44,7 +44,8 @@ def test_training_and_answers_equal_those_of_one_process(kind: str, world: int, 
     ranks = run(sharded.train, world, tmp_path, kind, tmp_path)
     model, losses, gradients = whole_training(kind, world)
     scores, items = model.topk(sharded.joined(world), k=12)
-    torch.testing.assert_close(torch.cat([rank["scores"] for rank in ranks]), scores, **CLOSE)
+    # Adam's division makes the rounding of a sum in another order larger with each step.
+    torch.testing.assert_close(torch.cat([rank["scores"] for rank in ranks]), scores, rtol=1e-4, atol=1e-4)
     assert torch.equal(torch.cat([rank["items"] for rank in ranks]), items)
     assert torch.equal(torch.cat([rank["unsharded"] for rank in ranks]), items)
     for rank in ranks:

@@ -218,6 +218,31 @@ def test_a_model_without_inputs_or_output_is_refused() -> None:
         mm.Model(mm.MLPBlock([3]), mm.CategoricalOutput())
 
 
+def test_sessions_of_one_item_alone_are_refused_and_beside_others_are_not() -> None:
+    table = session_table()
+    alone = pa.table(
+        {
+            name: [row[:1] if isinstance(row, list) else row for row in table[name].to_pylist()]
+            for name in table.column_names
+        },
+        schema=table.schema,
+    )
+    model = session_model()
+    with pytest.raises(ValueError, match="no row of the train data gave a target: a session needs two items"):
+        trainer(max_epochs=2).fit(model, loader(alone))
+    with pytest.raises(ValueError, match="no row of the val data gave a target"):
+        trainer().validate(model, loader(alone), verbose=False)
+    with pytest.raises(ValueError, match="no row of the test data gave a target"):
+        trainer().test(model, loader(alone), verbose=False)
+    model = session_model()
+    with pytest.warns(UserWarning, match="no row of the val data gave a target"):
+        trainer(max_epochs=1).fit(model, loader(), loader(alone))
+    mixed = pa.concat_tables([alone, table])
+    trainer(max_epochs=1).fit(model, loader(mixed))
+    whole = trainer().validate(model, loader(table), verbose=False)[0]
+    assert trainer().validate(model, loader(mixed), verbose=False)[0] == pytest.approx(whole, rel=1e-5)
+
+
 def test_cut_offs_that_nobody_gave_fit_a_small_catalogue(tmp_path: Path) -> None:
     small = categorical("item_id", 15, mm.Tags.ITEM_ID)
     inputs = mm.TabularInputBlock(
