@@ -5,6 +5,7 @@ This file imports nothing of its library: copy it to where the model is served.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -30,13 +31,15 @@ class RequestError(ValueError):
 class ExportedModel:
     """A folder written by ``merlin_models_torch.export``, from original ids to original ids.
 
-    A ``.pt2`` file is a program, and torch unpickles parts of one that says so; here such a file is refused.
+    Every file is compared with the manifest first. A ``.pt2`` file is a program, and torch unpickles parts of
+    one that says so; here such a file is refused.
 
     Args:
         folder: the export.
 
     Raises:
-        ValueError: if the folder holds no export of this version, or its program holds pickled objects.
+        ValueError: if the folder holds no export of this version, a file is missing or was changed, or its
+            program holds pickled objects.
 
     Example:
         >>> model = ExportedModel("exported")  # doctest: +SKIP
@@ -46,15 +49,19 @@ class ExportedModel:
 
     def __init__(self, folder: str | Path) -> None:
         folder = Path(folder)
+        files = _check_files(folder)
         self.signature: dict[str, Any] = json.loads((folder / "signature.json").read_text(encoding="utf-8"))
         if self.signature.get("format") != 1:
             raise ValueError(f"{folder} has no signature of format 1: export the model again")
+        program = self.signature["program"]
+        if program not in files:
+            raise ValueError(f"{folder} has no program {program!r}: export the model again")
         self._codes = {
             domain: {value: vocabulary["first"] + i for i, value in enumerate(vocabulary["values"])}
             for domain, vocabulary in self.signature["vocabularies"].items()
         }
         self._counted = {one["counts"] for one in self.signature["inputs"] if one["kind"] == "length"}
-        self._run = _runner(folder / self.signature["program"], self.signature)
+        self._run = _runner(folder / program, self.signature)
 
     def answer(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The answers to some rows, computed together.
@@ -249,6 +256,39 @@ def _runner(program: Path, signature: Mapping[str, Any]) -> Run:
         return found
 
     return with_torch
+
+
+def _check_files(folder: Path) -> set[str]:
+    """The names of an export's files, each as it was written.
+
+    Raises:
+        ValueError: if one is missing, was changed or lies elsewhere.
+    """
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        said = {key: manifest[key] for key in ("format", "files")}
+        digest = manifest["digest"]
+        names = [*said["files"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder} has no manifest.json of an export ({error!r}): export again") from error
+    if hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest() != digest:
+        raise ValueError(f"{folder / 'manifest.json'} was changed: export the model again")
+    if "signature.json" not in names:
+        raise ValueError(f"{folder} holds no signature.json: give the folder that mm.export wrote")
+    root = folder.resolve()
+    for name in names:
+        path = (root / name).resolve()
+        if not path.is_relative_to(root):
+            raise ValueError(f"{folder} names {name!r}, which lies outside of it: do not use this folder")
+        if not path.is_file():
+            raise ValueError(f"{path} is missing: export the model again")
+        found = hashlib.sha256()
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                found.update(chunk)
+        if found.hexdigest() != said["files"][name]["sha256"]:
+            raise ValueError(f"{path} was changed after it was written: export the model again")
+    return set(names)
 
 
 def refuse_pickles(program: Path) -> None:

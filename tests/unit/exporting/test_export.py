@@ -19,6 +19,7 @@ import merlin_models_torch as mm
 from merlin_models_torch.exporting import reader
 from merlin_models_torch.exporting.reader import ExportedModel, RequestError
 from merlin_models_torch.retrieval import TopKEncoder
+from merlin_models_torch.training.folder import digest_of, own_digest
 from tests.unit.exporting.families import FAMILIES, LONGEST, SESSIONS, Family
 from tests.unit.sessions import session_model
 
@@ -275,6 +276,43 @@ def test_a_program_that_names_pickles_is_refused(exports: Exports, tmp_path: Pat
                 new.writestr("model/data/weights/model.pt", b"")
         with pytest.raises(ValueError, match="which is or names no plain tensor: do not use this file"):
             reader.refuse_pickles(bad)
+
+
+def test_a_changed_or_missing_file_is_refused(exports: Exports, tmp_path: Path) -> None:
+    whole = exports.get("dlrm", "torch")[1]
+    names = [path.name for path in sorted(whole.iterdir())]
+    assert {"manifest.json", "model.pt2", "signature.json"} <= {*names}
+    for number, name in enumerate(names):
+        folder = tmp_path / str(number)
+        shutil.copytree(whole, folder)
+        content = bytearray((folder / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (folder / name).write_bytes(content)
+        with pytest.raises(ValueError, match=r"was changed|has no manifest\.json"):
+            ExportedModel(folder)
+        (folder / name).unlink()
+        with pytest.raises(ValueError, match=r"is missing: export|has no manifest\.json"):
+            ExportedModel(folder)
+
+
+def test_a_manifest_or_signature_that_names_files_elsewhere_is_refused(
+    exports: Exports, tmp_path: Path
+) -> None:
+    folder = tmp_path / "export"
+    shutil.copytree(exports.get("dlrm", "torch")[1], folder)
+    shutil.copy(folder / "model.pt2", tmp_path / "other.pt2")
+    signature = json.loads((folder / "signature.json").read_text())
+    (folder / "signature.json").write_text(json.dumps({**signature, "program": "../other.pt2"}))
+    for added, message in {
+        (): "has no program '../other.pt2'",
+        ("../other.pt2",): "names '../other.pt2', which lies outside",
+    }.items():
+        names = [*(path.name for path in folder.iterdir() if path.name != "manifest.json"), *added]
+        said = {"format": 1, "files": {name: digest_of(folder / name) for name in names}}
+        text = json.dumps({**said, "digest": own_digest(said)})
+        (folder / "manifest.json").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            ExportedModel(folder)
 
 
 def test_the_signature_tells_schema_dimensions_and_vocabularies(exports: Exports) -> None:
