@@ -105,7 +105,8 @@ def arguments(folder: Path, **changes: Any) -> T4RecTrainingArguments:
 def trainer(folder: Path, cls: type = tr.Trainer, **changes: Any) -> Any:
     """A trainer of the small model; arguments of training among the changes go there."""
     masking = changes.pop("masking", "mlm")
-    keywords = {name: changes.pop(name) for name in ("callbacks", "incremental_logging") if name in changes}
+    own = ("callbacks", "incremental_logging", "processing_class")
+    keywords = {name: changes.pop(name) for name in own if name in changes}
     built = changes.pop("model", None) or model(masking)
     return cls(
         model=built, args=arguments(folder, **changes), schema=schema(), compute_metrics=True, **keywords

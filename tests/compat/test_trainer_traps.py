@@ -92,6 +92,9 @@ def test_nothing_is_saved_or_evaluated_after_the_last_step_that_was_not_due(tmp_
     assert [entry["step"] for entry in made.state.log_history if "eval_/loss" in entry] == [2]
 
 
+PROCESSING = object()
+
+
 class Named(TrainerCallback):
     """A callback as programs of 4.30 write it, with every argument by name."""
 
@@ -108,6 +111,78 @@ def test_callbacks_get_the_tokenizer_by_its_old_name(tmp_path):
     made.train_dataloader = loader(batch(), batch(seed=1))
     made.train()
     assert named.tokenizers == [None, None]
+
+
+class ListedFor430(TrainerCallback):
+    """A callback that lists the keywords of transformers 4.30, and takes no others."""
+
+    def __init__(self):
+        self.got = []
+
+    def on_epoch_end(
+        self,
+        args,
+        state,
+        control,
+        model,
+        tokenizer,
+        optimizer,
+        lr_scheduler,
+        train_dataloader,
+        eval_dataloader,
+    ):
+        self.got.append((model, tokenizer, train_dataloader))
+        control.should_training_stop = True
+        return control
+
+
+class ListedFor5(TrainerCallback):
+    """The same for transformers 5."""
+
+    def __init__(self):
+        self.got = []
+
+    def on_epoch_end(
+        self,
+        args,
+        state,
+        control,
+        *,
+        model,
+        processing_class,
+        optimizer,
+        lr_scheduler,
+        train_dataloader,
+        eval_dataloader,
+    ):
+        self.got.append((model, processing_class, train_dataloader))
+
+
+class WithoutModel(TrainerCallback):
+    """A callback that failed on 4.30: the keywords that it lists are too few."""
+
+    def on_epoch_end(self, args, state, control, tokenizer):
+        pass
+
+
+def test_callbacks_that_list_their_keywords_get_these_and_may_stop_the_training(tmp_path):
+    old, new = ListedFor430(), ListedFor5()
+    made = trainer(tmp_path, callbacks=[old, new], processing_class=PROCESSING, num_train_epochs=3)
+    made.train_dataloader = loader(batch(), batch(seed=1))
+    made.train()
+    assert made.state.global_step == 2  # the first epoch of three
+    for got in (old.got, new.got):
+        ((model_given, processing, batches),) = got
+        assert model_given is made.model
+        assert processing is PROCESSING
+        assert len(batches) == 2
+
+
+def test_a_callback_that_lists_too_few_keywords_fails_as_on_4_30(tmp_path):
+    made = trainer(tmp_path, callbacks=[WithoutModel()])
+    made.train_dataloader = loader(batch())
+    with pytest.raises(TypeError, match="unexpected keyword argument 'model'"):
+        made.train()
 
 
 class OwnOptimizer(tr.Trainer):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from copy import copy
+from functools import lru_cache
 from typing import Any
 
 from transformers.trainer_callback import CallbackHandler, DefaultFlowCallback, TrainerCallback
@@ -29,8 +32,20 @@ class Flow(DefaultFlowCallback):
         return control
 
 
+@lru_cache(maxsize=256)
+def _without(method: Callable[..., Any]) -> frozenset[str]:
+    """Names of the tokenizer, of 4.30 and of transformers 5, that a callback's method does not take."""
+    parameters = inspect.signature(method).parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        return frozenset()
+    return frozenset({"tokenizer", "processing_class"}).difference(parameter.name for parameter in parameters)
+
+
 class Callbacks(CallbackHandler):
-    """Calls callbacks with ``tokenizer`` too, by which transformers 4.30 called ``processing_class``."""
+    """Calls callbacks with ``tokenizer`` too, by which transformers 4.30 called ``processing_class``.
+
+    A method that lists its keywords, without ``**kwargs``, gets only those of the two names that it lists.
+    """
 
     @classmethod
     def like(cls, handler: CallbackHandler) -> Callbacks:
@@ -53,7 +68,23 @@ class Callbacks(CallbackHandler):
             control: of the Trainer.
             **kwargs: what else the event tells.
         """
-        return super().call_event(event, args, state, control, tokenizer=self.processing_class, **kwargs)
+        given = {
+            "model": self.model,
+            "tokenizer": self.processing_class,
+            "processing_class": self.processing_class,
+            "optimizer": self.optimizer,
+            "lr_scheduler": self.lr_scheduler,
+            "train_dataloader": self.train_dataloader,
+            "eval_dataloader": self.eval_dataloader,
+            **kwargs,
+        }
+        for callback in self.callbacks:
+            method = getattr(callback, event)
+            absent = _without(getattr(method, "__func__", method))
+            taken = {name: value for name, value in given.items() if name not in absent}
+            answer = method(args, state, control, **taken)
+            control = control if answer is None else answer
+        return control
 
 
 class IncrementalLoggingCallback(TrainerCallback):
