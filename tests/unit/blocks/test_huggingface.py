@@ -13,6 +13,9 @@ from merlin_models_torch.serialize import from_config, to_config
 
 transformers = pytest.importorskip("transformers")
 
+# Some releases of transformers, among them the last for Python 3.10, compile parts of DeBERTa at import.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+
 SMALL = {
     "hidden_size": 16,
     "num_hidden_layers": 2,
