@@ -18,6 +18,15 @@ class Ragged:
     Args:
         values: (L, ...) values of all rows, one row after the other.
         offsets: (B + 1,) int64, row ``b`` is ``values[offsets[b]:offsets[b + 1]]``; ``offsets[0]`` is 0.
+
+    Example:
+        >>> items = Ragged(torch.tensor([5, 6, 7, 8]), torch.tensor([0, 3, 3, 4]))  # three rows, one empty
+        >>> items.lengths
+        tensor([3, 0, 1])
+        >>> items.latest(2).padded()
+        tensor([[6, 7],
+                [0, 0],
+                [8, 0]])
     """
 
     values: Tensor
@@ -113,6 +122,18 @@ class Batch:
         rows: (B,) int64 number of each row in the data it was read from, so that answers find their keys.
         filler: whether the batch only gives a process something to do while others have rows left; its one
             row has the number -1 and counts neither in training nor in figures and answers.
+
+    Example:
+        >>> items = Ragged(torch.tensor([5, 6, 7]), torch.tensor([0, 2, 3]))
+        >>> rows = Batch({"item_id": items, "age": torch.tensor([0.3, 0.5])})
+        >>> len(rows), rows.lengths("item_id").tolist()
+        (2, [2, 1])
+        >>> rows.padded("item_id")
+        tensor([[5, 6],
+                [7, 0]])
+        >>> older = rows.with_features({"age": rows["age"] + 1})  # another batch
+        >>> older["age"], rows["age"]
+        (tensor([1.3000, 1.5000]), tensor([0.3000, 0.5000]))
     """
 
     features: Mapping[str, Column]

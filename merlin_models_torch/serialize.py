@@ -41,6 +41,16 @@ def serializable(cls: C) -> C:
 
     Returns:
         The class itself.
+
+    Example:
+        >>> from merlin_models_torch.serialize import to_config
+        >>> @serializable
+        ... class Scale(nn.Module):
+        ...     def __init__(self, by: float) -> None:
+        ...         super().__init__()
+        ...         self.by = by
+        >>> to_config(Scale(2.0))[0]["args"]
+        {'by': 2.0}
     """
     original = cls.__init__  # type: ignore[misc]
     signature = inspect.signature(original)

@@ -27,8 +27,11 @@ def attention_weights(model: nn.Module, *inputs: Any) -> dict[str, tuple[Tensor,
         ValueError: if no body has attention weights.
 
     Example:
-        >>> attention_weights(model, batch)["body.layers.1"][0].shape  # doctest: +SKIP
-        torch.Size([8, 2, 12, 12])
+        >>> weights = attention_weights(model, batch)["body.layers.1"]
+        >>> len(weights), weights[0].shape  # layers; 8 sessions, 2 heads, up to 13 items
+        (1, torch.Size([8, 2, 13, 13]))
+        >>> weights[0][0, 0, 0, :3].tolist()  # the first item sees itself only
+        [1.0, 0.0, 0.0]
     """
     bodies: dict[str, Any] = {
         name: module

@@ -113,8 +113,12 @@ class Block(Traversable):
         """Runs the modules in order.
 
         Args:
-            inputs: what the first module takes: a :class:`Batch` for an input block, else a tensor or a dict.
+            inputs: what the first module takes: a :class:`Batch` for an input block, else a tensor, such as
+                (B, D) or (B, T, D), or several by name.
             batch: passed to the modules that ask for it; ``inputs`` itself if that is a batch.
+
+        Returns:
+            What the last module gives; the inputs if there is none.
         """
         for index in range(len(self.layers)):
             inputs, batch = self.step(index, inputs, batch)
@@ -165,6 +169,13 @@ class ParallelBlock(Traversable):
 
     Args:
         branches: modules by name. Names may not contain a dot.
+
+    Example:
+        >>> block = ParallelBlock({"same": nn.Identity(), "positive": nn.ReLU()})
+        >>> block(torch.tensor([-1.0, 2.0]))
+        {'same': tensor([-1.,  2.]), 'positive': tensor([0., 2.])}
+        >>> block.append(Concat())(torch.tensor([[-1.0, 2.0]]))  # in the order of the names
+        tensor([[ 0.,  2., -1.,  2.]])
     """
 
     def __init__(self, branches: Mapping[str, nn.Module]) -> None:
@@ -234,6 +245,11 @@ class ParallelBlock(Traversable):
 
     def forward(self, inputs: Any, batch: Batch | None = None) -> dict[str, Tensor]:
         """Runs every branch on ``inputs``.
+
+        Args:
+            inputs: what the branches take: a :class:`Batch`, a tensor, such as (B, D) or (B, T, D), or
+                several by name.
+            batch: passed to the branches that ask for it.
 
         Returns:
             Outputs by branch name. A branch that returns a dict adds its entries under their own names.

@@ -20,8 +20,12 @@ class BatchBlock(Block):
             dict of the features that it adds or replaces.
 
     Example:
-        >>> BatchBlock()(torch.ones(1, 1)).features  # doctest: +SKIP
-        {'default': tensor([[1.]])}
+        >>> class Cheap(nn.Module):
+        ...     def forward(self, features):
+        ...         return {"cheap": features["price"] < 10}
+        >>> rows = BatchBlock(Cheap())(Batch({"price": torch.tensor([5.0, 20.0])}))
+        >>> rows["price"], rows["cheap"]
+        (tensor([ 5., 20.]), tensor([ True, False]))
     """
 
     def forward(
@@ -34,7 +38,8 @@ class BatchBlock(Block):
         """Runs the modules in order.
 
         Args:
-            inputs: a batch, features by name, or one feature, which gets the name "default".
+            inputs: a batch, features by name, or one feature, which gets the name "default": (B,), (B, D) or
+                (B, T), or ragged.
             batch: taken instead of ``inputs`` if given.
             targets: of a batch made of features.
 

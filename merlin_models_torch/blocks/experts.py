@@ -60,6 +60,15 @@ class ExpertGate(nn.Module):
 
     Raises:
         ValueError: if a number is not positive.
+
+    Example:
+        >>> gate = ExpertGate(2, in_features=3)
+        >>> gate.linear.bias.data = torch.tensor([1.0, 3.0]).log()
+        >>> gate.weights(torch.zeros(1, 3)).detach()
+        tensor([[0.2500, 0.7500]])
+        >>> experts = torch.tensor([[[0.0, 4.0], [8.0, 4.0]]])
+        >>> gate(torch.zeros(1, 3), experts).detach().round()  # 3 / 4 of 8
+        tensor([[6., 4.]])
     """
 
     def __init__(self, num_experts: int, *, in_features: int | None = None, temperature: float = 1.0) -> None:

@@ -44,8 +44,10 @@ class HuggingFaceBlock(nn.Module):
         ValueError: if the architecture is unknown, takes no vectors, or lets padding change the answers.
 
     Example:
-        >>> from transformers import GPT2Config  # doctest: +SKIP
-        >>> body = HuggingFaceBlock(GPT2Config(n_embd=64, n_layer=2, n_head=4))  # doctest: +SKIP
+        >>> from transformers import GPT2Config
+        >>> body = HuggingFaceBlock(GPT2Config(n_embd=8, n_layer=1, n_head=2))
+        >>> body(torch.zeros(2, 5, 8)).shape
+        torch.Size([2, 5, 8])
     """
 
     def __init__(

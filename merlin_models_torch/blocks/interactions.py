@@ -47,6 +47,10 @@ class DotInteraction(nn.Module):
 
     Args:
         self_interaction: also the product of each vector with itself.
+
+    Example:
+        >>> DotInteraction()(torch.tensor([[[1.0, 2.0], [3.0, 4.0], [0.0, 1.0]]]))  # 1 * 3 + 2 * 4, 2, 4
+        tensor([[11.,  2.,  4.]])
     """
 
     def __init__(self, *, self_interaction: bool = False) -> None:
@@ -60,7 +64,12 @@ class DotInteraction(nn.Module):
 
 @serializable
 class FMInteraction(nn.Module):
-    """:func:`pairwise_sum` as a module: the second-order part of a factorisation machine (Rendle 2010)."""
+    """:func:`pairwise_sum` as a module: the second-order part of a factorisation machine (Rendle 2010).
+
+    Example:
+        >>> FMInteraction()(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))  # 1 * 3 and 2 * 4
+        tensor([[3., 8.]])
+    """
 
     def __init__(self) -> None:
         super().__init__()

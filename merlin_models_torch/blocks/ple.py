@@ -38,6 +38,15 @@ class CGCBlock(nn.Module):
 
     Raises:
         ValueError: if there are no experts of a kind, no tasks, or one named "shared".
+
+    Example:
+        >>> tasks = ["click", "buy"]
+        >>> block = CGCBlock(nn.Linear(3, 4), num_shared_experts=2, num_task_experts=1, outputs=tasks)
+        >>> outputs = block(torch.ones(5, 3))
+        >>> {name: tuple(vectors.shape) for name, vectors in outputs.items()}
+        {'click': (5, 4), 'buy': (5, 4)}
+        >>> block.gates["buy"].weights(torch.ones(5, 3)).shape  # over one expert of its own and two shared
+        torch.Size([5, 3])
     """
 
     def __init__(

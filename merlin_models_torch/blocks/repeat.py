@@ -25,6 +25,11 @@ def repeat(module: nn.Module, times: int) -> Block:
 
     Raises:
         ValueError: if ``times`` is less than 1.
+
+    Example:
+        >>> block = repeat(nn.Linear(4, 4), 3)
+        >>> len(block), block[0].weight is block[1].weight, torch.equal(block[0].weight, block[1].weight)
+        (3, False, True)
     """
     _check(times)
     return Block(module, *(copy.deepcopy(module) for _ in range(times - 1)))
@@ -50,6 +55,13 @@ def repeat_parallel(
 
     Raises:
         ValueError: if ``times`` is less than 1.
+
+    Example:
+        >>> experts = repeat_parallel(nn.Linear(3, 4), 2)
+        >>> list(experts), torch.equal(experts["0"].weight, experts["1"].weight)
+        (['0', '1'], False)
+        >>> repeat_parallel(nn.Linear(3, 4), 2, agg=Concat())(torch.ones(5, 3)).shape
+        torch.Size([5, 8])
     """
     _check(times)
     return _parallel(module, [str(number) for number in range(times)], agg, reset)
@@ -75,6 +87,11 @@ def repeat_parallel_like(
 
     Raises:
         ValueError: if there are no names, or one is there twice.
+
+    Example:
+        >>> heads = repeat_parallel_like(nn.Linear(3, 1), ["click", "buy"])
+        >>> {name: tuple(logit.shape) for name, logit in heads(torch.ones(5, 3)).items()}
+        {'click': (5, 1), 'buy': (5, 1)}
     """
     return _parallel(module, names_of(like), agg, reset)
 

@@ -36,7 +36,14 @@ class ResidualBlock(Block):
         self.shortcut = shortcut
 
     def forward(self, inputs: Tensor, batch: Batch | None = None) -> Tensor:
-        """Runs the modules in order; the shape stays.
+        """Runs the modules in order.
+
+        Args:
+            inputs: (B, D) or (B, T, D), what the first module takes.
+            batch: passed to the modules that ask for it.
+
+        Returns:
+            A tensor of the shape of the inputs.
 
         Raises:
             ValueError: if a module gives another shape than it got.
@@ -90,8 +97,8 @@ class ShortcutBlock(Block):
         """Runs the modules in order.
 
         Args:
-            inputs: a tensor, which is shortcut and first input; or a dict of both under their names, as a
-                shortcut block before this one gives it.
+            inputs: (B, D) or (B, T, D), which is shortcut and first input; or a dict of both under their
+                names, as a shortcut block before this one gives it.
             batch: passed to the modules that ask for it.
 
         Returns:

@@ -30,10 +30,15 @@ class RouterBlock(ParallelBlock):
         branches: modules by name that are there from the start, each beginning with its own
             :class:`SelectKeys`. Routes are added more simply by :meth:`add_route`.
 
+    Raises:
+        TypeError: if the source is neither a schema nor a router.
+
     Example:
-        >>> router = RouterBlock(schema)  # doctest: +SKIP
-        >>> router.add_route(Tags.CONTINUOUS, MLPBlock([64]))  # doctest: +SKIP
-        >>> router.add_route_for_each(Tags.EMBEDDING, MLPBlock([64]))  # doctest: +SKIP
+        >>> tables = EmbeddingTables(click_schema.select(Tags.CATEGORICAL), embedding_dim=8)
+        >>> router = RouterBlock(click_schema).add_route(Tags.CATEGORICAL, tables)
+        >>> outputs = router.add_route(Tags.CONTINUOUS, MLPBlock([4]))(sample_batch(click_schema, rows=2))
+        >>> {name: tuple(vectors.shape) for name, vectors in outputs.items()}
+        {'user_id': (2, 8), 'item_id': (2, 8), 'continuous': (2, 4)}
     """
 
     def __init__(
@@ -200,7 +205,7 @@ class RouterBlock(ParallelBlock):
         """Runs every route.
 
         Args:
-            inputs: a batch, or columns by name.
+            inputs: a batch, or columns by name: (B,), (B, D) or (B, T), or ragged.
             batch: passed to the modules that ask for it.
 
         Returns:

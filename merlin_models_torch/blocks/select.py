@@ -34,6 +34,12 @@ class SelectKeys(nn.Module):
     def forward(self, inputs: Batch | Mapping[str, Column]) -> dict[str, Column]:
         """The columns by name, in the order of the schema.
 
+        Args:
+            inputs: a batch, or (B,), (B, D) or (B, T, D) tensors by name, or ragged.
+
+        Returns:
+            Those of the schema, as they are.
+
         Raises:
             KeyError: if one is missing.
             TypeError: if the inputs have no names.

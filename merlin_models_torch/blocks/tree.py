@@ -120,6 +120,16 @@ def walk(module: nn.Module, function: Change) -> nn.Module:
 
     Returns:
         As :func:`map`.
+
+    Example:
+        >>> block = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Tanh()))
+        >>> walk(block, lambda module: nn.ReLU() if isinstance(module, nn.Tanh) else module)
+        Sequential(
+          (0): Linear(in_features=2, out_features=2, bias=True)
+          (1): Sequential(
+            (0): ReLU()
+          )
+        )
     """
     return map(module, function, recurse=True)
 

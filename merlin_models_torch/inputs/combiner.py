@@ -48,6 +48,15 @@ class AttentionPooling(nn.Module):
 
     Args:
         dim: width D of the vectors.
+
+    Example:
+        >>> pooling, inside = AttentionPooling(2), torch.tensor([True, True, False])
+        >>> vectors = torch.tensor([[1.0, 0.0], [3.0, 2.0], [9.0, 9.0]])
+        >>> pooling(vectors, inside).tolist()  # not learned yet: the mean
+        [2.0, 1.0]
+        >>> pooling.query.data = torch.tensor([100.0, 0.0])  # high first numbers are all that counts
+        >>> pooling(vectors, inside).tolist()
+        [3.0, 2.0]
     """
 
     def __init__(self, dim: int) -> None:
@@ -73,6 +82,13 @@ class ListCombiner(nn.Module):
 
     Raises:
         ValueError: if the name is not known.
+
+    Example:
+        >>> vectors, inside = torch.tensor([[3.0], [1.0], [8.0]]), torch.tensor([True, True, False])
+        >>> ListCombiner("mean", dim=1)(vectors, inside)
+        tensor([2.])
+        >>> ListCombiner("max", dim=1)(vectors, inside)
+        tensor([3.])
     """
 
     def __init__(self, how: Combiner, *, dim: int) -> None:

@@ -28,8 +28,11 @@ class LateFusion(nn.Module):
         ValueError: if ``how`` is not known.
 
     Example:
-        >>> fusion = LateFusion(TabularInputBlock(schema.select(Tags.USER)))  # doctest: +SKIP
-        >>> model = Model(inputs, body, fusion, output)  # doctest: +SKIP
+        >>> context = TabularInputBlock(click_schema.select(Tags.USER), embedding_dim=4)
+        >>> users = Batch({"user_id": torch.tensor([1, 2]), "age": torch.tensor([0.3, 0.5])})
+        >>> hidden = torch.zeros(2, 7, 8)  # of the body
+        >>> LateFusion(context)(hidden, users).shape  # 4 of the id and the age beside 8
+        torch.Size([2, 7, 13])
     """
 
     def __init__(

@@ -17,6 +17,12 @@ class MaskVector(LazyModuleMixin, nn.Module):
 
     The vector's width is that of the first input. It starts near zero, normal with a standard deviation of
     0.001.
+
+    Example:
+        >>> plan = RandomMasking().predict(torch.tensor([[5, 6]]), torch.tensor([2]))
+        >>> vectors = MaskVector()(torch.ones(1, 2, 4), plan)  # with a hidden position after the last item
+        >>> (vectors == 1).all(-1)
+        tensor([[ True,  True, False]])
     """
 
     cls_to_become = None

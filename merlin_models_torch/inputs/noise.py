@@ -25,6 +25,14 @@ class StochasticSwapNoise(nn.Module):
 
     Raises:
         ValueError: if the probability is not in [0, 1].
+
+    Example:
+        >>> ids = torch.tensor([[4, 5, 0], [6, 0, 0]])
+        >>> noisy = StochasticSwapNoise(0.5)(ids)
+        >>> torch.equal(noisy == 0, ids == 0), set(noisy[ids != 0].tolist()) <= {4, 5, 6}
+        (True, True)
+        >>> StochasticSwapNoise(0.5).eval()(ids) is ids
+        True
     """
 
     def __init__(self, probability: float = 0.1, *, padding: float = 0) -> None:

@@ -16,6 +16,9 @@ class OneHot(nn.Module):
     Args:
         cardinality: number V of ids, padding included.
 
+    Raises:
+        ValueError: if the cardinality is less than 1.
+
     Example:
         >>> OneHot(3)(torch.tensor([2, 0]))
         tensor([[0., 0., 1.],
@@ -42,6 +45,9 @@ class MultiHot(nn.Module):
     Args:
         cardinality: number V of ids, padding included.
         count: how often an id is in the list instead of whether.
+
+    Raises:
+        ValueError: if the cardinality is less than 1.
 
     Example:
         >>> MultiHot(4)(torch.tensor([[2, 3, 0], [2, 2, 0]]))

@@ -17,6 +17,15 @@ class PadSequences(nn.Module):
     Args:
         length: values kept, and positions of the result; the longest of all these columns if not given.
         columns: names; all ragged columns if not given.
+
+    Raises:
+        ValueError: if the length is less than 1.
+
+    Example:
+        >>> sessions = Batch({"item_id": Ragged(torch.tensor([5, 6, 7, 8]), torch.tensor([0, 3, 4]))})
+        >>> PadSequences(length=2)(sessions)["item_id"]
+        tensor([[6, 7],
+                [8, 0]])
     """
 
     def __init__(self, *, length: int | None = None, columns: Sequence[str] | None = None) -> None:

@@ -24,6 +24,11 @@ class FeatureDropout(nn.Module):
 
     Raises:
         ValueError: if the probability is not in [0, 1].
+
+    Example:
+        >>> vectors = FeatureDropout(0.5, whole=True)({"category": torch.ones(100, 2)})["category"]
+        >>> sorted({tuple(vector) for vector in vectors.tolist()})  # left out or scaled up, as a whole
+        [(0.0, 0.0), (2.0, 2.0)]
     """
 
     def __init__(self, probability: float, *, whole: bool = False) -> None:

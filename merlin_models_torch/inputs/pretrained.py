@@ -35,7 +35,12 @@ class PretrainedEmbeddings(nn.Module):
         ValueError: if it holds no matrix.
 
     Example:
-        >>> PretrainedEmbeddings("vectors.npy", dim=64)  # doctest: +SKIP
+        >>> np.save("vectors.npy", np.array([[0, 0], [1, 2], [3, 4]], np.float32))
+        >>> PretrainedEmbeddings("vectors.npy", combiner="mean")(torch.tensor([[1, 2, 0], [2, 0, 0]]))
+        tensor([[2., 3.],
+                [3., 4.]])
+        >>> PretrainedEmbeddings("vectors.npy", dim=64)(torch.tensor([2, 1])).shape
+        torch.Size([2, 64])
     """
 
     vectors: Tensor | None

@@ -19,7 +19,10 @@ class SelectFeatures(nn.Module):
         schema: the columns.
 
     Example:
-        >>> Block(SelectFeatures(schema.select(Tags.USER)), MLPBlock([64]))  # doctest: +SKIP
+        >>> rows = Batch({"item_id": torch.tensor([7, 9]), "age": torch.tensor([0.3, 0.5])})
+        >>> chain = Block(nn.Linear(8, 4), SelectFeatures(Schema(["age"])))
+        >>> chain(torch.zeros(2, 8), batch=rows)  # whatever the linear layer gives
+        {'age': tensor([0.3000, 0.5000])}
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -32,6 +35,9 @@ class SelectFeatures(nn.Module):
         Args:
             inputs: a batch; anything else is not looked at.
             batch: to take them from, if the inputs are no batch.
+
+        Returns:
+            (B,), (B, D) or (B, T) tensors, or ragged, by name, as the batch has them.
 
         Raises:
             KeyError: if one is missing.

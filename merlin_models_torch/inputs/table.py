@@ -32,6 +32,10 @@ def inferred_dim(cardinality: int, *, multiplier: float = 2.0, multiple_of: int 
 
     Returns:
         The width, at least ``multiple_of``.
+
+    Example:
+        >>> [inferred_dim(rows) for rows in (10, 10_000, 1_000_000)]
+        [8, 24, 64]
     """
     width = max(1.0, multiplier * cardinality**0.25)
     return int(-(-width // multiple_of) * multiple_of)

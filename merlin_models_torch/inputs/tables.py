@@ -59,7 +59,10 @@ class EmbeddingTables(nn.Module):
         ValueError: if a width is given for a domain that there is not.
 
     Example:
-        >>> EmbeddingTables(schema.select(Tags.CATEGORICAL), combiner="mean")(batch)  # doctest: +SKIP
+        >>> columns = schema.select(Tags.CATEGORICAL)
+        >>> tables = EmbeddingTables(columns, embedding_dim={"item_id": 16, "category": 4}, combiner="mean")
+        >>> {name: tuple(vectors.shape) for name, vectors in tables(batch).items()}  # lists of 8 sessions
+        {'item_id': (8, 16), 'category': (8, 4)}
     """
 
     def __init__(
@@ -112,10 +115,11 @@ class EmbeddingTables(nn.Module):
         """Looks up every column of the schema.
 
         Args:
-            inputs: a batch, or columns by name, see :meth:`EmbeddingTable.forward`.
+            inputs: a batch, or columns by name: (B,), (B, T) or (B, T, S) int64, or ragged.
 
         Returns:
-            Vectors by name of the column.
+            Vectors by name of the column, as :meth:`EmbeddingTable.forward` gives them: (B, D) for (B,) and
+            for lists that are combined, (B, T, D) for others.
 
         Raises:
             KeyError: if a column is missing.

@@ -77,8 +77,14 @@ class TabularInputBlock(ColumnEncoder):
             column that there is not.
 
     Example:
-        >>> schema = Schema.load("schema.pbtxt")  # doctest: +SKIP
-        >>> inputs = TabularInputBlock(schema, masking=CausalMasking())  # doctest: +SKIP
+        >>> inputs = TabularInputBlock(schema, embedding_dim=8, masking=CausalMasking())
+        >>> inputs.schema.column_names
+        ['item_id', 'category', 'price']
+        >>> inputs(inputs.for_training(batch)).shape  # the longest of 8 sessions has 13 items, one a target
+        torch.Size([8, 12, 17])
+        >>> rows = TabularInputBlock(click_schema, embedding_dim={"user_id": 4, "item_id": 8})
+        >>> rows(sample_batch(click_schema, rows=3)).shape  # the label "click" is left out
+        torch.Size([3, 14])
     """
 
     def __init__(

@@ -140,6 +140,15 @@ def save_vectors(
 
     Raises:
         ValueError: if there is not one id for each vector, or none of them is in the vocabulary.
+
+    Example:
+        >>> colours = Vocabulary(pa.array(["red", "blue", "green"]))  # codes 2, 3 and 4
+        >>> vectors = [[0.1, 0.2], [0.3, 0.4]]
+        >>> path = save_vectors("colours.npy", vectors, ids=["blue", "red"], vocabulary=colours)
+        >>> np.load(path)[2:]  # no vector of green is known
+        array([[0.3, 0.4],
+               [0.1, 0.2],
+               [0. , 0. ]], dtype=float32)
     """
     import pyarrow as pa
 

@@ -36,6 +36,17 @@ class CausalMasking:
 
     Raises:
         ValueError: if ``next_k`` is less than 1, or more with a legacy option that shows the targets.
+
+    Example:
+        >>> ids, lengths = torch.tensor([[5, 6, 7, 8], [9, 4, 0, 0]]), torch.tensor([4, 2])
+        >>> CausalMasking().train(ids, lengths).targets  # each item predicts the next one
+        tensor([[6, 7, 8],
+                [4, 0, 0]])
+        >>> CausalMasking().evaluate(ids, lengths).targets  # the last one, from those before it
+        tensor([[0, 0, 8],
+                [4, 0, 0]])
+        >>> CausalMasking(next_k=2).train(ids, lengths).items()
+        tensor([6, 7, 7, 8, 8, 4])
     """
 
     targets: Literal["all", "last"] = "all"

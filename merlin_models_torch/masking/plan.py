@@ -33,6 +33,19 @@ class MaskPlan:
         pairs: (B, T, T) bool for "permuted": which position (last) each position's query (middle) may see.
         further: (B, T, K - 1) int64, more items that a targeted position predicts, 0 where there is none; for
             maskings by which each position predicts K.
+
+    Raises:
+        ValueError: if there are pairs and the attention is not "permuted", or it is and there are none.
+
+    Example:
+        >>> plan = CausalMasking().train(torch.tensor([[5, 6, 7, 8]]), torch.tensor([4]))
+        >>> plan.visible()[0].int()  # what each position (row) sees
+        tensor([[1, 0, 0],
+                [1, 1, 0],
+                [1, 1, 1]], dtype=torch.int32)
+        >>> hidden = torch.zeros(1, 3, 16)  # of a body
+        >>> plan.queries(hidden).shape, plan.items()
+        (torch.Size([3, 16]), tensor([6, 7, 8]))
     """
 
     replaced: Tensor
@@ -113,6 +126,14 @@ class Masking(Protocol):
     """Turns item sequences into a :class:`MaskPlan`: three named ways, no flags, no state.
 
     ``ids`` is (B, T) int64 padded on the right, ``lengths`` (B,) int64.
+
+    Example:
+        >>> masking: Masking = CausalMasking()
+        >>> masking.window("evaluate", 20), masking.window("predict", 20)
+        (21, 20)
+        >>> ids, lengths = torch.tensor([[5, 6, 7]]), torch.tensor([3])
+        >>> masking.evaluate(ids, lengths).targeted, masking.predict(ids, lengths).targeted
+        (tensor([[False,  True]]), tensor([[False, False,  True]]))
     """
 
     def window(self, mode: Mode, length: int) -> int:

@@ -25,6 +25,19 @@ class RandomMasking:
 
     Raises:
         ValueError: if the probability is not between 0 and 1.
+
+    Example:
+        >>> masking = RandomMasking(probability=0.3)
+        >>> ids, lengths = torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([3, 2])
+        >>> masking.evaluate(ids, lengths).targets
+        tensor([[0, 0, 7],
+                [0, 9, 0]])
+        >>> masking.predict(ids, lengths).replaced.int()  # what comes after the last item
+        tensor([[0, 0, 0, 1],
+                [0, 0, 1, 0]], dtype=torch.int32)
+        >>> plan = masking.train(ids, lengths)  # one or two of the first session, one of the second
+        >>> torch.equal(plan.targets, ids * plan.replaced), plan.replaced[1].sum()
+        (True, tensor(1))
     """
 
     probability: float = 0.15

@@ -27,6 +27,13 @@ class ReplacedMasking:
 
     Raises:
         ValueError: if the probability is not between 0 and 1.
+
+    Example:
+        >>> masking, ids = ReplacedMasking(probability=0.5), torch.tensor([[5, 6]])
+        >>> plan = masking.train(ids, torch.tensor([2]))  # of two items one is hidden
+        >>> shown, second = masking.detect(ids, plan, torch.tensor([9]))  # and 9 put in its place
+        >>> torch.equal(second.targets, (shown == 9).long()), second.targets.sum()
+        (True, tensor(1))
     """
 
     probability: float = 0.15
@@ -99,6 +106,14 @@ def draw_items(
 
     Returns:
         (N,) int64 rows.
+
+    Example:
+        >>> items = torch.tensor([[9.0, 9.0], [1.0, 0.0], [0.0, 1.0]])  # the first is padding
+        >>> draw_items(torch.tensor([[500.0, 0.0], [0.0, 500.0]]), items)
+        tensor([1, 2])
+        >>> draws = draw_items(torch.zeros(1000, 2), items)  # equal scores
+        >>> draws.unique()
+        tensor([1, 2])
     """
     drawn = [torch.empty(0, dtype=torch.int64, device=items.device)]
     with torch.no_grad():

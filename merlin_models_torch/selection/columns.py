@@ -26,8 +26,11 @@ def input_schema(module: nn.Module, inputs: Schema | Any | None = None) -> Schem
         SchemaError: if the module takes tensors, and ``inputs`` is not given.
 
     Example:
-        >>> input_schema(TabularInputBlock(schema)).column_names  # doctest: +SKIP
-        ['item_id', 'category']
+        >>> input_schema(TabularInputBlock(schema)).column_names
+        ['item_id', 'category', 'price']
+        >>> numbers = output_schema(TabularInputBlock(click_schema))
+        >>> input_schema(MLPBlock([8]), numbers) == numbers  # tensors have no names of their own
+        True
     """
     found = columns_of(module)
     if found is not None:
@@ -53,8 +56,10 @@ def feature_schema(module: nn.Module) -> Schema:
         The columns in the order in which modules read them.
 
     Example:
-        >>> feature_schema(model) == model.schema  # doctest: +SKIP
-        True
+        >>> feature_schema(model).column_names
+        ['item_id', 'category', 'price']
+        >>> len(feature_schema(nn.Linear(2, 3)))
+        0
     """
     return _features(module) or Schema()
 
@@ -71,8 +76,10 @@ def target_schema(module: nn.Module) -> Schema:
         name, unless the output has a ``target_schema`` of its own.
 
     Example:
-        >>> target_schema(session_model).column_names  # doctest: +SKIP
+        >>> target_schema(model).column_names
         ['item_id']
+        >>> target_schema(DLRMModel(click_schema, embedding_dim=8, bottom=[8], top=[4])).column_names
+        ['click']
     """
     features = feature_schema(module)
     targets = Schema()

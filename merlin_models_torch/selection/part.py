@@ -23,6 +23,13 @@ class ModelPart(nn.Module):
 
     Args:
         block: the part, without an output.
+
+    Example:
+        >>> part = ModelPart(model.body)
+        >>> part.schema.column_names
+        ['item_id', 'category', 'price']
+        >>> part(batch).shape  # 8 sessions of up to 13 items
+        torch.Size([8, 13, 8])
     """
 
     def __init__(self, block: nn.Module) -> None:
@@ -68,9 +75,11 @@ def select(module: nn.Module, selection: Selection, *, copy: bool = False) -> nn
         SchemaError: if no column fits, or a module inside cannot be divided.
 
     Example:
-        >>> tower = select(model, Tags.USER)  # doctest: +SKIP
-        >>> tower(batch)["user"].shape  # doctest: +SKIP
-        torch.Size([128, 64])
+        >>> model = TwoTowerModel(click_schema, units=[16, 4])
+        >>> tower = select(model, Tags.USER)
+        >>> users = Batch({"user_id": torch.tensor([1, 2]), "age": torch.tensor([0.3, 0.5])})
+        >>> tower(users)["query"].shape
+        torch.Size([2, 4])
     """
     whole = _body(module)
     columns = _selected(whole, selection)
@@ -96,8 +105,12 @@ def extract(module: nn.Module, selection: Selection, *, copy: bool = False) -> n
         SchemaError: as for :func:`select`.
 
     Example:
-        >>> table = extract(model, Tags.ITEM_ID)  # doctest: +SKIP
-        >>> ids = model.item_vocabulary.decode(torch.arange(len(table.weight)))  # doctest: +SKIP
+        >>> table = extract(model, Tags.ITEM_ID)
+        >>> table.weight.shape  # row 0 is padding, row 1 unknown items, the others have the codes of 20
+        torch.Size([22, 8])
+        >>> code = files.vocabularies["item_id"].encode(pa.array(["item-12"]))
+        >>> code, table(torch.tensor(code)).shape
+        (array([3]), torch.Size([1, 8]))
     """
     whole = _body(module)
     columns = _selected(whole, selection)

@@ -41,10 +41,13 @@ def output_schema(module: nn.Module, inputs: Schema | Any | None = None) -> Sche
         SchemaError: if the module takes tensors, and ``inputs`` is not given.
 
     Example:
-        >>> inputs = TabularInputBlock(schema, embedding_dim=64)  # doctest: +SKIP
-        >>> after = output_schema(MLPBlock([32]), output_schema(inputs))  # doctest: +SKIP
-        >>> after["output"].shape.dims[-1].max  # doctest: +SKIP
-        32
+        >>> inputs = TabularInputBlock(schema, embedding_dim=8)
+        >>> vectors = output_schema(inputs)
+        >>> vectors["output"].shape.dims[-1].max  # 8 + 8 + 1
+        17
+        >>> after = output_schema(MLPBlock([32]), vectors)["output"]
+        >>> after.shape.dims[-1].max, Tags.EMBEDDING in after.tags
+        (32, True)
     """
     taken = input_schema(module, inputs)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
