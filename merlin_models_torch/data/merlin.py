@@ -72,8 +72,11 @@ def from_merlin(loader: Any) -> MerlinLoader:
         TypeError: if it is no such loader.
 
     Example:
-        >>> loader = merlin.dataloader.torch.Loader(dataset, batch_size=512)  # doctest: +SKIP
-        >>> lightning.Trainer().fit(model, mm.data.from_merlin(loader))  # doctest: +SKIP
+        >>> from merlin.dataloader.torch import Loader
+        >>> from merlin.io import Dataset
+        >>> dataset = Dataset(str(files.train[0]))
+        >>> len(next(iter(from_merlin(Loader(dataset, batch_size=8)))))
+        8
     """
     if not hasattr(loader, "output_schema") or not hasattr(loader, "__iter__"):
         raise TypeError(

@@ -30,6 +30,12 @@ class SessionDataModule(LightningDataModule):
 
     Raises:
         DataError: if the folder was not written by ``sessions_from_events``.
+
+    Example:
+        >>> module = SessionDataModule(files, batch_size=8)
+        >>> module.setup("fit")
+        >>> len(next(iter(module.train_dataloader())))
+        8
     """
 
     def __init__(

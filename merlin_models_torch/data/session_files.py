@@ -32,6 +32,12 @@ class SessionFiles:
         schema: of all files.
         vocabularies: by domain; that of the items has the name of the item column.
         counts: rows of each split ("train", "valid", "test").
+
+    Example:
+        >>> files.counts["train"] > 0, files.train[0].suffix
+        (True, '.parquet')
+        >>> files.schema.select(mm.Tags.ITEM_ID).column_names
+        ['item_id']
     """
 
     folder: Path

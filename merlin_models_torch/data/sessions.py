@@ -97,6 +97,12 @@ def sessions_from_events(
         DataError: if the events lack a column, hold missing or wrong values, or nothing is left of them; or
             the folder is not empty.
         ValueError: if an argument is out of its range.
+
+    Example:
+        >>> log = pa.table({"user_id": ["a", "a", "b", "b"], "item_id": ["x", "y", "z", "x"]})
+        >>> files = sessions_from_events(log, "prepared", split=None)
+        >>> files.counts["train"], files.schema.cardinality("item_id")
+        (2, 5)
     """
     if split not in ("leave-one-out", "time-window", None):
         raise ValueError(f"split is {split!r}, expected 'leave-one-out', 'time-window' or None")

@@ -74,9 +74,11 @@ def export(
         ImportError: if the packages of a format are not installed.
 
     Example:
-        >>> export(model, "exported", k=10, exclude_seen=True)  # doctest: +SKIP
-        >>> program = torch.export.load("exported/model.pt2").module()  # doctest: +SKIP
-        >>> program({"item_id": ids, "item_id__length": lengths, ...})["score"]  # doctest: +SKIP
+        >>> from merlin_models_torch.exporting.reader import ExportedModel
+        >>> folder = export(model, "exported", k=3)
+        >>> [answer] = ExportedModel(folder).answer([{"item_id": [3], "category": [1], "price": [0.5]}])
+        >>> len(answer["item_id"])
+        3
     """
     folder = Path(folder)
     check_new(folder, overwrite=overwrite)

@@ -67,7 +67,14 @@ class AnswerMetrics(nn.Module):
 def answer_metrics(
     metrics: Sequence[str], top_ks: Sequence[int], *, size: int, exclude: tuple[int, ...]
 ) -> RankingMetrics | AnswerMetrics:
-    """The metrics that these names ask for; the arguments are those of :class:`AnswerMetrics`."""
+    """The metrics that these names ask for; the arguments are those of :class:`AnswerMetrics`.
+
+    Example:
+        >>> measured = answer_metrics(["recall", "coverage"], [2], size=5, exclude=(0,))
+        >>> measured.update(torch.tensor([[1, 3], [3, 1]]), torch.tensor([[3], [4]]))
+        >>> {name: float(value) for name, value in measured.compute().items()}
+        {'recall_at_2': 0.5, 'coverage_at_2': 0.5}
+    """
     if COVERAGE in metrics:
         return AnswerMetrics(metrics, top_ks, size=size, exclude=exclude)
     return RankingMetrics(metrics, top_ks)

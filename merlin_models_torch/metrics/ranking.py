@@ -61,6 +61,11 @@ def hit_rate_at(relevance: Tensor, n_relevant: Tensor, *, k: int) -> Tensor:
 
     Raises:
         ValueError: if there are fewer than k answers.
+
+    Example:
+        >>> relevance = torch.tensor([[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+        >>> hit_rate_at(relevance, torch.tensor([3, 1]), k=2)
+        tensor([1., 0.])
     """
     return (_first(relevance, k) > 0).any(1).float()
 
@@ -80,6 +85,11 @@ def precision_at(relevance: Tensor, n_relevant: Tensor, *, k: int) -> Tensor:
 
     Raises:
         ValueError: if there are fewer than k answers.
+
+    Example:
+        >>> relevance = torch.tensor([[0.0, 1.0, 1.0]])
+        >>> precision_at(relevance, torch.tensor([3]), k=2)
+        tensor([0.5000])
     """
     return _first(relevance, k).sum(1) / k
 
@@ -99,6 +109,11 @@ def recall_at(relevance: Tensor, n_relevant: Tensor, *, k: int) -> Tensor:
 
     Raises:
         ValueError: if there are fewer than k answers.
+
+    Example:
+        >>> relevance = torch.tensor([[0.0, 1.0, 1.0]])
+        >>> recall_at(relevance, torch.tensor([4]), k=3)
+        tensor([0.5000])
     """
     return _per(_first(relevance, k).sum(1), n_relevant)
 
@@ -118,6 +133,11 @@ def mrr_at(relevance: Tensor, n_relevant: Tensor, *, k: int) -> Tensor:
 
     Raises:
         ValueError: if there are fewer than k answers.
+
+    Example:
+        >>> relevance = torch.tensor([[0.0, 1.0, 1.0]])
+        >>> mrr_at(relevance, torch.tensor([3]), k=2)
+        tensor([0.5000])
     """
     first = _first(relevance, k)
     return (first / _ranks(first)).amax(1)
@@ -139,6 +159,11 @@ def map_at(relevance: Tensor, n_relevant: Tensor, *, k: int) -> Tensor:
 
     Raises:
         ValueError: if there are fewer than k answers.
+
+    Example:
+        >>> relevance = torch.tensor([[0.0, 1.0, 1.0]])
+        >>> map_at(relevance, torch.tensor([3]), k=2)
+        tensor([0.2500])
     """
     first = _first(relevance, k)
     precision = first.cumsum(1) / _ranks(first)
@@ -161,6 +186,11 @@ def ndcg_at(relevance: Tensor, n_relevant: Tensor, *, k: int, ideal: Tensor | No
 
     Raises:
         ValueError: if there are fewer than k answers.
+
+    Example:
+        >>> relevance = torch.tensor([[0.0, 1.0, 0.0]])
+        >>> ndcg_at(relevance, torch.tensor([1]), k=2)
+        tensor([0.6309])
     """
     first = _first(relevance, k)
     discount = 1 / torch.log2(_ranks(first) + 1)

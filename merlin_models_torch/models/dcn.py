@@ -61,7 +61,9 @@ def DCNModel(
         ValueError: if there is no target, or the structure is unknown or parallel without a deep tower.
 
     Example:
-        >>> model = DCNModel(schema, depth=3, structure="parallel")  # doctest: +SKIP
+        >>> model = DCNModel(click_schema, embedding_dim=8, depth=3, structure="parallel")
+        >>> model.predict(clicks)["click_score"].type
+        DataType(float)
     """
     columns = columns_of(data, output, vocabularies)
     inputs = TabularInputBlock(columns.features, embedding_dim=embedding_dim, combiner=combiner)

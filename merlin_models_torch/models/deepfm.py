@@ -61,7 +61,9 @@ def DeepFMModel(
         ValueError: if there is no target, or several, or one of several classes.
 
     Example:
-        >>> model = DeepFMModel(schema, embedding_dim=16, deep=[64, 32])  # doctest: +SKIP
+        >>> model = DeepFMModel(click_schema, embedding_dim=8, deep=[16])
+        >>> model.predict(clicks).column_names
+        ['user_id', 'click_score']
     """
     columns = columns_of(data, output, vocabularies)
     head = logit_output(columns.output, given=output is not None, model="DeepFM")

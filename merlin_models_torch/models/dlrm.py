@@ -50,7 +50,9 @@ def DLRMModel(
         ValueError: if there is no target, or fewer than two vectors to multiply.
 
     Example:
-        >>> model = DLRMModel(schema, embedding_dim=32, bottom=[64])  # doctest: +SKIP
+        >>> model = DLRMModel(click_schema, embedding_dim=8, bottom=[16], top=[16])
+        >>> model.predict(clicks).num_rows
+        40
     """
     columns = columns_of(data, output, vocabularies)
     inputs = TabularInputBlock(

@@ -68,7 +68,11 @@ def MultiTaskModel(
         ValueError: if there is no target, or the kind of experts is unknown.
 
     Example:
-        >>> model = MultiTaskModel(schema, experts="ple", num_experts=2, depth=2)  # doctest: +SKIP
+        >>> targets = click_schema["price"].with_tags([mm.Tags.REGRESSION])
+        >>> two = click_schema.excluding(["price"]) + mm.Schema([targets])
+        >>> model = MultiTaskModel(two, experts="ple", num_experts=2, embedding_dim=8, towers=[8])
+        >>> model.predict(clicks).column_names
+        ['user_id', 'click_score', 'price_score']
     """
     columns = columns_of(data, output, vocabularies)
     head = columns.output

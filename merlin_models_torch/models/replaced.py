@@ -43,6 +43,14 @@ class ReplacedItemModel(Model):
 
     Raises:
         ValueError: if masking or output are others, or the weight is not positive.
+
+    Example:
+        >>> inputs = mm.TabularInputBlock(schema, embedding_dim=8, masking=mm.ReplacedMasking())
+        >>> body = mm.TransformerBlock(8, heads=2, layers=1, max_length=30)
+        >>> output = mm.CategoricalOutput(weight_tying=True)
+        >>> model = ReplacedItemModel(inputs, mm.MLPBlock([8]), body, output)
+        >>> model.predict(files.test[0], k=3).num_rows == files.counts["test"]
+        True
     """
 
     also_logged = ("train_detection_loss",)

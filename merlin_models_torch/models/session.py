@@ -70,8 +70,10 @@ def SessionModel(
         ValueError: if a name is not known, or the schema has no list of item ids.
 
     Example:
-        >>> files = sessions_from_events("events.parquet", "sessions")  # doctest: +SKIP
-        >>> model = SessionModel(files, dim=64, max_sequence_length=50)  # doctest: +SKIP
+        >>> model = SessionModel(files, dim=8, body="xlnet", layers=1, masking="random")
+        >>> session = {"item_id": [[3, 5]], "category": [[1, 2]], "price": [[0.5, 0.7]]}
+        >>> len(model.predict(session, k=3)["item_id"][0])
+        3
     """
     schema = schema_of(data)
     if isinstance(masking, str):

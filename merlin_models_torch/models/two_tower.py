@@ -60,9 +60,11 @@ def TwoTowerModel(
         ValueError: if a selection means no column, there is no single item id, or the towers' widths differ.
 
     Example:
-        >>> output = TwoTowerOutput("item_id", size=1000, normalized=True, temperature=0.1)
-        >>> model = TwoTowerModel(schema, units=[64, 32], output=output)  # doctest: +SKIP
-        >>> model.predict(users, k=10, candidates=items, seen=events)  # doctest: +SKIP
+        >>> output = mm.TwoTowerOutput("item_id", size=11, normalized=True, temperature=0.1)
+        >>> model = TwoTowerModel(click_schema, units=[16, 8], output=output)
+        >>> items = {"item_id": [3, 4, 5], "price": [0.1, 0.2, 0.3]}
+        >>> model.predict(clicks.slice(0, 4), k=2, candidates=items).num_rows
+        4
     """
     schema = schema_of(data)
     towers: dict[str, nn.Module] = {}
@@ -107,8 +109,10 @@ def MatrixFactorizationModel(
         ValueError: if the schema does not have one column of user ids and one of item ids.
 
     Example:
-        >>> model = MatrixFactorizationModel(schema, dim=32)  # doctest: +SKIP
-        >>> model.predict(users, k=10, seen=events)  # doctest: +SKIP
+        >>> model = MatrixFactorizationModel(click_schema, dim=8)
+        >>> users = {"user_id": [1, 2]}
+        >>> model.predict(users, k=2, candidates={"item_id": [3, 4, 5]}).num_rows
+        2
     """
     schema = schema_of(data)
     ids = {"query": _id(schema, Tags.USER_ID), "candidate": _id(schema, Tags.ITEM_ID)}

@@ -64,8 +64,10 @@ def WideAndDeepModel(
             are not wide.
 
     Example:
-        >>> cross = HashedCross(["country", "device"], bins=1000)  # doctest: +SKIP
-        >>> model = WideAndDeepModel(schema, crosses={"country_device": cross})  # doctest: +SKIP
+        >>> crosses = {"user_item": mm.HashedCross(["user_id", "item_id"], bins=100)}
+        >>> model = WideAndDeepModel(click_schema, crosses=crosses, embedding_dim=8, deep=[16])
+        >>> model.predict(clicks).num_rows
+        40
     """
     columns = columns_of(data, output, vocabularies)
     head = logit_output(columns.output, given=output is not None, model="Wide & Deep")

@@ -69,9 +69,10 @@ def YoutubeDNNRetrievalModel(
         ValueError: if the schema has no list of item ids, or there are no units or negatives.
 
     Example:
-        >>> files = sessions_from_events("events.parquet", "sessions")  # doctest: +SKIP
-        >>> model = YoutubeDNNRetrievalModel(files, top_block=[128, 64], num_sampled=512)  # doctest: +SKIP
-        >>> model.predict(files.test[0], k=10, exclude_seen=True)  # doctest: +SKIP
+        >>> model = YoutubeDNNRetrievalModel(files, embedding_dim=8, top_block=[8], num_sampled=16)
+        >>> answers = model.predict(files.test[0], k=3, exclude_seen=True)
+        >>> answers.num_rows == files.counts["test"]
+        True
     """
     if not top_block:
         raise ValueError("top_block has no units: give at least the width of the user's vector")

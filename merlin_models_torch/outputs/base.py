@@ -36,6 +36,10 @@ class Output(Protocol):
     Attributes:
         needs_plan: whether it is trained on what a masking hides. If not, everything is visible in training
             and evaluation as it is in prediction.
+
+    Example:
+        >>> isinstance(mm.BinaryOutput("click"), Output), isinstance(torch.nn.Linear(2, 1), Output)
+        (True, False)
     """
 
     needs_plan: bool
@@ -66,7 +70,12 @@ class Output(Protocol):
 
 @runtime_checkable
 class ScoreOutput(Output, Protocol):
-    """An output whose predictions are numbers for each row."""
+    """An output whose predictions are numbers for each row.
+
+    Example:
+        >>> isinstance(mm.BinaryOutput("click"), ScoreOutput), isinstance(model.output, ScoreOutput)
+        (True, False)
+    """
 
     def predictions(self, hidden: Any, batch: Batch) -> dict[str, Column]:
         """(B,) scores, or a list for each row's positions, by the name of their column in the answer."""
@@ -74,7 +83,12 @@ class ScoreOutput(Output, Protocol):
 
 @runtime_checkable
 class ItemOutput(Output, Protocol):
-    """An output whose predictions are items of a catalogue."""
+    """An output whose predictions are items of a catalogue.
+
+    Example:
+        >>> isinstance(model.output, ItemOutput), isinstance(mm.BinaryOutput("click"), ItemOutput)
+        (True, False)
+    """
 
     top_ks: tuple[int, ...]
     exclude: tuple[int, ...]

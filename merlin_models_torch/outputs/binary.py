@@ -56,8 +56,11 @@ class BinaryOutput(TargetOutput):
         ValueError: if the target is not one column, or a choice is unknown or out of range.
 
     Example:
-        >>> output = BinaryOutput("click", metrics=("auc", "log_loss"))
-        >>> model = Model(TabularInputBlock(schema), MLPBlock([64]), output)  # doctest: +SKIP
+        >>> output = mm.BinaryOutput("click", metrics=("auc", "log_loss"))
+        >>> model = mm.Model(mm.TabularInputBlock(click_schema), mm.MLPBlock([8]), output)
+        >>> answers = model.predict(clicks.slice(0, 3))
+        >>> 0 < answers["click_score"][0].as_py() < 1
+        True
     """
 
     def __init__(

@@ -51,6 +51,14 @@ class CategoricalOutput(nn.Module):
     Raises:
         ValueError: if the temperature is not positive, or seen items of the input are to be left out of the
             answers of another domain.
+
+    Example:
+        >>> inputs = mm.TabularInputBlock(schema, embedding_dim=8, masking=mm.CausalMasking())
+        >>> output = mm.CategoricalOutput(weight_tying=True, metrics=("ndcg",), top_ks=(10,))
+        >>> model = mm.Model(inputs, mm.MLPBlock([8]), mm.GRUBlock(8), output)
+        >>> answers = model.predict(files.test[0], k=3, exclude_seen=True)
+        >>> len(answers["item_id"][0])
+        3
     """
 
     _init_arguments: dict[str, Any]

@@ -62,8 +62,12 @@ class ContrastiveOutput(CategoricalOutput):
         ValueError: if the loss is unknown or a number out of range.
 
     Example:
-        >>> from merlin_models_torch.outputs import UniformNegatives
-        >>> output = ContrastiveOutput(negatives=UniformNegatives(256), loss="gbce", weight_tying=True)
+        >>> inputs = mm.TabularInputBlock(schema, embedding_dim=8, masking=mm.CausalMasking())
+        >>> negatives = mm.outputs.UniformNegatives(16)
+        >>> output = mm.ContrastiveOutput(negatives=negatives, loss="gbce", weight_tying=True)
+        >>> model = mm.Model(inputs, mm.MLPBlock([8]), mm.GRUBlock(8), output)
+        >>> mm.Step(model, batch, "train").loss.isfinite()
+        tensor(True)
     """
 
     def __init__(

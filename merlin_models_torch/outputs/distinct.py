@@ -75,6 +75,13 @@ class DistinctNegatives(NegativeSampler):
 
     Raises:
         ValueError: if a number is below 1, or ``keep`` unknown.
+
+    Example:
+        >>> sampler = DistinctNegatives(5, tries=20)
+        >>> sampler.build(100)
+        >>> ids = sampler(torch.tensor([3])).ids
+        >>> len(ids) == len(ids.unique())
+        True
     """
 
     looks_up = True

@@ -92,6 +92,14 @@ def softmax_cross_entropy(
     Raises:
         ValueError: if shapes do not fit, an option is out of range or a target is not a row of ``weight``.
         TypeError: if ``targets`` are not integers.
+
+    Example:
+        >>> hidden, items = torch.randn(4, 8), torch.randn(1000, 8)
+        >>> targets = torch.tensor([3, 1, 4, 1])
+        >>> loss = softmax_cross_entropy(hidden, items, targets, chunk=100, over="items")
+        >>> torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(hidden @ items.T, targets))
+        >>> softmax_cross_entropy(torch.zeros(1, 8), items[:8], targets[:1])
+        tensor(2.0794)
     """
     targets = _checked(hidden, weight, targets, bias, temperature, label_smoothing, reduction, chunk)
     tiles = Tiles.choose(targets.shape[0], weight.shape[0], hidden.device, chunk, over)

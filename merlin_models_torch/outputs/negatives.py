@@ -20,6 +20,11 @@ class Negatives:
     Args:
         ids: (M,) int64 item rows.
         vectors: (M, D) float, where items have no table to be looked up in.
+
+    Example:
+        >>> negatives = Negatives(torch.tensor([7, 9]))
+        >>> negatives.ids.tolist(), negatives.vectors
+        ([7, 9], None)
     """
 
     ids: Tensor
@@ -31,6 +36,18 @@ class NegativeSampler(nn.Module):
 
     Attributes:
         looks_up: whether it names any item of the catalogue, so that vectors must be looked up.
+
+    Example:
+        >>> class Fixed(NegativeSampler):
+        ...     looks_up = True
+        ...     def forward(self, ids, *, vectors=None, generator=None):
+        ...         return Negatives(torch.arange(1, 4))
+        ...     def expected(self, ids, *, rows):
+        ...         return torch.ones(len(ids))
+        >>> sampler = Fixed()
+        >>> sampler.build(10)
+        >>> sampler(torch.tensor([5, 6])).ids
+        tensor([1, 2, 3])
     """
 
     looks_up = False
@@ -78,6 +95,15 @@ class UniformNegatives(NegativeSampler):
 
     Raises:
         ValueError: if there are none.
+
+    Example:
+        >>> sampler = UniformNegatives(50)
+        >>> sampler.build(101)
+        >>> negatives = sampler(torch.tensor([3, 4]))
+        >>> negatives.ids.shape, int(negatives.ids.min()) >= 1
+        (torch.Size([50]), True)
+        >>> sampler.expected(torch.tensor([3]), rows=2)
+        tensor([0.5000])
     """
 
     looks_up = True
@@ -119,6 +145,14 @@ class PopularityNegatives(NegativeSampler):
 
     Raises:
         ValueError: if there are no negatives, or a power without counts.
+
+    Example:
+        >>> sampler = PopularityNegatives(100, counts=[0, 3, 1], power=1.0)
+        >>> sampler.build(3)
+        >>> sampler.expected(torch.tensor([1, 2]), rows=1)
+        tensor([75., 25.])
+        >>> sampler.at(torch.tensor([0.0, 0.7, 0.8]))
+        tensor([1, 1, 2])
     """
 
     looks_up = True
@@ -181,6 +215,12 @@ class InBatchNegatives(NegativeSampler):
     Args:
         counts: how often each row of the catalogue was a target; estimated while training if not given.
         rate: of that estimate.
+
+    Example:
+        >>> sampler = InBatchNegatives()
+        >>> sampler.build(10)
+        >>> sampler(torch.tensor([5, 6, 5])).ids
+        tensor([5, 6, 5])
     """
 
     def __init__(self, *, counts: Sequence[float] | Tensor | None = None, rate: float = 0.05) -> None:
@@ -220,6 +260,14 @@ class CachedNegatives(NegativeSampler):
         capacity: targets that are kept.
         counts: as for :class:`InBatchNegatives`.
         rate: as for :class:`InBatchNegatives`.
+
+    Example:
+        >>> sampler = CachedNegatives(capacity=3)
+        >>> sampler.build(10)
+        >>> for targets in (torch.tensor([1, 2]), torch.tensor([3, 4])):
+        ...     sampler.observe(targets)
+        >>> sorted(sampler(torch.tensor([9])).ids.tolist())
+        [2, 3, 4]
     """
 
     ids: Tensor
@@ -251,7 +299,7 @@ class CachedNegatives(NegativeSampler):
     def forward(
         self, ids: Tensor, *, vectors: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Negatives:
-        """What was there before this batch."""
+        """What was there before this batch: up to (capacity,) items, with their vectors if they have any."""
         filled = self.filled
         kept = None if vectors is None else self.vectors[:filled].clone()
         return Negatives(self.ids[:filled].clone(), kept)
@@ -284,6 +332,9 @@ class MixedNegatives(NegativeSampler):
 
     Example:
         >>> sampler = MixedNegatives(InBatchNegatives(), UniformNegatives(512))
+        >>> sampler.build(100)
+        >>> sampler(torch.tensor([5, 6])).ids.shape
+        torch.Size([514])
     """
 
     def __init__(self, *samplers: NegativeSampler) -> None:
@@ -304,7 +355,7 @@ class MixedNegatives(NegativeSampler):
     def forward(
         self, ids: Tensor, *, vectors: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Negatives:
-        """All of theirs, one after the other."""
+        """(M,) items: all of theirs, one after the other."""
         parts = [sampler(ids, vectors=vectors, generator=generator) for sampler in self._all()]
         own = [part.vectors for part in parts if part.vectors is not None]
         return Negatives(torch.cat([part.ids for part in parts]), torch.cat(own) if own else None)

@@ -20,6 +20,13 @@ def sampled_softmax_loss(positive: Tensor, negative: Tensor, usable: Tensor | No
 
     Returns:
         (N,) float, 0 where no negative counts.
+
+    Example:
+        >>> sampled_softmax_loss(torch.tensor([0.0]), torch.zeros(1, 3))
+        tensor([1.3863])
+        >>> usable = torch.tensor([[True, False, False]])
+        >>> sampled_softmax_loss(torch.tensor([0.0]), torch.zeros(1, 3), usable)
+        tensor([0.6931])
     """
     if usable is not None:
         negative = negative.masked_fill(~usable, -torch.inf)
@@ -38,6 +45,10 @@ def bce_loss(positive: Tensor, negative: Tensor, usable: Tensor | None = None) -
 
     Returns:
         (N,) float.
+
+    Example:
+        >>> bce_loss(torch.tensor([0.0]), torch.tensor([[0.0, 0.0]]))
+        tensor([0.6931])
     """
     return gbce_loss(positive, negative, usable, sampling_rate=1.0, calibration=0.0)
 
@@ -68,6 +79,13 @@ def gbce_loss(
 
     Raises:
         ValueError: if a number is out of its range.
+
+    Example:
+        >>> positive, negative = torch.tensor([0.0]), torch.tensor([[0.0, 0.0]])
+        >>> gbce_loss(positive, negative, sampling_rate=0.1, calibration=0.0)
+        tensor([0.6931])
+        >>> gbce_loss(positive, negative, sampling_rate=0.1, calibration=1.0)
+        tensor([0.4852])
     """
     if not 0 < sampling_rate <= 1 or not 0 <= calibration <= 1:
         raise ValueError(
@@ -97,6 +115,10 @@ def bpr_max_loss(
 
     Returns:
         (N,) float, 0 where no negative counts.
+
+    Example:
+        >>> bpr_max_loss(torch.tensor([0.0]), torch.tensor([[0.0, 0.0]]), penalty=0.0)
+        tensor([0.6931])
     """
     log_share, negative, some = _shares(negative, usable)
     likelihood = (log_share + logsigmoid(positive[:, None] - negative)).logsumexp(1)
@@ -116,6 +138,10 @@ def top1_max_loss(positive: Tensor, negative: Tensor, usable: Tensor | None = No
 
     Returns:
         (N,) float, 0 where no negative counts.
+
+    Example:
+        >>> top1_max_loss(torch.tensor([0.0]), torch.tensor([[0.0, 0.0]]))
+        tensor([1.])
     """
     log_share, negative, some = _shares(negative, usable)
     each = (negative - positive[:, None]).sigmoid() + (negative**2).sigmoid()

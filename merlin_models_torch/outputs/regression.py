@@ -37,7 +37,11 @@ class RegressionOutput(TargetOutput):
         ValueError: if the target is not one column, or a choice is unknown.
 
     Example:
-        >>> output = RegressionOutput("rating", loss="huber")
+        >>> output = mm.RegressionOutput("price", loss="huber")
+        >>> features = click_schema.excluding(["price", "click"])
+        >>> model = mm.Model(mm.TabularInputBlock(features), mm.MLPBlock([8]), output)
+        >>> model.predict(clicks.slice(0, 3)).column_names
+        ['user_id', 'price_score']
     """
 
     def __init__(

@@ -53,9 +53,16 @@ class TwoTowerOutput(nn.Module):
             is out of range.
 
     Example:
-        >>> output = TwoTowerOutput("item_id", size=1000, normalized=True, temperature=0.1)
-        >>> towers = ParallelBlock({"query": query, "candidate": candidate})  # doctest: +SKIP
-        >>> model = Model(towers, output)  # doctest: +SKIP
+        >>> users = mm.TabularInputBlock(click_schema.select("user_id"))
+        >>> items = mm.TabularInputBlock(click_schema.select("item_id"))
+        >>> towers = mm.ParallelBlock({
+        ...     "query": mm.Block(users, mm.MLPBlock([8])),
+        ...     "candidate": mm.Block(items, mm.MLPBlock([8])),
+        ... })
+        >>> output = mm.TwoTowerOutput(click_schema["item_id"], normalized=True, temperature=0.1)
+        >>> answers = mm.Model(towers, output).predict({"user_id": [1, 2]}, k=3, candidates=clicks)
+        >>> len(answers["item_id"][0])
+        3
     """
 
     needs_plan = False

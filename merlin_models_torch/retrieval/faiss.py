@@ -34,10 +34,10 @@ class FaissIndex:
         ValueError: if shapes do not fit, or there are more groups than items.
 
     Example:
-        >>> index = FaissIndex(vectors, searched=32)  # doctest: +SKIP
-        >>> recall_of(index, ItemIndex(vectors), queries, k=20)  # doctest: +SKIP
-        0.993
-        >>> model.predict(data, k=20, index=functools.partial(FaissIndex, searched=32))  # doctest: +SKIP
+        >>> vectors = torch.randn(1000, 8)
+        >>> index = FaissIndex(vectors, groups=4, searched=4)
+        >>> recall_of(index, ItemIndex(vectors), torch.randn(10, 8), k=5)
+        1.0
     """
 
     def __init__(
@@ -115,6 +115,12 @@ def recall_of(index: Index, exact: Index, queries: Tensor, *, k: int) -> float:
 
     Returns:
         The mean over the queries of the share of the k best items that are among the k answers.
+
+    Example:
+        >>> vectors = torch.randn(1000, 8)
+        >>> exact = ItemIndex(vectors)
+        >>> recall_of(exact, exact, vectors[:10], k=5)
+        1.0
     """
     wanted, found = exact.topk(queries, k=k)[1], index.topk(queries, k=k)[1]
     return float((wanted[:, :, None] == found[:, None, :]).any(2).double().mean())

@@ -101,6 +101,11 @@ def topk_of_scores(scores: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
 
     Raises:
         ValueError: if k is larger than the catalogue.
+
+    Example:
+        >>> scores, items = topk_of_scores(torch.tensor([[0.1, 0.9, 0.9, 0.3]]), k=2)
+        >>> items
+        tensor([[1, 2]])
     """
     if scores.dim() != 2:
         raise ValueError(

@@ -19,6 +19,11 @@ class Domain:
         min: smallest, None if not known.
         max: largest, None if not known.
         name: columns whose domains have the same name share their values (and an embedding table).
+
+    Example:
+        >>> column = mm.ColumnSchema("age", properties={"domain": {"min": 18, "max": 99}}, dtype="int64")
+        >>> column.int_domain
+        Domain(min=18, max=99, name=None)
     """
 
     min: int | float | None = None
@@ -48,6 +53,12 @@ class ColumnSchema:
     Raises:
         ValueError: if tags collide, or list, ragged and value count contradict each other.
         TypeError: if the dtype is not known.
+
+    Example:
+        >>> domain = {"domain": {"min": 0, "max": 9}}
+        >>> column = mm.ColumnSchema("item_id", [mm.Tags.ITEM_ID], domain, "int64", is_list=True)
+        >>> column.int_domain.max, column.is_ragged, mm.Tags.ITEM in column.tags
+        (9, True, True)
     """
 
     name: str

@@ -22,6 +22,10 @@ def as_schema(schema: Any) -> Schema:
     Raises:
         TypeError: if it is none of these.
         SchemaError: if it describes no schema.
+
+    Example:
+        >>> as_schema(["user_id", "price"]).column_names
+        ['user_id', 'price']
     """
     if isinstance(schema, Schema):
         return schema
@@ -45,6 +49,10 @@ def as_column(column: Any) -> ColumnSchema:
 
     Raises:
         TypeError: if it is none of these.
+
+    Example:
+        >>> as_column("price").name
+        'price'
     """
     if isinstance(column, ColumnSchema):
         return column

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 class ElementType(str, Enum):
-    """Kinds of values."""
+    """Kinds of values.
+
+    Example:
+        >>> mm.schema.dtype("uint8").element_type
+        <ElementType.UINT: 'uint'>
+    """
 
     BOOL = "bool"
     INT = "int"
@@ -39,6 +44,11 @@ class DType:
         element_type: the kind.
         element_size: bits of one value, None where they are not all of one size.
         shape: of the column.
+
+    Example:
+        >>> kind = mm.schema.dtype("int32")
+        >>> kind.name, kind.element_size, kind.is_integer
+        ('int32', 32, True)
     """
 
     name: str
@@ -120,6 +130,10 @@ def dtype(value: object) -> DType:
 
     Raises:
         TypeError: if it stands for none.
+
+    Example:
+        >>> dtype(np.int64) == dtype(torch.int64) == dtype("int64")
+        True
     """
     if isinstance(value, DType):
         return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from ctypes import c_float
 from os import PathLike
 from pathlib import Path
 
@@ -105,6 +106,8 @@ def to_pbtxt(schema: Schema) -> str:
         annotation["extraMetadata"] = [
             {"@type": _STRUCT, "value": value} for value in annotation["extraMetadata"]
         ]
+        if domain := feature.get("floatDomain"):
+            feature["floatDomain"] = {key: _narrow(value) for key, value in domain.items()}
         try:
             json_format.ParseDict(feature, message.feature.add())
         except json_format.ParseError as error:
@@ -136,3 +139,8 @@ def _beside(folder: Path, *, above: bool = True) -> Path | None:
     folders = (folder, folder.parent) if above else (folder,)
     places = (inside / name for inside in folders for name in _NAMES)
     return next((place for place in places if place.is_file()), None)
+
+
+def _narrow(value: object) -> object:
+    """A number in 32 bits; protobuf refuses one that only rounding brings within their range."""
+    return c_float(value).value if isinstance(value, float) else value

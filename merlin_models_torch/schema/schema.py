@@ -27,6 +27,16 @@ class Schema:
 
     Raises:
         TypeError: if it is neither a sequence nor a mapping.
+
+    Example:
+        >>> schema = mm.Schema([
+        ...     mm.ColumnSchema("item_id", [mm.Tags.ITEM_ID], dtype="int64"),
+        ...     mm.ColumnSchema("price", [mm.Tags.CONTINUOUS], dtype="float32"),
+        ... ])
+        >>> schema.select(mm.Tags.CONTINUOUS).column_names
+        ['price']
+        >>> schema.select(["item_id"]) + schema.select("price") == schema
+        True
     """
 
     column_schemas: dict[str, ColumnSchema]
@@ -272,8 +282,8 @@ class Schema:
             TypeError: if the source is none of these.
 
         Example:
-            >>> frame = pandas.DataFrame({"item_id": [[3, 4], [5]], "age": [0.5, 0.1]})  # doctest: +SKIP
-            >>> Schema.infer(frame).cardinality("item_id")  # doctest: +SKIP
+            >>> rows = pa.table({"item_id": [[3, 4], [5]], "age": [0.5, 0.1]})
+            >>> mm.Schema.infer(rows).cardinality("item_id")
             6
         """
         from merlin_models_torch.schema.frames import infer_any

@@ -13,6 +13,15 @@ class Dimension:
     Args:
         min: smallest size.
         max: largest size, None if not known.
+
+    Raises:
+        ValueError: if a size is negative, or the smallest above the largest.
+
+    Example:
+        >>> mm.schema.Dimension(2, 20)
+        Dimension(min=2, max=20)
+        >>> mm.schema.Dimension(5, 5).is_fixed, mm.schema.Dimension(0, None).is_fixed
+        (True, False)
     """
 
     min: int = 0
@@ -78,6 +87,13 @@ class Shape:
 
     Args:
         dims: one entry a dimension, None if nothing is known: ``(None, (2, 20))`` are lists of 2 to 20.
+
+    Example:
+        >>> lists = mm.schema.Shape((None, (2, 20)))
+        >>> lists.is_list, lists.is_ragged
+        (True, True)
+        >>> lists[1]
+        Dimension(min=2, max=20)
     """
 
     __slots__ = ("dims",)

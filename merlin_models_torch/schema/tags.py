@@ -7,7 +7,14 @@ from enum import Enum
 
 
 class Tags(str, Enum):
-    """The standard tags. A column may also carry tags of your own, as plain strings."""
+    """The standard tags. A column may also carry tags of your own, as plain strings.
+
+    Example:
+        >>> mm.Tags.ITEM_ID.value
+        'item_id'
+        >>> mm.Tags("user_id") is mm.Tags.USER_ID
+        True
+    """
 
     CATEGORICAL = "categorical"
     CONTINUOUS = "continuous"
@@ -87,6 +94,11 @@ class TagSet:
 
     Raises:
         ValueError: if two of them cannot be together (``CATEGORICAL`` and ``CONTINUOUS``).
+
+    Example:
+        >>> tags = mm.schema.TagSet([mm.Tags.ITEM_ID, "mine"])
+        >>> mm.Tags.ITEM in tags, mm.Tags.ID in tags, "mine" in tags
+        (True, True, True)
     """
 
     __slots__ = ("_tags",)

@@ -38,7 +38,11 @@ def grow(
             if its tables are shared out to several processes.
 
     Example:
-        >>> grow(model, column.with_properties({"domain": {"min": 0, "max": 5000}}))  # doctest: +SKIP
+        >>> column = schema["item_id"]
+        >>> rows = schema.cardinality("item_id")
+        >>> grow(model, column.with_properties({"domain": {"min": 0, "max": rows + 9}}))
+        >>> mm.feature_schema(model).cardinality("item_id") - rows
+        10
     """
     if model.is_sharded:
         raise ValueError(

@@ -66,11 +66,11 @@ class Model(Answering):
         ValueError: if there is no input block or no output.
 
     Example:
-        >>> inputs = TabularInputBlock(schema, masking=CausalMasking())  # doctest: +SKIP
-        >>> body = TransformerBlock(64, heads=2, layers=2)  # doctest: +SKIP
-        >>> model = Model(inputs, body, CategoricalOutput(weight_tying=True))  # doctest: +SKIP
-        >>> lightning.Trainer(max_epochs=3).fit(model, loader)  # doctest: +SKIP
-        >>> model.predict("sessions.parquet", k=10)  # doctest: +SKIP
+        >>> inputs = mm.TabularInputBlock(schema, embedding_dim=8, masking=mm.CausalMasking())
+        >>> body = mm.TransformerBlock(8, heads=2, layers=1, max_length=30)
+        >>> model = mm.Model(inputs, mm.MLPBlock([8]), body, mm.CategoricalOutput(weight_tying=True))
+        >>> model.predict(files.test[0], k=3).num_rows == files.counts["test"]
+        True
     """
 
     also_logged: tuple[str, ...] = ()

@@ -15,6 +15,10 @@ def sample_batch(schema: Schema, *, rows: int = 2, length: int = 3) -> Batch:
         schema: columns to make.
         rows: rows of the batch.
         length: values in each list.
+
+    Example:
+        >>> sample_batch(click_schema, rows=2).features["item_id"]
+        tensor([1, 1])
     """
     features: dict[str, Column] = {}
     for column in schema:

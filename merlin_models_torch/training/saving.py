@@ -49,6 +49,11 @@ def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
         FileExistsError: if the folder exists and is not to be replaced.
         ValueError: if the model's tables are shared out to several processes.
         ConfigError: if a part of the model cannot be built again from its arguments.
+
+    Example:
+        >>> folder = save(model, "saved", overwrite=True)
+        >>> sorted(path.name for path in folder.iterdir())
+        ['config.json', 'manifest.json', 'model.safetensors', 'schema.pbtxt', 'vocabulary']
     """
     from safetensors.torch import save_file
 
@@ -103,6 +108,12 @@ def load(folder: str | Path, *, trusted: Iterable[str] = ()) -> Model:
     Raises:
         SavedModelError: for a missing, changed or foreign file, named, before anything is built.
         ConfigError: for a class outside the trusted packages.
+
+    Example:
+        >>> folder = model.save("saved")
+        >>> again = mm.load(folder)
+        >>> again.predict(files.test[0], k=3).equals(model.predict(files.test[0], k=3))
+        True
     """
     from safetensors.torch import load_file
 

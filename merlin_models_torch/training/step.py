@@ -30,11 +30,12 @@ class Step:
         generator: makes the random choices of training; torch's own if not given.
 
     Example:
-        >>> for batch in loader:  # doctest: +SKIP
-        ...     step = Step(model, batch, "train")
-        ...     optimizer.zero_grad()
-        ...     step.loss.backward()
-        ...     optimizer.step()
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> before = Step(model, batch, "train").loss
+        >>> before.backward()
+        >>> optimizer.step()
+        >>> bool(Step(model, batch, "train").loss < before)
+        True
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from merlin_models_torch.schema import ColumnSchema, Dimension, Domain, Schema, SchemaError, Tags, TagSet
@@ -63,6 +63,7 @@ def test_both_kinds_of_files_give_back_what_was_written(schema: Schema) -> None:
         assert [column.dims for column in again] == [column.dims for column in schema]
 
 
+@example(0.0, 3.4028235e38)
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False))
 @settings(max_examples=40, deadline=None)
 def test_float_domains_are_exact_in_json_and_of_32_bits_in_pbtxt(low: float, high: float) -> None:
