@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import importlib
 import inspect
+import math
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from pathlib import Path
@@ -19,6 +20,7 @@ from merlin_models_torch.schema import Schema, Tags, as_schema
 TRUSTED = ("merlin_models_torch",)
 _TORCH_MODULES = "torch.nn.modules."
 _ARGUMENTS = "_init_arguments"
+_TAGS = frozenset(tag.value for tag in Tags)
 # Arguments of torch's layers that are not needed to make them again, the last two deprecated.
 _NOT_KEPT = frozenset({"device", "dtype", "mode", "size_average", "reduce"})
 
@@ -146,6 +148,8 @@ class _Encoder:
         self._numbers: dict[int, int] = {}
 
     def encode(self, obj: Any) -> Any:
+        if isinstance(obj, float) and not math.isfinite(obj):
+            return {"number": str(obj)}
         if obj is None or isinstance(obj, (bool, str)) or type(obj) in (int, float):
             return obj
         if isinstance(obj, Tags):
@@ -194,7 +198,10 @@ def from_config(
         ConfigError: for a class outside the trusted packages, before anything of it is imported; for anything
             malformed.
     """
-    return _Decoder(tuple(schemas), tuple(files), (*TRUSTED, *trusted)).decode(config)
+    try:
+        return _Decoder(tuple(schemas), tuple(files), (*TRUSTED, *trusted)).decode(config)
+    except RecursionError as error:
+        raise ConfigError("a config is nested too deeply: no version of this library writes that") from error
 
 
 class _Decoder:
@@ -212,8 +219,10 @@ class _Decoder:
         if isinstance(config, list):
             return [self.decode(x) for x in config]
         match config:
-            case {"tag": str(value)}:
+            case {"tag": str(value)} if value in _TAGS:
                 return Tags(value)
+            case {"number": "inf" | "-inf" | "nan" as value}:
+                return float(value)
             case {"schema": int(number)} if 0 <= number < len(self._schemas):
                 return self._schemas[number]
             case {"file": int(number)} if 0 <= number < len(self._files):
@@ -222,8 +231,8 @@ class _Decoder:
                 return getattr(torch, name)
             case {"tuple": list(items)}:
                 return tuple(self.decode(x) for x in items)
-            case {"dict": list(items)}:
-                return {self.decode(k): self.decode(v) for k, v in items}
+            case {"dict": list(items)} if all(isinstance(one, list) and len(one) == 2 for one in items):
+                return self._dict(items)
             case {"same": int(number)} if number in self._built:
                 return self._built[number]
             case {"class": str(path), "id": int(number), "args": dict(arguments)}:
@@ -235,7 +244,20 @@ class _Decoder:
                 values = {name: self.decode(value) for name, value in arguments.items()}
                 self._built[number] = _build(cls, values)
                 return self._built[number]
-        raise ConfigError(f"a config holds {str(config)[:80]!r}, which no version of this library writes")
+        raise ConfigError(f"a config holds {_shown(config)}, which no version of this library writes")
+
+    def _dict(self, items: list[list[Any]]) -> dict[Any, Any]:
+        try:
+            return {self.decode(key): self.decode(value) for key, value in items}
+        except TypeError as error:
+            raise ConfigError(f"a config holds a dict with a key that is none: {error}") from error
+
+
+def _shown(config: Any) -> str:
+    try:
+        return repr(str(config)[:80])
+    except RecursionError:
+        return "lists in lists without end"
 
 
 def _build(cls: Callable[..., Any], values: dict[str, Any]) -> Any:
@@ -244,9 +266,13 @@ def _build(cls: Callable[..., Any], values: dict[str, Any]) -> Any:
         starred = [p.name for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL]
         args = [value for name in starred for value in values.pop(name, ())]
         return cls(*args, **values)
-    except TypeError as error:
+    except ConfigError:
+        raise
+    except Exception as error:
+        # Whatever a constructor runs into: these arguments are a stranger's.
         name = getattr(cls, "__qualname__", cls)
-        raise ConfigError(f"{name} cannot be built from its saved arguments: {error}") from error
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ConfigError(f"{name} cannot be built from its saved arguments: {said}") from error
 
 
 def _trusted_class(path: str, trusted: tuple[str, ...]) -> Callable[..., Any]:
@@ -260,7 +286,7 @@ def _trusted_class(path: str, trusted: tuple[str, ...]) -> Callable[..., Any]:
         )
     try:
         cls = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(
             f"the config names class {path!r}, which this installation does not have"
         ) from error

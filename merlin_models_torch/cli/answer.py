@@ -13,6 +13,7 @@ from jsonargparse import ArgumentParser
 from merlin_models_torch.data import ParquetLoader, SessionFiles
 from merlin_models_torch.schema import ColumnSchema, Schema
 from merlin_models_torch.selection import target_schema
+from merlin_models_torch.storage import whole_file
 from merlin_models_torch.training.model import Model
 from merlin_models_torch.training.saving import load
 
@@ -49,10 +50,8 @@ def evaluate(argv: Sequence[str]) -> int:
     if options.output is None:
         sys.stdout.write(text)
         return 0
-    path = Path(options.output)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    with whole_file(Path(options.output)) as part:
+        part.write_text(text, encoding="utf-8")
     return 0
 
 

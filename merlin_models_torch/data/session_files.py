@@ -13,6 +13,7 @@ from merlin_models_torch.data.errors import DataError
 from merlin_models_torch.data.source import ParquetSource
 from merlin_models_torch.data.vocabulary import Vocabulary
 from merlin_models_torch.schema import Schema, Tags
+from merlin_models_torch.storage import SavedFolderError, verify
 
 SCHEMA = "schema.pbtxt"
 VOCABULARY = "vocabulary"
@@ -54,11 +55,16 @@ class SessionFiles:
         return (*self.train, *self.valid, *self.test)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> SessionFiles:
+    def load(cls, folder: str | os.PathLike[str], *, contents: bool = True) -> SessionFiles:
         """Reads what ``sessions_from_events`` wrote.
 
+        Args:
+            folder: that it wrote.
+            contents: compare every byte with the manifest, which reads all files once; else their names and
+                sizes only.
+
         Raises:
-            DataError: if the folder lacks a file or holds a damaged one.
+            DataError: if the folder lacks a file, or one was changed or added.
         """
         folder = Path(folder)
         fix = "name a folder that sessions_from_events wrote"
@@ -66,6 +72,10 @@ class SessionFiles:
             raise DataError(f"there is no folder {folder}: {fix}")
         if not (folder / SCHEMA).is_file():
             raise DataError(f"folder {folder} holds no {SCHEMA}: {fix}")
+        try:
+            verify(folder, again="prepare the sessions again", contents=contents)
+        except SavedFolderError as error:
+            raise DataError(str(error)) from error
         windows = tuple(sorted(folder.glob("window-*.parquet")))
         if windows:
             splits = by_window(windows)

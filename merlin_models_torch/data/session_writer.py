@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,8 @@ from merlin_models_torch.data.session_files import SCHEMA, VOCABULARY, vocabular
 from merlin_models_torch.data.splits import Spans
 from merlin_models_torch.data.vocabulary import Vocabulary
 from merlin_models_torch.schema import ColumnSchema, Schema, Tags
+from merlin_models_torch.storage import new_folder
+from merlin_models_torch.storage.manifest import MANIFEST
 
 ROWS_PER_GROUP = 32_768
 
@@ -96,27 +97,17 @@ def write_folder(
     columns: Sequence[SequenceColumn],
     schema: Schema,
 ) -> None:
-    """Writes everything under a temporary name and then renames it, replacing a folder written before."""
-    part = out.with_name(f".{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        (part / VOCABULARY).mkdir(parents=True)
+    """Writes everything under a hidden name and then renames it, replacing a folder written before."""
+    if out.is_dir() and not any(out.iterdir()):
+        out.rmdir()
+    with new_folder(out, overwrite=True) as part:
+        (part / VOCABULARY).mkdir()
         for name, spans in files.items():
             _write_rows(part / name, spans, keys, user, columns)
         for column in columns:
             if column.vocabulary is not None:
                 column.vocabulary.save(vocabulary_file(part, column.name))
         schema.save(part / SCHEMA)
-        if out.exists():
-            old = out.with_name(f".{out.name}.old")
-            shutil.rmtree(old, ignore_errors=True)
-            out.rename(old)
-            part.rename(out)
-            shutil.rmtree(old)
-        else:
-            part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def check_folder(out: Path, *, overwrite: bool) -> None:
@@ -135,10 +126,12 @@ def check_folder(out: Path, *, overwrite: bool) -> None:
         raise DataError(
             f"folder {out} is not empty, it holds {names[:5]}: name another, or give overwrite=True"
         )
-    known = {SCHEMA, VOCABULARY, "train.parquet", "valid.parquet", "test.parquet"}
+    known = {SCHEMA, VOCABULARY, MANIFEST, "train.parquet", "valid.parquet", "test.parquet"}
     foreign = [
         n for n in names if n not in known and not (n.startswith("window-") and n.endswith(".parquet"))
     ]
+    if names and MANIFEST not in names:
+        foreign = foreign or names
     if foreign:
         raise DataError(
             f"folder {out} holds {foreign[:5]}, which sessions_from_events did not write: "

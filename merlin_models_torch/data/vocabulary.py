@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from merlin_models_torch.data.errors import DataError
+from merlin_models_torch.storage import whole_file
 
 PADDING = 0
 UNKNOWN = 1
@@ -179,12 +180,8 @@ class Vocabulary:
 
         path = Path(path)
         table = pa.table({_COLUMN: self.values}).replace_schema_metadata({_FIRST: str(self.first).encode()})
-        part = path.with_name(f".{path.name}.part")
-        try:
+        with whole_file(path) as part:
             pq.write_table(table, part)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
         return path
 
     @classmethod

@@ -20,7 +20,7 @@ from merlin_models_torch.exporting.signature import signature
 from merlin_models_torch.outputs import TwoTowerOutput
 from merlin_models_torch.outputs.base import ItemOutput
 from merlin_models_torch.retrieval.encoder import TopKEncoder
-from merlin_models_torch.training.folder import check_new, new_folder
+from merlin_models_torch.storage import check_new, new_folder
 
 if TYPE_CHECKING:
     from merlin_models_torch.training.model import Model
@@ -70,6 +70,7 @@ def export(
 
     Raises:
         FileExistsError: if the folder exists and is not to be replaced.
+        WriteError: if it cannot be written, the disk is full, say; an ``OSError``.
         ValueError: if the arguments do not fit the model, or it cannot be exported; nothing is written then.
         ImportError: if the packages of a format are not installed.
 

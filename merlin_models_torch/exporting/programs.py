@@ -57,7 +57,11 @@ class Program:
         return write
 
     def _write_torch(self, folder: Path, described: dict[str, Any]) -> str:
-        torch.export.save(self.traced, folder / "model.pt2")
+        try:
+            torch.export.save(self.traced, folder / "model.pt2")
+        except RuntimeError as error:
+            # What torch's writer of archives says when the disk is full.
+            raise OSError(str(error).strip().partition("\n")[0]) from error
         return "model.pt2"
 
     def _write_aoti(self, folder: Path, described: dict[str, Any]) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from uuid import uuid4
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+
+from merlin_models_torch.storage import whole_file
 
 if TYPE_CHECKING:
     from merlin_models_torch.data import Vocabulary
@@ -171,7 +172,6 @@ def save_vectors(
     if missing == "mean":
         rows[1:] = matrix[known].mean(0)
     rows[codes[known]] = matrix[known]
-    work = path.with_name(f".{uuid4().hex}.npy")
-    np.save(work, rows)
-    work.replace(path)
+    with whole_file(path) as work:
+        np.save(work, rows)
     return path

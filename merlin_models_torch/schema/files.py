@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from ctypes import c_float
 from os import PathLike
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from merlin_models_torch.schema.codec import features_to_schema, schema_to_features, without_metadata
 from merlin_models_torch.schema.errors import SchemaError
 from merlin_models_torch.schema.schema import Schema
+from merlin_models_torch.storage import whole_file
 
 DATA_SUFFIXES = (".parquet", ".parq", ".pq")
 _NAMES = ("schema.pbtxt", "schema.json", ".merlin/schema.json")
@@ -41,12 +41,8 @@ def save(schema: Schema, path: str | PathLike[str]) -> None:
         raise SchemaError(f"{file} should end in .pbtxt or .json, the two kinds of schema files there are")
     text = to_json(schema) if file.suffix == ".json" else to_pbtxt(schema)
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(file) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def from_json(text: str) -> Schema:

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.schema import Schema
-from merlin_models_torch.serialize import from_config, to_config
-from merlin_models_torch.training.folder import (
-    FORMAT,
-    MANIFEST,
-    SavedModelError,
-    check_new,
-    digest_of,
-    foreign_in,
-    new_folder,
-    own_digest,
-    read_json,
-)
+from merlin_models_torch.serialize import ConfigError, from_config, to_config
+from merlin_models_torch.storage import SavedFolderError, check_new, new_folder, read_json, verify
+from merlin_models_torch.training.bounds import within
 
 if TYPE_CHECKING:
     from merlin_models_torch.training.model import Model
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
+FORMAT = 1
+_AGAIN = "save the model again"
+_MOST_SCHEMAS = 1000
+
+
+class SavedModelError(SavedFolderError):
+    """A saved model is incomplete, changed, or none."""
 
 
 def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
@@ -47,6 +43,7 @@ def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
 
     Raises:
         FileExistsError: if the folder exists and is not to be replaced.
+        WriteError: if it cannot be written, the disk is full, say; an ``OSError``.
         ValueError: if the model's tables are shared out to several processes.
         ConfigError: if a part of the model cannot be built again from its arguments.
 
@@ -115,67 +112,89 @@ def load(folder: str | Path, *, trusted: Iterable[str] = ()) -> Model:
         >>> again.predict(files.test[0], k=3).equals(model.predict(files.test[0], k=3))
         True
     """
-    from safetensors.torch import load_file
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SavedModelError(f"{folder} is not a folder: give the path that was passed to save()")
+    try:
+        return _load(folder, tuple(trusted))
+    except SavedModelError:
+        raise
+    except SavedFolderError as error:
+        raise SavedModelError(str(error)) from error
+    except ConfigError as error:
+        raise ConfigError(f"{folder / 'config.json'} describes no model: {error}") from error
 
+
+def _load(folder: Path, trusted: tuple[str, ...]) -> Model:
     from merlin_models_torch.training.model import Model
 
-    folder = Path(folder)
-    files = _verify(folder)
-    whole = read_json(folder / "config.json")
+    names = verify(folder, again=_AGAIN)
+    whole = read_json(folder / "config.json", again=_AGAIN)
     if whole.get("format") != FORMAT:
         raise SavedModelError(
             f"{folder} has format {whole.get('format')!r}, this version reads {FORMAT}: load it with the "
             "version of merlin-models-torch that wrote it"
         )
-    for name in [*whole["files"], *whole["vocabularies"].values()]:
-        if name not in files:
-            raise SavedModelError(
-                f"the config in {folder} names {name!r}, which is not part of the saved model"
-            )
-    schemas = [Schema.load(folder / _schema_name(number)) for number in range(whole["schemas"])]
-    copies = [folder / name for name in whole["files"]]
-    model = from_config(whole["model"], schemas, files=copies, trusted=trusted)
+    schemas, files, vocabularies = _parts(folder, whole, names)
+    shapes = _shapes(folder / "model.safetensors")
+    with within(shapes):
+        model = from_config(whole.get("model"), schemas, files=files, trusted=trusted)
     if not isinstance(model, Model):
         raise SavedModelError(f"{folder} holds a {type(model).__name__}, expected a Model")
-    weights = load_file(folder / "model.safetensors")
     expected = {name: tuple(t.shape) for name, t in model.state_dict().items()}
-    found = {name: tuple(t.shape) for name, t in weights.items()}
-    if expected != found:
-        odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if expected != shapes:
+        odd = sorted(
+            name for name in expected.keys() | shapes.keys() if expected.get(name) != shapes.get(name)
+        )
         raise SavedModelError(
             f"the weights in {folder} do not fit its config: {', '.join(odd[:5])}; save it again"
         )
-    model.load_state_dict(weights)
-    model.vocabularies = {d: Vocabulary.load(folder / name) for d, name in whole["vocabularies"].items()}
+    from safetensors.torch import load_file
+
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    model.vocabularies = vocabularies
     return model.eval()
+
+
+def _parts(
+    folder: Path, whole: dict[str, Any], names: set[str]
+) -> tuple[list[Schema], list[Path], dict[str, Vocabulary]]:
+    """The schemas, files and vocabularies that a config names; all of them are part of the folder."""
+    count, files, vocabularies = (whole.get(key) for key in ("schemas", "files", "vocabularies"))
+    if (
+        type(count) is not int
+        or not 0 <= count <= _MOST_SCHEMAS
+        or not isinstance(files, list)
+        or not isinstance(vocabularies, dict)
+    ):
+        raise SavedModelError(f"{folder / 'config.json'} is not of this library's making: {_AGAIN}")
+    named = [_schema_name(number) for number in range(count)]
+    for name in [*named, *files, *vocabularies.values(), "model.safetensors"]:
+        if not isinstance(name, str) or name not in names:
+            raise SavedModelError(
+                f"the config in {folder} names {str(name)[:80]!r}, which is not part of the saved model"
+            )
+    return (
+        [Schema.load(folder / name) for name in named],
+        [folder / name for name in files],
+        {domain: Vocabulary.load(folder / name) for domain, name in vocabularies.items()},
+    )
+
+
+def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors in a file, without reading them.
+
+    Raises:
+        SavedModelError: if it is no whole safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise SavedModelError(f"{file} is no whole safetensors file ({error}): {_AGAIN}") from error
 
 
 def _schema_name(number: int) -> str:
     return "schema.pbtxt" if number == 0 else f"schema_{number}.pbtxt"
-
-
-def _verify(folder: Path) -> set[str]:
-    """Every file of the manifest is there and unchanged, and no other: their names."""
-    if not folder.is_dir():
-        raise SavedModelError(f"{folder} is not a folder: give the path that was passed to save()")
-    manifest = read_json(folder / MANIFEST)
-    stated = manifest.pop("digest", None)
-    files = manifest.get("files")
-    if stated != own_digest(manifest) or not isinstance(files, dict) or not files.keys() >= {"config.json"}:
-        raise SavedModelError(f"{folder / MANIFEST} was changed: restore it or save the model again")
-    for name, digest in files.items():
-        path = folder / name
-        if not _NAME.fullmatch(name) or path.is_symlink() or path.parent.is_symlink():
-            raise SavedModelError(
-                f"{folder} names {name!r}, which is no plain file inside it: do not use this folder"
-            )
-        if not path.is_file():
-            raise SavedModelError(f"{name} is missing in {folder}: restore it or save the model again")
-        if digest_of(path) != digest:
-            raise SavedModelError(
-                f"{name} in {folder} was changed after saving: restore it or save the model again"
-            )
-    foreign = foreign_in(folder, files)
-    if foreign is not None:
-        raise SavedModelError(f"{foreign} in {folder} is not part of the saved model: move it elsewhere")
-    return set(files)

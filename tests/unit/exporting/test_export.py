@@ -19,7 +19,7 @@ import merlin_models_torch as mm
 from merlin_models_torch.exporting import reader
 from merlin_models_torch.exporting.reader import ExportedModel, RequestError
 from merlin_models_torch.retrieval import TopKEncoder
-from merlin_models_torch.training.folder import digest_of, own_digest
+from merlin_models_torch.storage.manifest import digest_of, own_digest
 from tests.unit.exporting.families import FAMILIES, LONGEST, SESSIONS, Family
 from tests.unit.sessions import session_model
 

@@ -12,8 +12,8 @@ import torch
 
 import merlin_models_torch as mm
 from merlin_models_torch.serialize import ConfigError
+from merlin_models_torch.storage.manifest import digest_of, own_digest
 from merlin_models_torch.training import SavedModelError
-from merlin_models_torch.training.folder import digest_of, own_digest
 from tests.unit.schemas import ITEMS, session_schema
 from tests.unit.sessions import session_batch, session_model, session_table
 
@@ -67,7 +67,7 @@ def test_an_existing_folder_is_replaced_only_when_asked(model: mm.Model, folder:
     (folder / "note.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="choose another folder or pass overwrite=True"):
         model.save(folder)
-    with pytest.raises(FileExistsError, match=r"holds note.txt, which is not part of a saved model"):
+    with pytest.raises(FileExistsError, match=r"holds note.txt, which is not part of what was saved"):
         model.save(folder, overwrite=True)
     assert (folder / "note.txt").read_text() == "mine"
     (folder / "note.txt").unlink()
@@ -79,7 +79,7 @@ def test_an_existing_folder_is_replaced_only_when_asked(model: mm.Model, folder:
 def test_a_folder_that_is_no_saved_model_is_never_replaced(model: mm.Model, tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="is not a saved model and is not replaced"):
+    with pytest.raises(FileExistsError, match="was not saved by this and is not replaced"):
         model.save(tmp_path / "thesis", overwrite=True)
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "mine"
 
@@ -106,7 +106,7 @@ def test_a_changed_byte_is_refused(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
-    with pytest.raises(SavedModelError, match=f"{name} in .* was changed after saving"):
+    with pytest.raises(SavedModelError, match=f"{name} in .* was changed after it was written"):
         mm.load(folder)
 
 
@@ -122,11 +122,11 @@ def test_a_changed_or_missing_manifest_is_refused(folder: Path) -> None:
 
 def test_a_foreign_file_is_named(folder: Path) -> None:
     (folder / "extra.pkl").write_bytes(b"\x80\x04.")
-    with pytest.raises(SavedModelError, match=r"extra.pkl in .* is not part of the saved model"):
+    with pytest.raises(SavedModelError, match=r"extra.pkl in .* is not part of what was written"):
         mm.load(folder)
     (folder / "extra.pkl").unlink()
     os.symlink(folder.parent, folder / "elsewhere")
-    with pytest.raises(SavedModelError, match=r"elsewhere in .* is not part of the saved model"):
+    with pytest.raises(SavedModelError, match=r"elsewhere in .* is not part of what was written"):
         mm.load(folder)
 
 
