@@ -55,8 +55,9 @@ class ParquetLoader:
         empty: what to do about rows without items: "error", "drop" or "keep" them.
         rank: of this process; asked of torch.distributed if None, when iteration begins.
         world: number of processes, as ``rank``.
-        memory_limit: bytes that data may take to be held in memory; 0 streams any file.
-        buffer_groups: row groups that are mixed when streaming.
+        memory_limit: bytes that data may take to be held in memory; 0 streams any file. Streamed row groups
+            that are mixed keep to it too, unless it is 0: fewer are mixed where they are large.
+        buffer_groups: row groups that are mixed when streaming, at most.
 
     Raises:
         DataError: if files, columns or values do not fit the schema; before the first batch for data in
@@ -240,7 +241,8 @@ class ParquetLoader:
         source, reader = self.source, self._reader
         if isinstance(source, ParquetSource) and source.size(self._layout.names) > memory_limit:
             reader.check_bounds(source.groups)
-            return StreamedRows(reader, source.groups, buffer=buffer_groups)
+            limit = memory_limit or None
+            return StreamedRows(reader, source.groups, buffer=buffer_groups, limit=limit)
         return HeldRows(concatenate([reader.read(part) for part in source.parts]))
 
     def _bucket_column(self) -> str:

@@ -74,6 +74,10 @@ class Reader:
         lengths = pc.list_value_length(self.source.read(part, [item]).column(item))
         return int(np.count_nonzero(lengths.fill_null(0).to_numpy()))
 
+    def size(self, part: Part) -> int:
+        """Bytes that a row group takes in memory, by the file's metadata; 0 for what is there already."""
+        return self.source.size_of(part, self.layout.names) if isinstance(self.source, ParquetSource) else 0
+
     def check_bounds(self, parts: Sequence[Part]) -> None:
         """Compares what parquet files say of their smallest and largest ids with the domains, reading no row.
 

@@ -80,13 +80,17 @@ class StreamedRows:
         reader: reads a row group.
         parts: all row groups.
         buffer: row groups that are mixed.
+        limit: bytes that the mixed ones may take, if there are more than one; None for no limit.
     """
 
-    def __init__(self, reader: Reader, parts: Sequence[Part], *, buffer: int) -> None:
+    def __init__(
+        self, reader: Reader, parts: Sequence[Part], *, buffer: int, limit: int | None = None
+    ) -> None:
         counted = [(part, reader.kept_rows(part)) for part in parts]
         self._parts = [(part, rows) for part, rows in counted if rows]
         self._reader = reader
         self._buffer = buffer
+        self._limit = limit
         self._rows = sum(rows for _, rows in self._parts)
         self.sample = reader.read(self._parts[0][0] if self._parts else parts[0])
 
@@ -102,9 +106,7 @@ class StreamedRows:
         order: Sequence[int] = range(len(self._parts))
         if generator is not None:
             order = torch.randperm(len(self._parts), generator=generator).tolist()
-        spans = list(self._spans(order, own))
-        at_once = 1 if generator is None else self._buffer
-        groups = [spans[i : i + at_once] for i in range(0, len(spans), at_once)]
+        groups = list(self._mixed(self._spans(order, own), at_once=1 if generator is None else self._buffer))
         sizes = list(own.sizes)
         left: list[TensorTable] = []
         with ThreadPoolExecutor(1, "read-row-groups") as pool:
@@ -132,6 +134,23 @@ class StreamedRows:
             if first < last:
                 yield part, first, last
             start += rows
+
+    def _mixed(
+        self, spans: Iterator[tuple[Part, int, int]], *, at_once: int
+    ) -> Iterator[list[tuple[Part, int, int]]]:
+        """The parts that are read together: at most so many, and no more than fit the limit."""
+        together: list[tuple[Part, int, int]] = []
+        taken = 0
+        for span in spans:
+            size = self._reader.size(span[0])
+            full = self._limit is not None and taken + size > self._limit
+            if together and (full or len(together) == at_once):
+                yield together
+                together, taken = [], 0
+            together.append(span)
+            taken += size
+        if together:
+            yield together
 
     def _read(self, spans: Sequence[tuple[Part, int, int]]) -> TensorTable:
         tables = []

@@ -99,11 +99,14 @@ class ParquetSource:
 
     def size(self, columns: Sequence[str]) -> int:
         """Bytes that some columns take in memory, from the files' metadata."""
+        return sum(self.size_of(group, columns) for group in self.groups)
+
+    def size_of(self, group: Part, columns: Sequence[str]) -> int:
+        """Bytes that some columns of a row group take in memory, from the file's metadata."""
         total = 0
-        for group in self.groups:
-            for name in columns:
-                for chunk in self._chunks(group, name):
-                    total += chunk.num_values * _WIDTHS.get(chunk.physical_type, 16)
+        for name in columns:
+            for chunk in self._chunks(group, name):
+                total += chunk.num_values * _WIDTHS.get(chunk.physical_type, 16)
         return total
 
     def bounds(self, part: Part, column: str) -> tuple[int, int] | None:

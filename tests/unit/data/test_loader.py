@@ -93,6 +93,22 @@ def test_shuffled_each_row_once_and_as_the_table_has_it(
         check(batch, sessions)
 
 
+def test_row_groups_that_are_mixed_fit_the_limit(schema: Schema, parquet: Write) -> None:
+    lists = pa.array([[1, 2, 3, 4, 5]] * 100)
+    items = Schema([column for column in schema if column.name == "item_id"])
+    path = parquet(pa.table({"item_id": lists}))  # Ten row groups of 400 bytes.
+    groups = {}
+    for limit in (0, 399, 1300):
+        loader = ParquetLoader(path, items, batch_size=10, shuffle=True, memory_limit=limit, buffer_groups=4)
+        assert not loader.in_memory
+        batches = [[row // 10 for row in batch.rows.tolist()] for batch in loader]
+        groups[limit] = [len({*batches[0], *batches[1], *batches[2]}), len({*batches[0]})]
+    assert groups[399] == [3, 1]
+    assert groups[1300][0] == 3
+    assert groups[1300][1] > 1
+    assert groups[0][0] == 4
+
+
 def test_orders_differ_by_epoch_and_seed_and_come_again(load: Loaders) -> None:
     loader = load(shuffle=True)
     first, second = rows_of(loader), rows_of(loader)
