@@ -23,7 +23,9 @@ from merlin_models_torch.retrieval.candidates import (
     tower,
     two_tower_output,
 )
+from merlin_models_torch.retrieval.given import Given
 from merlin_models_torch.retrieval.index import Index, ItemIndex
+from merlin_models_torch.retrieval.keys import Keyed
 from merlin_models_torch.schema import Schema
 
 if TYPE_CHECKING:
@@ -56,15 +58,17 @@ class Answers:
 
     Args:
         schema: the columns that it reads for that.
-        columns: makes the answers to a batch, of which (B, E) item rows were met before.
+        columns: makes the answers to a batch, by what is known of its rows.
         item_id: the column of items that ``seen`` holds.
         question: what the answers depend on besides the model and the data.
+        given: what was given for each row beside the data, if something was.
     """
 
     schema: Schema
-    columns: Callable[[Batch, Tensor | None], dict[str, pa.Array]]
+    columns: Callable[[Batch, Keyed], dict[str, pa.Array]]
     item_id: str
     question: dict[str, Any]
+    given: Given | None = None
 
 
 def answers_of(
@@ -145,11 +149,10 @@ def original_ids(vocabulary: Vocabulary | None, items: NDArray[np.int64]) -> pa.
     return pa.array(items, mask=items < 0) if vocabulary is None else vocabulary.decode(items.clip(min=0))
 
 
-def _items(
-    model: Model, best: Best, k: int, item_id: str
-) -> Callable[[Batch, Tensor | None], dict[str, pa.Array]]:
-    def columns(batch: Batch, seen: Tensor | None) -> dict[str, pa.Array]:
-        scores, items = best(batch.to(model.device), None if seen is None else seen.to(model.device))
+def _items(model: Model, best: Best, k: int, item_id: str) -> Callable[[Batch, Keyed], dict[str, pa.Array]]:
+    def columns(batch: Batch, own: Keyed) -> dict[str, pa.Array]:
+        seen = None if own.seen is None else own.seen.to(model.device)
+        scores, items = best(batch.to(model.device), seen)
         rows, numbers = items.flatten().cpu().numpy(), pa.array(scores.flatten().float().cpu().numpy())
         return {
             item_id: pa.FixedSizeListArray.from_arrays(original_ids(model.item_vocabulary, rows), k),
@@ -231,7 +234,7 @@ def _search(
 
 def _scores(
     model: Model, k: int | None, exclude_seen: bool | None
-) -> Callable[[Batch, Tensor | None], dict[str, pa.Array]]:
+) -> Callable[[Batch, Keyed], dict[str, pa.Array]]:
     items = getattr(model.output, "item_columns", {})
     given = f"k is {k}" if k is not None else "exclude_seen is True" if exclude_seen else None
     if given is not None and not items:
@@ -239,7 +242,7 @@ def _scores(
             f"{given}, but {type(model.output).__name__} gives scores and no items: leave it out"
         )
 
-    def columns(batch: Batch, seen: Tensor | None) -> dict[str, pa.Array]:
+    def columns(batch: Batch, own: Keyed) -> dict[str, pa.Array]:
         found: dict[str, pa.Array] = {}
         scores = model.scores(batch.to(model.device), k=k, exclude_seen=bool(exclude_seen))
         for name, values in scores.items():

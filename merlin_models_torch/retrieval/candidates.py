@@ -142,7 +142,7 @@ def encode_candidates(
     ids, vectors = [], []
     with evaluating(model):
         for batch in batches:
-            new = _first_of_each(output.targets(batch), known)
+            new = first_of_each(output.targets(batch), known)
             if not len(new):
                 continue
             rows = Batch(TensorTable(batch.features, torch.arange(len(batch))).take(new))
@@ -256,7 +256,7 @@ def _loader(items: Any, schema: Schema, output: TwoTowerOutput, batch_size: int)
     return ParquetLoader(items, schema, batch_size=batch_size)
 
 
-def _first_of_each(ids: Tensor, known: Tensor) -> Tensor:
+def first_of_each(ids: Tensor, known: Tensor) -> Tensor:
     """(N,) int64 places of ids that are not known yet, each once; they are known from now on."""
     distinct, place = torch.unique(ids, return_inverse=True)
     # The first place of each: going backwards, the last to be written stays.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,8 @@ from merlin_models_torch.data import ParquetLoader
 from merlin_models_torch.data.source import ParquetSource, Part
 from merlin_models_torch.retrieval.history import SeenItems
 
+_OWNER = "\0owner"
+
 
 @dataclass(frozen=True)
 class Keyed:
@@ -22,10 +24,44 @@ class Keyed:
     Args:
         keys: of B rows.
         seen: (B, E) int64 item rows that each has met, -1 in places that hold none; if it was asked for.
+        given: what was given for these rows beside the data, if something was.
     """
 
     keys: pa.Table
     seen: Tensor | None = None
+    given: pa.Table | None = None
+
+
+class RowReader:
+    """Rows of a table by their numbers, read part by part as they are asked for; the last part is kept.
+
+    Args:
+        parts: of the table, in order.
+        read: reads the columns of one.
+    """
+
+    def __init__(self, parts: Sequence[Part], read: Callable[[Part], pa.Table]) -> None:
+        self._parts, self._read = parts, read
+        self._starts = np.array([part.first_row for part in parts])
+        self._held: tuple[int, pa.Table] | None = None
+
+    def of(self, rows: Tensor) -> pa.Table:
+        """(B,) int64 rows, in their order."""
+        numbers = rows.cpu()
+        places = np.searchsorted(self._starts, numbers.numpy(), side="right") - 1
+        pieces, order = [], []
+        for place in np.unique(places):
+            chosen = np.flatnonzero(places == place)
+            inside = numbers[torch.from_numpy(chosen)] - int(self._starts[place])
+            pieces.append(self._part(int(place)).take(pa.array(inside.numpy())))
+            order.append(chosen)
+        table = pa.concat_tables(pieces)
+        return table.take(pa.array(np.argsort(np.concatenate(order)))) if len(pieces) > 1 else table
+
+    def _part(self, place: int) -> pa.Table:
+        if self._held is None or self._held[0] != place:
+            self._held = place, self._read(self._parts[place])
+        return self._held[1]
 
 
 class RowKeys:
@@ -38,6 +74,7 @@ class RowKeys:
         item_id: its column of items.
         streamed: read a row group when one of its rows is asked for, and keep the last one only; else read
             all rows at once.
+        given: reads what was given for rows beside the data.
 
     Raises:
         ValueError: if keys and ``seen`` do not fit.
@@ -51,14 +88,15 @@ class RowKeys:
         seen: object = None,
         item_id: str = "item",
         streamed: bool = False,
+        given: Callable[[Tensor], pa.Table] | None = None,
     ) -> None:
         source = loader.source
         self._names = list(names)
         self._loader = loader
         whole = (Part("all rows", source.num_rows, 0),)
-        self._parts = source.groups if streamed and isinstance(source, ParquetSource) else whole
-        self._starts = np.array([part.first_row for part in self._parts])
-        self._held: tuple[int, pa.Table, Tensor | None] | None = None
+        groups = streamed and isinstance(source, ParquetSource)
+        self._rows = RowReader(source.groups if groups else whole, self._part)  # type: ignore[union-attr]
+        self._given = given
         self._seen: SeenItems | None = None
         if seen is not None:
             _, found = next(iter(source.schemas()))
@@ -67,33 +105,24 @@ class RowKeys:
 
     def of(self, rows: Tensor) -> Keyed:
         """The keys of (B,) int64 rows, in their order."""
-        numbers = rows.cpu()
+        given = None if self._given is None else self._given(rows)
         if not self._names:
-            return Keyed(pa.table({"row": pa.array(numbers.numpy())}))
-        places = np.searchsorted(self._starts, numbers.numpy(), side="right") - 1
-        pieces, owners, order = [], [], []
-        for place in np.unique(places):
-            chosen = np.flatnonzero(places == place)
-            inside = numbers[torch.from_numpy(chosen)] - int(self._starts[place])
-            table, known = self._part(int(place))
-            pieces.append(table.take(pa.array(inside.numpy())))
-            owners.append(inside if known is None else known[inside])
-            order.append(chosen)
-        table, owner = pa.concat_tables(pieces), torch.cat(owners)
-        if len(pieces) > 1:
-            back = np.argsort(np.concatenate(order))
-            table, owner = table.take(pa.array(back)), owner[torch.from_numpy(back)]
-        return Keyed(table, None if self._seen is None else self._seen.of(owner))
+            return Keyed(pa.table({"row": pa.array(rows.cpu().numpy())}), given=given)
+        table = self._rows.of(rows)
+        if self._seen is None:
+            return Keyed(table, given=given)
+        owners = torch.from_numpy(table.column(len(self._names)).to_numpy().copy())
+        return Keyed(table.select(self._names), self._seen.of(owners), given)
 
-    def _part(self, place: int) -> tuple[pa.Table, Tensor | None]:
-        if self._held is None or self._held[0] != place:
-            part = self._parts[place]
-            if part.group is None:
-                table = self._loader.keys(None, self._names)
-            else:
-                table = self._loader.source.read(part, self._names)
-            self._held = place, table, None if self._seen is None else self._seen.owners(table)
-        return self._held[1], self._held[2]
+    def _part(self, part: Part) -> pa.Table:
+        """The keys of a part, and beside them what their place among the owners of seen items is."""
+        if part.group is None:
+            table = self._loader.keys(None, self._names)
+        else:
+            table = self._loader.source.read(part, self._names)
+        if self._seen is None:
+            return table
+        return table.append_column(_OWNER, pa.array(self._seen.owners(table).numpy()))
 
 
 def key_names(loader: ParquetLoader, names: Sequence[str]) -> list[str]:

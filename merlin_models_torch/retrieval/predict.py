@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,19 @@ def predict(
 ) -> pa.Table:
     """What :meth:`merlin_models_torch.training.Model.predict` does."""
     answers = answers_of(model, k=k, candidates=candidates, exclude_seen=exclude_seen, seen=seen, index=index)
+    return answer(model, data, answers, seen=seen, keys=keys, batch_size=batch_size)
+
+
+def answer(
+    model: Model,
+    data: Any,
+    answers: Answers,
+    *,
+    seen: Any = None,
+    keys: Sequence[str] | None = None,
+    batch_size: int = 512,
+) -> pa.Table:
+    """Answers of one kind to all rows of some data, in their order; arguments as for :func:`predict`."""
     loader = data
     if not isinstance(loader, ParquetLoader):
         loader = ParquetLoader(data, answers.schema, batch_size=batch_size)
@@ -64,12 +77,59 @@ def predict_to_parquet(
 ) -> Path:
     """What :meth:`merlin_models_torch.training.Model.predict_to_parquet` does."""
     answers = answers_of(model, k=k, candidates=candidates, exclude_seen=exclude_seen, seen=seen, index=index)
+    return answer_to_parquet(
+        model,
+        data,
+        folder,
+        answers,
+        besides={"candidates": candidates},
+        seen=seen,
+        keys=keys,
+        batch_size=batch_size,
+        overwrite=overwrite,
+        progress=progress,
+        part=part,
+    )
+
+
+def answer_to_parquet(
+    model: Model,
+    data: Any,
+    folder: str | Path,
+    answers: Answers,
+    *,
+    besides: Mapping[str, Any],
+    seen: Any = None,
+    keys: Sequence[str] | None = None,
+    batch_size: int = 512,
+    overwrite: bool = False,
+    progress: bool | None = None,
+    part: tuple[int, int] | None = None,
+) -> Path:
+    """Answers of one kind to all rows of some data, file by file.
+
+    Args:
+        model: that answers.
+        data: as for :func:`predict_to_parquet`, as are the arguments after ``besides``.
+        folder: see there.
+        answers: of which kind.
+        besides: by name, data that the answers depend on too.
+        seen: see there.
+        keys: see there.
+        batch_size: see there.
+        overwrite: see there.
+        progress: see there.
+        part: see there.
+
+    Returns:
+        The folder.
+    """
     given = data if isinstance(data, ParquetLoader) else None
     source = open_source(data) if given is None else given.source
     question = {
         **answers.question,
         "model": fingerprint_of_model(model),
-        "candidates": fingerprint(candidates),
+        **{name: fingerprint(one) for name, one in besides.items()},
         "seen": fingerprint(seen),
         "keys": None if keys is None else list(keys),
     }
@@ -84,6 +144,7 @@ def predict_to_parquet(
         names = [f"part-{rank:05d}-of-{world:05d}.parquet"]
         parts = [parts if isinstance(source, ParquetSource) else source.table]
     agreed = _in_any_process if model.is_sharded else bool
+    first_rows = {one.name: one.first_row for one in source.parts}
     files = AnswerFiles(Path(folder), question, overwrite=overwrite, agreed=agreed)
     with files.written(parts, rows=source.num_rows, progress=progress, names=names) as missing:
         for some, write in missing:
@@ -93,7 +154,8 @@ def predict_to_parquet(
                 )
             else:
                 loader = given.over(some, rank=rank, world=world)
-            known = _keys(model, loader, keys, answers, seen, streamed=True)
+            first_row = first_rows[some] if isinstance(some, str) else 0
+            known = _keys(model, loader, keys, answers, seen, streamed=True, first_row=first_row)
             for table, _ in _answered(model, loader, answers, known):
                 write(table)
     return Path(folder)
@@ -121,11 +183,15 @@ def _keys(
     seen: Any,
     *,
     streamed: bool,
+    first_row: int = 0,
 ) -> RowKeys:
     if names is None:
         names = key_names(loader, [key for block in model.input_blocks for key in block.keys])
-    left_out = None if answers.question["exclude_seen"] is False else seen
-    return RowKeys(loader, names, seen=left_out, item_id=answers.item_id, streamed=streamed)
+    left_out = None if answers.question.get("exclude_seen") is False else seen
+    given = None
+    if answers.given is not None:
+        given = answers.given.reader(loader, names, streamed=streamed, first_row=first_row)
+    return RowKeys(loader, names, seen=left_out, item_id=answers.item_id, streamed=streamed, given=given)
 
 
 def _answered(
@@ -142,6 +208,6 @@ def _answered(
         }
         # Not around the loop: between two batches the caller's code runs.
         with evaluating(model):
-            columns |= answers.columns(batch, own.seen)
+            columns |= answers.columns(batch, own)
         count = 0 if batch.filler else len(batch)
         yield pa.table(columns).slice(0, count), batch.rows[:count].cpu()

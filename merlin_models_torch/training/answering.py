@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import lightning
 import torch
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from merlin_models_torch.data import ParquetLoader
     from merlin_models_torch.retrieval.answers import IndexFactory
     from merlin_models_torch.retrieval.candidates import Candidates
+    from merlin_models_torch.retrieval.pairs import ScoreChoice
     from merlin_models_torch.selection import ModelPart
     from merlin_models_torch.training.model import Model
 
@@ -296,6 +297,140 @@ class Answering(lightning.LightningModule):
             keys=keys,
             batch_size=batch_size,
             index=index,
+            overwrite=overwrite,
+            progress=progress,
+            part=part,
+        )
+
+    def rerank(
+        self,
+        data: Any,
+        candidates: Any,
+        *,
+        k: int | None = None,
+        items: Any = None,
+        score: ScoreChoice | None = None,
+        coded: bool = False,
+        unknown: Literal["error", "drop"] = "error",
+        keys: Sequence[str] | None = None,
+        batch_size: int = 512,
+    ) -> pa.Table:
+        """Given candidates of each row in the order of this model's scores, the stage after retrieval.
+
+        A model of sessions or of two towers compares vectors, as for :meth:`predict`. A ranking model (DLRM,
+        DCN, DeepFM, several targets) scores each candidate as it would a row of the columns of both, the
+        row's and the item's.
+
+        Args:
+            data: as for :meth:`predict`; of a ranking model's columns those of the row alone.
+            candidates: for each row a list of ids: the name of a list column of ``data``; a table or parquet
+                path with lists in a column of the item id's name, such as what :meth:`predict` of another
+                model gave for the same data, row by row; or the lists themselves. Or one list of ids for all
+                rows. Nulls are no candidates, and an id that is there twice counts once; a row may have none.
+            k: answers of each row; all candidates if not given.
+            items: for a ranking model that reads more of an item than its id, a table of items (or of events,
+                where the first row of an item counts) with these columns; for two towers as for
+                :meth:`encode_candidates`. Coded as in training.
+            score: for a model of several targets the one to rank by, or weights of several, by which their
+                scores (probabilities, or numbers) are added up.
+            coded: the candidates are rows of the catalogue, as the data holds items (0 is padding and no
+                candidate), and not the original ids that :meth:`predict` gives.
+            unknown: what to do with a candidate that the model has no score for: "error", or "drop" it.
+            keys: as for :meth:`predict`.
+            batch_size: rows at a time; not used for a loader.
+
+        Returns:
+            One row for each row, in the order of the data: the keys as for :meth:`predict`, a list column of
+            the item id's name with the original ids in falling order of score, equal ones by item row, and a
+            list column ``score``. Lists may be shorter than k, or empty.
+
+        Raises:
+            ValueError: if the candidates are not lists, not as many as the rows, of other keys, or unknown;
+                or arguments do not fit the model.
+            TypeError: if the model's output gives no score of an item.
+
+        Example:
+            >>> retriever = mm.MatrixFactorizationModel(click_schema, dim=8)
+            >>> ranker = mm.DCNModel(click_schema, embedding_dim=8)
+            >>> users = {"user_id": [1, 2], "age": [0.3, 0.5]}
+            >>> found = retriever.predict(users, k=5)
+            >>> best = ranker.rerank(users, found, k=3, items=clicks)  # clicks has each item's price
+            >>> {*best["item_id"][0].as_py()} < {*found["item_id"][0].as_py()}
+            True
+        """
+        from merlin_models_torch.retrieval.reranking import rerank
+
+        return rerank(
+            self._model,
+            data,
+            candidates,
+            k=k,
+            items=items,
+            score=score,
+            coded=coded,
+            unknown=unknown,
+            keys=keys,
+            batch_size=batch_size,
+        )
+
+    def rerank_to_parquet(
+        self,
+        data: Any,
+        folder: str | Path,
+        candidates: Any,
+        *,
+        k: int | None = None,
+        items: Any = None,
+        score: ScoreChoice | None = None,
+        coded: bool = False,
+        unknown: Literal["error", "drop"] = "error",
+        keys: Sequence[str] | None = None,
+        batch_size: int = 512,
+        overwrite: bool = False,
+        progress: bool | None = None,
+        part: tuple[int, int] | None = None,
+    ) -> Path:
+        """Candidates ordered as by :meth:`rerank`, written as by :meth:`predict_to_parquet`.
+
+        Data and candidates are read row group by row group, so that memory does not grow with the rows.
+
+        Args:
+            data: as for :meth:`predict_to_parquet`.
+            folder: see there.
+            candidates: as for :meth:`rerank`, as are all up to ``batch_size``.
+            k: see there.
+            items: see there.
+            score: see there.
+            coded: see there.
+            unknown: see there.
+            keys: see there.
+            batch_size: see there.
+            overwrite: as for :meth:`predict_to_parquet`.
+            progress: see there.
+            part: see there.
+
+        Returns:
+            The folder.
+
+        Raises:
+            FileExistsError: as for :meth:`predict_to_parquet`.
+            ValueError: as for :meth:`rerank`.
+            TypeError: as for :meth:`rerank`.
+        """
+        from merlin_models_torch.retrieval.reranking import rerank_to_parquet
+
+        return rerank_to_parquet(
+            self._model,
+            data,
+            folder,
+            candidates,
+            k=k,
+            items=items,
+            score=score,
+            coded=coded,
+            unknown=unknown,
+            keys=keys,
+            batch_size=batch_size,
             overwrite=overwrite,
             progress=progress,
             part=part,
