@@ -24,7 +24,8 @@ import torch
 import merlin_models_torch as mm
 from merlin_models_torch.examples.baseline import popular_items, popularity_metrics
 from merlin_models_torch.examples.history import History, say
-from merlin_models_torch.examples.report import Example, Report, write_report
+from merlin_models_torch.examples.report import Report, write_report
+from merlin_models_torch.reporting.cards import Example
 
 METRICS = ("hit_rate", "ndcg", "mrr")
 TOP_KS = (5, 10, 20)

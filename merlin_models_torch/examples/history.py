@@ -11,7 +11,8 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from merlin_models_torch.examples.report import Losses, heading
+from merlin_models_torch.examples.report import Losses
+from merlin_models_torch.reporting.ranking import heading
 
 _POINTS_AN_EPOCH = 10
 

@@ -103,6 +103,7 @@ def item_column(model: Model) -> ColumnSchema:
     if len(found) != 1:
         raise ValueError(
             f"the model reads {[c.name for c in found] or 'no column'} tagged Tags.ITEM_ID with one item a "
-            f"row, among {model.schema.column_names}, expected just one: tag the column of the items to be ranked"
+            f"row, among {model.schema.column_names}, expected just one: tag the column "
+            "of the items to be ranked"
         )
     return found[0]

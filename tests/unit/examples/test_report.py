@@ -4,15 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from merlin_models_torch.examples.report import (
-    Example,
-    Losses,
-    Report,
-    heading,
-    page,
-    split_names,
-    write_report,
-)
+from merlin_models_torch.examples.report import Losses, Report, page, write_report
+from merlin_models_torch.reporting.cards import Example
+from merlin_models_torch.reporting.ranking import heading, split_names
 
 REPORT = Report(
     title="Films & <sessions>",

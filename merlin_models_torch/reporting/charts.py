@@ -9,8 +9,8 @@ from html import escape
 
 Point = tuple[float, float]
 
-_WIDTH, _HEIGHT = 360, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 8, 34, 44
+WIDTH, HEIGHT = 360, 260
+LEFT, RIGHT, TOP, BOTTOM = 52, 8, 34, 44
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class _Frame:
+class Frame:
     """The rectangle inside the axes, and how numbers become places in it."""
 
     x_range: Point
@@ -37,11 +37,11 @@ class _Frame:
 
     def x(self, value: float) -> float:
         low, high = self.x_range
-        return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
+        return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
         low, high = self.y_range
-        return _HEIGHT - _BOTTOM - (value - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
+        return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
 
 def nice_ticks(low: float, high: float, *, count: int = 5) -> list[float]:
@@ -96,15 +96,13 @@ def line_chart(
     heights = [y for _, y in points] + ([] if reference is None else [reference[1]])
     x_ticks = nice_ticks(min(x for x, _ in points), max(x for x, _ in points), count=6)
     y_ticks = nice_ticks(min(heights), max(heights))
-    frame = _Frame((x_ticks[0], x_ticks[-1]), (y_ticks[0], y_ticks[-1]))
-    parts = [_axes(frame, y_ticks, x_label, y_label), *(_x_tick(frame.x(x), f"{x:g}") for x in x_ticks)]
+    frame = Frame((x_ticks[0], x_ticks[-1]), (y_ticks[0], y_ticks[-1]))
+    parts = [axes(frame, y_ticks, x_label, y_label), *(x_tick(frame.x(x), f"{x:g}") for x in x_ticks)]
     if reference is not None:
         name, height = reference
         y = frame.y(height)
-        parts.append(
-            f'<line class="reference" x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}"/>'
-        )
-        parts.append(f'<text x="{_WIDTH - _RIGHT}" y="{y + 16:.1f}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<line class="reference" x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{WIDTH - RIGHT}" y="{y + 16:.1f}" text-anchor="end">{escape(name)}</text>')
     for number, line in reversed(list(enumerate(series))):  # the first line lies on top
         places = [(frame.x(x), frame.y(y)) for x, y in line.points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
@@ -114,7 +112,7 @@ def line_chart(
                 f'<circle class="dot series-{number}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in places
             ]
     parts.append(_legend([line.name for line in series]))
-    return _svg(title, description, parts)
+    return svg(title, description, parts)
 
 
 def bar_chart(
@@ -150,12 +148,12 @@ def bar_chart(
                 f"series {name!r} has {len(heights)} heights for {len(groups)} groups: give one for each"
             )
     ticks = nice_ticks(0, top)
-    frame = _Frame((0, len(groups)), (0, ticks[-1]))
-    parts = [_axes(frame, ticks, x_label, y_label)]
+    frame = Frame((0, len(groups)), (0, ticks[-1]))
+    parts = [axes(frame, ticks, x_label, y_label)]
     share = 0.72 / len(series)
     width = (frame.x(1) - frame.x(0)) * share
     for group, name in enumerate(groups):
-        parts.append(_x_tick(frame.x(group + 0.5), name))
+        parts.append(x_tick(frame.x(group + 0.5), name))
         for number, heights in enumerate(series.values()):
             x, height = frame.x(group + 0.14 + share * number) + 1, heights[group]
             y = frame.y(height)
@@ -168,28 +166,28 @@ def bar_chart(
                 f"{height:.3f}</text>"
             )
     parts.append(_legend(list(series)))
-    return _svg(title, description, parts)
+    return svg(title, description, parts)
 
 
-def _svg(title: str, description: str, parts: Sequence[str]) -> str:
+def svg(title: str, description: str, parts: Sequence[str]) -> str:
     label = f"{escape(title)}. {escape(description)}"
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
         f"<title>{escape(title)}</title><desc>{escape(description)}</desc>{''.join(parts)}</svg>"
     )
 
 
-def _axes(frame: _Frame, ticks: Sequence[float], x_label: str, y_label: str) -> str:
-    right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    middle = (_TOP + bottom) / 2
+def axes(frame: Frame, ticks: Sequence[float], x_label: str, y_label: str) -> str:
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+    middle = (TOP + bottom) / 2
     parts = []
     for tick in ticks:
         y = frame.y(tick)
         kind = "axis" if tick == ticks[0] else "grid"
-        parts.append(f'<line class="{kind}" x1="{_LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
+        parts.append(f'<line class="{kind}" x1="{LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
     parts.append(
-        f'<text x="{(_LEFT + right) / 2:.1f}" y="{_HEIGHT - 7}" text-anchor="middle">{escape(x_label)}</text>'
+        f'<text x="{(LEFT + right) / 2:.1f}" y="{HEIGHT - 7}" text-anchor="middle">{escape(x_label)}</text>'
     )
     parts.append(
         f'<text x="14" y="{middle:.1f}" text-anchor="middle" transform="rotate(-90 14 {middle:.1f})">'
@@ -198,12 +196,12 @@ def _axes(frame: _Frame, ticks: Sequence[float], x_label: str, y_label: str) -> 
     return "".join(parts)
 
 
-def _x_tick(x: float, name: str) -> str:
-    return f'<text x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 17}" text-anchor="middle">{escape(name)}</text>'
+def x_tick(x: float, name: str) -> str:
+    return f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{escape(name)}</text>'
 
 
 def _legend(names: Sequence[str]) -> str:
-    parts, x = [], float(_LEFT)
+    parts, x = [], float(LEFT)
     for number, name in enumerate(names):
         parts.append(f'<rect class="bar series-{number}" x="{x:.0f}" y="8" width="12" height="12" rx="2"/>')
         parts.append(f'<text class="name" x="{x + 18:.0f}" y="18">{escape(name)}</text>')

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from merlin_models_torch.examples.charts import Series, bar_chart, line_chart, nice_ticks
+from merlin_models_torch.reporting.charts import Series, bar_chart, line_chart, nice_ticks
 
 NUMBERS = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
 

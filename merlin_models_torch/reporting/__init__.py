@@ -1,0 +1,1 @@
+"""Pages about models: charts, tables and figures in one HTML file."""

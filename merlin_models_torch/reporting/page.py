@@ -1,0 +1,172 @@
+"""One HTML page of sections, in a single file: no network, no script.
+
+Styles and charts are inside it. It follows the reader's light or dark mode, and the width of the screen. All
+that comes from data goes through :func:`text`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from merlin_models_torch.reporting.style import STYLE
+
+# Characters that no HTML or XML may hold.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_LONGEST = 48
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page.
+
+    Args:
+        name: its anchor, a short word.
+        title: its heading.
+        body: HTML.
+    """
+
+    name: str
+    title: str
+    body: str
+
+
+def text(value: object, *, longest: int | None = None) -> str:
+    """Anything as text that may stand in HTML: escaped, without control characters.
+
+    Args:
+        value: id, name or sentence.
+        longest: characters that are shown at most.
+
+    Example:
+        >>> text("<script>"), text("a" * 9, longest=5)
+        ('&lt;script&gt;', 'aaaa…')
+    """
+    whole = str(value)
+    if longest is not None and len(whole) > longest:
+        whole = whole[: longest - 1] + "…"
+    return escape(_CONTROL.sub("\ufffd", whole))
+
+
+def label(value: object, *, longest: int = _LONGEST) -> str:
+    """An id or a name, cut where it is very long."""
+    return text(value, longest=longest)
+
+
+def document(
+    *, title: str, summary: str, tiles: Sequence[tuple[str, str]], sections: Sequence[Section]
+) -> str:
+    """The page as HTML that is well-formed XML too.
+
+    Args:
+        title: of the page.
+        summary: one or two sentences below it.
+        tiles: short figures and what they are, the first ones read.
+        sections: in order; their names are distinct.
+    """
+    parts = "\n".join(
+        f'<section aria-labelledby="{one.name}"><h2 id="{one.name}">{text(one.title)}</h2>\n'
+        f"{one.body}</section>"
+        for one in sections
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8"/>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/>
+<meta name="color-scheme" content="light dark"/>
+<title>{text(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<header><h1>{text(title)}</h1><p class="summary">{text(summary)}</p></header>
+<dl class="tiles">{"".join(_fact(name, value, "tile") for value, name in tiles)}</dl>
+{parts}
+</main>
+</body>
+</html>
+"""
+
+
+def write_page(page: str, path: str | os.PathLike[str]) -> Path:
+    """Writes a page; an older one is replaced when the new one is whole, and kept if it never is.
+
+    Args:
+        page: its HTML.
+        path: of the file; folders are made.
+
+    Returns:
+        The path.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(page, encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def charts(figures: Sequence[str]) -> str:
+    """Figures and tables side by side, as many as the screen has room for."""
+    return f'<div class="charts">{"".join(figures)}</div>'
+
+
+def figure(name: str, meaning: str, chart: str) -> str:
+    """A chart with its caption.
+
+    Args:
+        name: what is shown, in bold.
+        meaning: a few words more.
+        chart: ``svg``.
+    """
+    return f"<figure><figcaption><b>{text(name)}</b> {text(meaning)}</figcaption>{chart}</figure>"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> str:
+    """A table whose first column names its rows; it scrolls by itself where the screen is narrow."""
+    told = f"<caption>{text(caption)}</caption>" if caption else ""
+    names = "".join(f'<th scope="col">{text(name)}</th>' for name in head)
+    lines = "".join(
+        f'<tr><th scope="row">{label(first)}</th>{"".join(f"<td>{label(cell)}</td>" for cell in cells)}</tr>'
+        for first, *cells in rows
+    )
+    return f'<div class="scroll"><table>{told}<thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table></div>'
+
+
+def details(summary: str, body: str) -> str:
+    """Something that is shown on request."""
+    return f"<details><summary>{text(summary)}</summary>{body}</details>"
+
+
+def paragraph(sentence: str, *, kind: str = "") -> str:
+    """A sentence, of a class of the style sheet."""
+    return f'<p class="{kind}">{text(sentence)}</p>' if kind else f"<p>{text(sentence)}</p>"
+
+
+def facts(values: Mapping[str, str]) -> str:
+    """Names and values."""
+    rows = "".join(_fact(name, value, "fact") for name, value in values.items())
+    return f'<dl class="facts">{rows}</dl>'
+
+
+def legend(names: Sequence[str], *, kind: str = "series") -> str:
+    """What the colours of a chart stand for, below it, for names that may be long or many."""
+    rows = "".join(
+        f'<li><svg viewBox="0 0 12 12" aria-hidden="true"><rect class="bar {kind}-{number}" width="12" '
+        f'height="12" rx="2"/></svg>{label(name, longest=32)}</li>'
+        for number, name in enumerate(names)
+    )
+    return f'<ul class="legend">{rows}</ul>'
+
+
+def _fact(name: str, value: str, kind: str) -> str:
+    return f'<div class="{kind}"><dt>{text(name)}</dt><dd>{text(value)}</dd></div>'
