@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from importlib.util import find_spec
+from importlib.metadata import distributions
 from itertools import chain
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from tests.compat.small import schema, sessions, write_sessions
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(
-    find_spec("merlin.core") is not None, reason="the fallbacks step back before a real merlin-core"
+    any(found.name == "merlin-core" for found in distributions()),
+    reason="a real merlin-core is there",
 )
 
 
@@ -125,6 +126,66 @@ def test_the_loader_of_merlin_dataloader_gives_ragged_columns(tmp_path):
     ]
     assert second["item_id__values"].tolist() == list(chain(*rows[3:]))
     assert seen == [None, None]
+
+
+def test_names_of_merlin_core_that_are_not_here_say_what_to_do():
+    import importlib
+    import json
+
+    from merlin_migrate.table import find
+    from merlin_migrate.warnings import UnsupportedName
+
+    frozen = json.loads((Path(__file__).parent / "names" / "merlin_core.json").read_text())
+    refused = 0
+    for module, names in frozen.items():
+        if module.startswith(("merlin.schema", "merlin.io")):
+            continue
+        for name in names:
+            entry = find(f"{module}.{name}")
+            if entry.kind != "unsupported":
+                assert getattr(importlib.import_module(module), name) is not None
+                continue
+            with pytest.raises(UnsupportedName) as raised:
+                getattr(importlib.import_module(module), name)
+            assert entry.note in str(raised.value)
+            assert "install merlin-core" in str(raised.value)
+            assert "migration_guides/from-transformers4rec.md#" in str(raised.value)
+            refused += 1
+    assert refused > 40
+
+
+@pytest.mark.parametrize(
+    ("statement", "text"),
+    [
+        ("from merlin.core.dispatch import random_uniform", "Write it with pandas, NumPy or pyarrow"),
+        ("from merlin.core.utils import download_file", "Download with urllib"),
+        ("from merlin.core.utils import nothing_known", "install merlin-core"),
+        ("import merlin.dag.ops.rename", "Name and tag columns with mm.ColumnSchema"),
+        ("from merlin.dag import ColumnSelector; ColumnSelector(['a']) >> 1", "Give a loader its operators"),
+    ],
+)
+def test_statements_end_in_one_clear_error(statement, text):
+    ran = run(statement)
+    (told,) = (line for line in ran.stderr.splitlines() if line.startswith("merlin.core._absent.MissingName"))
+    assert text in told
+
+
+def test_an_operator_says_which_column_or_id_is_wrong():
+    import numpy as np
+    from merlin.dataloader.ops.embeddings import EmbeddingOperator
+    from transformers4rec.torch.utils.data_utils import MerlinDataLoader
+
+    def loader(operator):
+        return MerlinDataLoader.from_schema(schema(), sessions(4), 4, shuffle=False, transforms=[operator])
+
+    vectors = np.ones((31, 2), np.float32)
+    with pytest.raises(ValueError, match=r"looks up column 'id', the loader has .*'item_id'.*as lookup_key"):
+        loader(EmbeddingOperator(vectors))
+    few = loader(EmbeddingOperator(vectors[:2], lookup_key="item_id"))
+    with pytest.raises(IndexError, match=r"column 'item_id' has the id \d+ and there are 2 vectors"):
+        next(iter(few))
+    with pytest.raises(TypeError, match="transforms has a int, expected operators"):
+        loader(3)
 
 
 def test_other_engines_and_missing_files_are_refused(tmp_path):

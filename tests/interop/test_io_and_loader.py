@@ -136,3 +136,118 @@ def test_a_model_of_merlin_models_trains_on_it() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] / 2
+
+
+def test_an_operator_looks_vectors_up() -> None:
+    from merlin.dataloader.ops.embeddings import EmbeddingOperator
+
+    vectors = np.arange(20, dtype=np.float32).reshape(10, 2)
+    operator = EmbeddingOperator(vectors, lookup_key="l", embedding_name="vectors")
+    inputs, _ = list(loader(transforms=[operator]))[1]
+    assert inputs["vectors__values"].tolist() == vectors[[1, 1, 2, 1, 2, 3]].tolist()
+    assert inputs["vectors__offsets"].tolist() == [0, 1, 3, 6]
+    assert sorted(inputs) == ["a", "l__offsets", "l__values", "vectors__offsets", "vectors__values", "x"]
+    column = loader(transforms=[operator]).output_schema["vectors"]
+    assert (column.dtype.name, column.shape.as_tuple[1:]) == ("float32", ((0, None), 2))
+    assert Tags.EMBEDDING in column.tags
+
+
+@pytest.mark.parametrize("unknown", [7.0, np.array([3.0, 4.0])])
+def test_an_operator_finds_vectors_by_id(unknown: Any) -> None:
+    from merlin.dataloader.ops.embeddings import EmbeddingOperator
+    from merlin.table import TensorColumn, TensorTable
+
+    vectors, ids = np.arange(6.0).reshape(3, 2), np.array([30, 10, 20])
+    operator = EmbeddingOperator(vectors, lookup_key="l", id_lookup_table=ids, unknown_value=unknown)
+    column = TensorColumn(np.array([10, 20, 5, 30, 99]), offsets=np.array([0, 2, 5]))
+    found = operator.transform(None, TensorTable({"l": column}))["embeddings"]
+    assert found.values.tolist() == [[2, 3], [4, 5], [*np.full(2, unknown)], [0, 1], [*np.full(2, unknown)]]
+    assert found.offsets.tolist() == [0, 2, 5]
+    assert len(found) == 2
+    assert found.is_ragged
+
+
+def test_a_table_holds_columns_of_one_kind() -> None:
+    from merlin.table import Device, NumpyColumn, TensorColumn, TensorTable, TorchColumn
+
+    table = TensorTable({"a": np.arange(3), "l__values": np.arange(5), "l__offsets": np.array([0, 2, 2, 5])})
+    assert (table.columns, len(table), table.device) == (["a", "l"], 2, Device.CPU)
+    assert isinstance(table["l"], NumpyColumn)
+    assert (len(table["l"]), table["l"][2].tolist(), table["l"][-3].tolist()) == (3, [2, 3, 4], [0, 1])
+    assert (table["l"].is_ragged, table["a"].is_list) == (True, False)
+    assert sorted(table.to_dict()) == ["a", "l__offsets", "l__values"]
+    assert table[["a"]].columns == ["a"]
+    tensors = table.as_tensor_type(torch.Tensor)
+    assert isinstance(tensors["l"], TorchColumn)
+    assert torch.equal(tensors["l"].values, torch.arange(5))
+    assert TensorTable.from_df(table.to_df())["l"].offsets.tolist() == [0, 2, 2, 5]
+    assert TensorColumn(np.arange(2)) == TensorColumn(np.arange(2))
+    with pytest.raises(TypeError):
+        TensorTable({"a": np.arange(3), "b": torch.arange(3)})
+    with pytest.raises(ValueError, match="offset"):
+        TensorColumn(np.arange(3), offsets=np.array([0, 2]))
+
+
+def test_own_operators_say_which_columns_they_give() -> None:
+    from merlin.dag import BaseOperator, ColumnSelector
+    from merlin.table import TensorColumn
+
+    class Doubled(BaseOperator):
+        def transform(self, col_selector: Any, transformable: Any) -> Any:
+            for name in col_selector.names:
+                transformable[f"{name}_twice"] = TensorColumn(transformable[name].values * 2)
+            return transformable
+
+        def column_mapping(self, col_selector: Any) -> dict[str, list[str]]:
+            return {n: [name] for name in col_selector.names for n in (name, f"{name}_twice")}
+
+        @property
+        def output_tags(self) -> list[str]:
+            return ["doubled"]
+
+    columns = schema().select_by_name(["a", "x"])
+    given = Doubled().compute_output_schema(columns, ColumnSelector(["x"]))
+    assert given.column_names == ["x", "x_twice"]
+    assert (given["x_twice"].dtype.name, "doubled" in given["x_twice"].tags) == ("float32", True)
+    dataset = merlin.io.Dataset(frame().drop(columns="l"), schema=schema().excluding_by_name(["l"]))
+    made = merlin.dataloader.torch.Loader(dataset, batch_size=3, transforms=[Doubled()])
+    inputs, _ = list(made)[1]
+    assert inputs["x_twice"].tolist() == [1.5, 2.0, 2.5]
+    assert inputs["a_twice"].tolist() == [8, 10, 12]
+    with pytest.raises(ValueError, match="nothing"):
+        Doubled().compute_selector(columns, ColumnSelector(["nothing"]))
+
+
+def test_data_frames_by_dispatch() -> None:
+    from merlin.core import dispatch
+
+    assert dispatch.get_lib() is pd
+    assert dispatch.make_df({"a": [1, 2]}).equals(pd.DataFrame({"a": [1, 2]}))
+    assert dispatch.concat([frame(), frame()]).shape == (2 * ROWS, 4)
+    side = dispatch.concat_columns([frame()[["a"]], frame()[["x"]]])
+    assert list(side.columns) == ["a", "x"]
+    assert [dispatch.is_list_dtype(frame()[name]) for name in ("a", "l")] == [False, True]
+    assert dispatch.HAS_GPU in (True, False)
+
+
+def test_the_drop_ins_loader_takes_operators() -> None:
+    """Real operators and tables of a real merlin-core as well as the fallbacks."""
+    from merlin.dataloader.ops.embeddings import EmbeddingOperator
+    from transformers4rec.torch.utils.data_utils import MerlinDataLoader
+
+    columns = schema()
+    columns["l"] = columns["l"].with_tags([Tags.LIST])
+    vectors = np.arange(20, dtype=np.float32).reshape(10, 2)
+    loader = MerlinDataLoader.from_schema(
+        columns,
+        merlin.io.Dataset(frame(), schema=columns),
+        ROWS,
+        max_sequence_length=5,
+        shuffle=False,
+        transforms=[EmbeddingOperator(vectors, lookup_key="l", embedding_name="vectors")],
+    )
+    inputs, targets = next(iter(loader))
+    assert inputs["vectors"].shape == (ROWS, 5, 2)
+    assert inputs["vectors"][1].tolist() == [[2, 3], [4, 5], [0, 0], [0, 0], [0, 0]]
+    assert targets.tolist() == [0, 1, 0, 1, 0, 1, 0]
+    assert loader.output_schema.column_names == ["x", "a", "l", "vectors"]

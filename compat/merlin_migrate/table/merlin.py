@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from merlin_migrate.table.entry import Entry
+from merlin_migrate.table.merlin_core import merlin_core
 from merlin_migrate.table.merlin_models_tf import merlin_models_tf
 from merlin_migrate.table.merlin_models_torch import merlin_models_torch
 
@@ -37,10 +38,31 @@ _BELOW: tuple[Entry, ...] = (
     ),
     Entry(
         "merlin.dataloader.torch.DLDataLoader",
-        "unsupported",
+        "manual",
         "mm.ParquetLoader",
         _SCHEMA,
         "A loader goes to the Trainer as it is",
+    ),
+    Entry(
+        "merlin.dataloader.ops.embeddings.EmbeddingOperator",
+        "manual",
+        "mm.PretrainedEmbeddings",
+        _SCHEMA,
+        "mm.save_vectors writes the file of vectors, from original ids; the model looks them up",
+    ),
+    Entry(
+        "merlin.dataloader.ops.embeddings.NumpyEmbeddingOperator",
+        "unsupported",
+        "EmbeddingOperator",
+        _SCHEMA,
+        "The later one takes a path with mmap=True, and id_lookup_table",
+    ),
+    Entry(
+        "merlin.dataloader.ops.padding.Padding",
+        "manual",
+        "Ragged.padded",
+        _SCHEMA,
+        "The model pads a batch to its longest session",
     ),
     Entry(
         "merlin.io.MERLIN_METADATA_DIR_NAME",
@@ -136,4 +158,4 @@ _BELOW: tuple[Entry, ...] = (
     ),
 )
 
-MERLIN: tuple[Entry, ...] = (*_BELOW, *merlin_models_torch(), *merlin_models_tf())
+MERLIN: tuple[Entry, ...] = (*_BELOW, *merlin_core(), *merlin_models_torch(), *merlin_models_tf())

@@ -17,7 +17,14 @@ HERE = Path(__file__).parent
 _FALLBACKS = {
     "merlin.schema": ("merlin.schema", "merlin.schema.schema", "merlin.schema.tags"),
     "merlin.io": ("merlin.io", "merlin.io.dataset"),
-    "merlin.dataloader": ("merlin.dataloader.torch",),
+    "merlin.dataloader": (
+        "merlin.dataloader.torch",
+        "merlin.dataloader.ops.embeddings",
+        "merlin.dataloader.ops.padding",
+    ),
+    "merlin.core": ("merlin.core.dispatch", "merlin.core.protocols"),
+    "merlin.dag": ("merlin.dag", "merlin.dag.operator", "merlin.dag.selector"),
+    "merlin.table": ("merlin.table", "merlin.table.tensor_table", "merlin.table.tensor_column"),
 }
 
 

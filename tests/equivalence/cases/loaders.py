@@ -10,10 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from merlin.dag import BaseOperator
+from merlin.dataloader.ops.embeddings import EmbeddingOperator
+from merlin.dataloader.ops.padding import Padding
 from merlin.schema import ColumnSchema, Schema, Tags
 from transformers4rec.torch.utils.data_utils import MerlinDataLoader, PyarrowDataLoader, T4RecDataLoader
 from transformers4rec.torch.utils.padding import pad_batch, pad_inputs
 
+from tests.equivalence.cases._common import refuses
 from tests.equivalence.side import Side
 
 LENGTH = 6
@@ -156,6 +160,70 @@ def padding(side: Side) -> None:
             side.same(f"pad_inputs {limit}/{name}", column)
 
 
+class Halved(BaseOperator):
+    """An operator of one's own, which changes a column of lists."""
+
+    def transform(self, col_selector, transformable):
+        column = transformable["price"]
+        transformable["price"] = type(column)(column.values / 2, column.offsets)
+        return transformable
+
+
+def looked_up(side: Side, *, padded: bool, **options: Any) -> None:
+    """Vectors that an operator looks up, of list items and of a row's country, beside an own operator.
+
+    Padded to the longest session's length: for another, 23.12.0 changes the width of the vectors.
+    """
+    side.seed(6)
+    vectors = side.given(
+        "vectors", {"item": torch.randn(ITEMS + 1, 3), "country": torch.randn(10, 2).double()}
+    )
+    if isinstance(options.get("id_lookup_table"), int):
+        vectors["item"] = vectors["item"][: options["id_lookup_table"]]
+        options["id_lookup_table"] = np.arange(options["id_lookup_table"])[::-1].copy() + 3
+    np.save(side.scratch / "vectors.npy", vectors["item"].numpy())
+    operators = [
+        EmbeddingOperator(
+            str(side.scratch / "vectors.npy"), lookup_key="item_id", embedding_name="vectors", **options
+        ),
+        EmbeddingOperator(vectors["country"].numpy(), lookup_key="country", embedding_name="flag"),
+        Halved(),
+    ]
+    schema, path = schema_with_targets("paid"), str(write_with_targets(side))
+    rows = schema.select_by_name("country").first.with_shape((None,))  # without it 23.12.0 fails
+    schema = schema.excluding_by_name(["country"]) + Schema([rows])
+    loader = MerlinDataLoader.from_schema(
+        schema, path, 11, max_sequence_length=9 if padded else None, shuffle=False, transforms=operators
+    )
+    note_batches(side, loader)
+    side.value("schema", loader.output_schema.column_names)
+    for column in loader.output_schema:
+        tags = sorted(getattr(tag, "value", tag) for tag in column.tags)
+        side.value(f"schema/{column.name}", [tags, column.dtype.name, column.is_list, column.is_ragged])
+
+
+def lookup_errors(side: Side) -> None:
+    """What the operator refuses."""
+    vectors = np.ones((5, 2))
+    refuses(side, "vectors", ValueError, lambda: EmbeddingOperator([[1.0]]))
+    refuses(side, "ids", ValueError, lambda: EmbeddingOperator(vectors, id_lookup_table=[1, 2]))
+    few = np.arange(3)
+    refuses(side, "few ids", AssertionError, lambda: EmbeddingOperator(vectors, id_lookup_table=few))
+    path = str(write_with_targets(side))
+    operators = [EmbeddingOperator(vectors, lookup_key="item_id")]
+    loader = MerlinDataLoader.from_schema(schema_with_targets(), path, 4, shuffle=False, transforms=operators)
+    refuses(side, "no vector", IndexError, lambda: next(iter(loader)))
+
+
+def padded_by_operator(side: Side) -> None:
+    """Lists of an operator's length; with longer ones 23.12.0 fails."""
+    schema = schema_with_targets().select_by_name(["item_id", "price"])
+    path = str(write_with_targets(side))
+    note_batches(
+        side, MerlinDataLoader.from_schema(schema, path, 4, shuffle=False, transforms=[Padding(9, -1)])
+    )
+
+
 CASES = {
     **{f"engine-{name}": partial(engine, name=name) for name in ("merlin", "nvtabular", "pyarrow")},
     **{
@@ -171,4 +239,10 @@ CASES = {
     "chosen-columns": chosen_columns,
     "shuffled": shuffled,
     "padding": padding,
+    "operator-vectors-padded": partial(looked_up, padded=True),
+    "operator-vectors-ragged": partial(looked_up, padded=False),
+    "operator-vectors-by-id": partial(looked_up, padded=True, id_lookup_table=30, unknown_value=0.25),
+    "operator-vectors-mapped": partial(looked_up, padded=False, mmap=True, unknown_value=np.ones(3)),
+    "operator-vectors-errors": lookup_errors,
+    "operator-padding": padded_by_operator,
 }

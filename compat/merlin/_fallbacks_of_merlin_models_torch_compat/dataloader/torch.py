@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from torch.utils.data import IterableDataset
+import torch
+from torch.utils.data import DataLoader, IterableDataset
 from transformers4rec.torch.utils.data_utils import MerlinDataLoader
 
 
@@ -21,7 +22,7 @@ class Loader(IterableDataset):
         global_size: number of processes.
         global_rank: of this process.
         drop_last: leaves out a last batch that is not full.
-        transforms: functions of inputs and targets.
+        transforms: operators such as ``EmbeddingOperator``.
         device: not used.
     """
 
@@ -57,6 +58,10 @@ class Loader(IterableDataset):
         )
         self._batches = loader.dataset
         self.output_schema = loader.output_schema
+        inputs = self.input_schema.excluding_by_tag(Tags.TARGET)
+        self.label_names = self.input_schema.select_by_tag(Tags.TARGET).column_names
+        self.cat_names = inputs.select_by_tag(Tags.CATEGORICAL).column_names
+        self.cont_names = inputs.select_by_tag(Tags.CONTINUOUS).column_names
 
     def map(self, fn: Callable[..., Any]) -> Loader:
         """Applies a function of inputs and targets to every batch, after those before it."""
@@ -67,8 +72,29 @@ class Loader(IterableDataset):
         """The first batch."""
         return next(iter(self))
 
+    def stop(self) -> None:
+        """Nothing to stop: it reads while it is iterated over."""
+
+    def __enter__(self) -> Loader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
     def __len__(self) -> int:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._batches)
+
+
+class DLDataLoader(DataLoader):
+    """torch's loader over one that gives whole batches; it knows its device and length."""
+
+    @property
+    def device(self) -> torch.device:
+        """CUDA where there is a device of it."""
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ from torch.utils.data import IterableDataset
 
 from merlin_models_torch.batch import Ragged
 from merlin_models_torch.data import ParquetLoader
-from merlin_models_torch.schema import Schema, as_schema
+from merlin_models_torch.schema import Schema, Tags, as_schema
+from transformers4rec.torch.utils._operators import Operators, is_operator
 
 Pair = tuple[dict[str, Tensor], Any]
 
@@ -23,7 +24,8 @@ class Batches(IterableDataset):
         loader: what reads the rows.
         length: list columns become matrices of so many positions; they stay ragged without it.
         named_targets: whether targets always come by name; else one comes bare, and none as None.
-        transforms: functions of inputs and targets, applied one after the other.
+        transforms: operators, which change the inputs before they are padded, and functions of inputs and
+            targets, which come after; each kind one after the other.
     """
 
     def __init__(
@@ -37,14 +39,27 @@ class Batches(IterableDataset):
         self.loader = loader
         self.length = length
         self.named_targets = named_targets
-        self.transforms = [transforms] if callable(transforms) else list(transforms or [])
+        given = (
+            list(transforms)
+            if isinstance(transforms, list | tuple)
+            else [transforms] * (transforms is not None)
+        )
+        operators = [transform for transform in given if is_operator(transform)]
+        self.transforms = [transform for transform in given if not is_operator(transform)]
+        if wrong := [type(transform).__name__ for transform in self.transforms if not callable(transform)]:
+            raise TypeError(
+                f"transforms has a {wrong[0]}, expected operators of merlin.dag or functions of inputs and "
+                "targets: give them in a list, without a graph"
+            )
+        inputs = loader.schema.excluding_by_tag(Tags.TARGET)
+        self.operators = Operators(operators, inputs) if operators else None
 
     def __len__(self) -> int:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Pair]:
         for batch in self.loader:
-            pair = columns(batch.features, self.length), self._targets(columns(batch.targets, self.length))
+            pair = self._inputs(batch.features), self._targets(columns(batch.targets, self.length))
             for transform in self.transforms:
                 pair = transform(*pair)
             yield pair
@@ -64,13 +79,26 @@ class Batches(IterableDataset):
 
     @property
     def output_schema(self) -> Schema:
-        """The columns that are read."""
-        return self.loader.schema
+        """The columns that are read; after operators the inputs that they give."""
+        return self.loader.schema if self.operators is None else self.operators.schema
+
+    def _inputs(self, features: Any) -> dict[str, Tensor]:
+        if self.operators is None:
+            return columns(features, self.length)
+        changed = self.operators(features)
+        # Vectors of a row are no positions: what an operator adds is padded where it is tagged a list.
+        lists = {column.name for column in self.operators.schema if Tags.LIST in column.tags}
+        padded = {name: column for name, column in changed.items() if name in features or name in lists}
+        return {**columns(padded, self.length), **columns(_without(changed, padded), None)}
 
     def _targets(self, named: dict[str, Tensor]) -> Any:
         if self.named_targets or len(named) > 1:
             return named
         return next(iter(named.values()), None)
+
+
+def _without(given: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    return {name: column for name, column in given.items() if name not in others}
 
 
 def columns(given: Any, length: int | None) -> dict[str, Tensor]:

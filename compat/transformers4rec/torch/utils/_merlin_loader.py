@@ -43,7 +43,7 @@ class MerlinDataLoader(T4RecDataLoader, DLDataLoader):
         drop_last: leaves out a last batch that is not full.
         schema: of the columns; the dataset's if not given.
         row_groups_per_part: not used.
-        transforms: functions of inputs and targets.
+        transforms: operators such as ``EmbeddingOperator``, and functions of inputs and targets.
         **kwargs: not used.
     """
 
@@ -143,7 +143,7 @@ class MerlinDataLoader(T4RecDataLoader, DLDataLoader):
             shuffle: whether the order is random.
             buffer_size: not used.
             parts_per_chunk: not used.
-            transforms: functions of inputs and targets.
+            transforms: operators such as ``EmbeddingOperator``, and functions of inputs and targets.
             **kwargs: of the loader.
         """
 
@@ -167,5 +167,5 @@ class MerlinDataLoader(T4RecDataLoader, DLDataLoader):
 
     @property
     def output_schema(self) -> Schema:
-        """The columns that the loader reads."""
+        """The columns that the loader gives."""
         return self.dataset.output_schema

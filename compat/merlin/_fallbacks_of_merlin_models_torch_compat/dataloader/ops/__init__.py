@@ -1,0 +1,1 @@
+"""``merlin.dataloader.ops`` where merlin-dataloader is not installed: operators that a loader takes."""
