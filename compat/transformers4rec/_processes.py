@@ -1,9 +1,4 @@
-"""The end of a program that ran in several processes.
-
-A thread of torch's gloo group that lets go of a tensor while Python shuts down is ended by Python in the
-middle of a destructor, which aborts the process ("terminate called without an active exception"). A group
-that is gone before has no threads. Neither Hugging Face's Trainer nor accelerate destroys the group it makes.
-"""
+"""The end of a program that ran in several processes: see :mod:`merlin_models_torch.training.processes`."""
 
 from __future__ import annotations
 
@@ -11,19 +6,20 @@ import atexit
 from typing import Any
 from weakref import WeakSet
 
-import torch
+from merlin_models_torch.training import processes
 
 _trainers: WeakSet[Any] = WeakSet()
 
-
-def has_group() -> bool:
-    """Whether this process belongs to a process group."""
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
+has_group = processes.has_group
 
 
 def destroy_group_at_exit() -> None:
-    """The process group is destroyed when the program ends; for who had it made."""
-    atexit.register(_destroy_group)
+    """The process group is destroyed when the program ends; for who had it made.
+
+    Neither Hugging Face's Trainer nor accelerate destroys it.
+    """
+    processes.destroy_group_at_exit()
+    atexit.register(_let_go)  # called before what was registered before
 
 
 def let_go_at_exit(trainer: Any) -> None:
@@ -31,10 +27,7 @@ def let_go_at_exit(trainer: Any) -> None:
     _trainers.add(trainer)
 
 
-def _destroy_group() -> None:
-    if not has_group():
-        return
-    for trainer in _trainers:
+def _let_go() -> None:
+    for trainer in _trainers if has_group() else ():
         trainer.model_wrapped = trainer.model
         trainer.accelerator.free_memory()
-    torch.distributed.destroy_process_group()

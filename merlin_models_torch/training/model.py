@@ -36,6 +36,7 @@ from merlin_models_torch.training.optim import (
 )
 from merlin_models_torch.training.planning import input_blocks, planned, planned_outside, width_of
 from merlin_models_torch.training.precision import accept_batches, in_dtype
+from merlin_models_torch.training.processes import destroy_group_at_exit, has_group
 from merlin_models_torch.training.resuming import random_states, restore_random_states
 from merlin_models_torch.training.sample import sample_batch
 from merlin_models_torch.training.split import carry_state
@@ -198,8 +199,10 @@ class Model(Answering):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def setup(self, stage: str) -> None:
-        """Lets the Trainer's precision pass batches on."""
+        """Lets the Trainer's precision pass batches on, and a process group end before Python does."""
         accept_batches(self.trainer.precision_plugin)
+        if has_group():
+            destroy_group_at_exit()
 
     def on_fit_start(self) -> None:
         """Refuses a callback or schedule that looks at a metric which is not logged.

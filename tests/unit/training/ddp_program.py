@@ -1,9 +1,12 @@
 """Trains a small model: ``python -m tests.unit.training.ddp_program OUT PROCESSES KIND``.
 
 With KIND "empty" the second half of the rows, which is all that a second process gets, has no target; with
-"sparse" tables have sparse gradients.
+"sparse" tables have sparse gradients. What threads of torch's process group outlive the program, which keeps
+its Trainer, stands in ``OUT-threads-RANK``.
 """
 
+import atexit
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -28,7 +31,7 @@ def rows(kind: str, count: int) -> pa.Table:
     return pa.concat_tables([session_table(half), session_table(count - half, longest=1, shortest=1)])
 
 
-def main(out: Path, processes: int, kind: str) -> None:
+def main(out: Path, processes: int, kind: str) -> lightning.Trainer:
     """Two epochs of one step over all rows, then evaluation in uneven batches."""
     torch.manual_seed(0)
     model = session_model()
@@ -55,10 +58,18 @@ def main(out: Path, processes: int, kind: str) -> None:
     if trainer.is_global_zero:
         numbers = {name: torch.tensor(value) for name, value in figures.items()}
         save_file({**{n: p.detach() for n, p in model.named_parameters()}, **numbers}, out)
+    return trainer
+
+
+def write_threads(out: str) -> None:
+    """The last thing that the program does; Linux lists the threads of a process."""
+    tasks = Path("/proc/self/task")
+    names = [(task / "comm").read_text().strip() for task in tasks.iterdir()] if tasks.exists() else []
+    left = " ".join(name for name in names if "gloo" in name)
+    Path(f"{out}-threads-{os.environ.get('LOCAL_RANK', 0)}").write_text(left)
 
 
 if __name__ == "__main__":
+    atexit.register(write_threads, sys.argv[1])  # runs last
     warnings.simplefilter("ignore")
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
-    if torch.distributed.is_initialized():  # its threads must not outlive Python
-        torch.distributed.destroy_process_group()
+    kept = main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

@@ -18,6 +18,8 @@ def run(out: Path, processes: int, kind: str) -> dict[str, torch.Tensor]:
     program = [sys.executable, "-m", "tests.unit.training.ddp_program", str(out), str(processes), kind]
     done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]
+    # A thread of the process group that is left when Python shuts down may abort the process.
+    assert [Path(f"{out}-threads-{rank}").read_text() for rank in range(processes)] == [""] * processes
     return load_file(out)
 
 
