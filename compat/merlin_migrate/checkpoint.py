@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from merlin_migrate.checkpoint_merlin import convert_merlin, is_merlin
+from merlin_migrate.weights import GUIDE, CheckpointError, read_weights
+
 if TYPE_CHECKING:
     import merlin_models_torch as mm
 
-__all__ = ["CheckpointError", "convert_folder", "convert_state", "load_weights", "read_weights"]
-
-FILES = ("model.safetensors", "pytorch_model.bin")
-PICKLED = "t4rec_model_class.pkl"
-GUIDE = "migration_guides/from-transformers4rec.md#checkpoints"
+__all__ = ["CheckpointError", "convert_state", "load_weights", "read_weights"]
 
 _INPUTS = r"heads\.0\.body\.(?P<i>\d+)\."
 _TARGET = r"heads\.0\.prediction_task_dict\.(?P<target>[^./]+)/[^.]+\."
@@ -75,73 +73,11 @@ COPIES = (
 )
 
 
-class CheckpointError(ValueError):
-    """Weights cannot be read, or do not belong to the model."""
-
-
-def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """The state dict in a file, or in a folder that has one. Nothing in the file is run.
-
-    Args:
-        path: ``pytorch_model.bin``, a ``.safetensors`` file, or a folder such as ``checkpoint-500``.
-
-    Raises:
-        CheckpointError: if there is none, or it holds anything but tensors.
-    """
-    path = Path(path)
-    if path.is_dir():
-        found = next((path / name for name in FILES if (path / name).is_file()), None)
-        if found is None and (path / PICKLED).is_file():
-            raise CheckpointError(why_no_pickle(path / PICKLED))
-        if found is None:
-            raise CheckpointError(
-                f"{path} has none of {', '.join(FILES)}: give the file with the weights, {GUIDE}"
-            )
-        path = found
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist: give the file with the weights, {GUIDE}")
-    if path.suffix == ".pkl":
-        raise CheckpointError(why_no_pickle(path))
-    if path.suffix == ".safetensors":
-        return _safetensors(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} holds more than weights, or is damaged, and is not opened: in the old environment save "
-            f"model.state_dict() with torch.save, {GUIDE}"
-        ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(f"{path} holds no state dict: save model.state_dict(), {GUIDE}")
-    return dict(state)
-
-
-def why_no_pickle(path: str | Path) -> str:
-    """Why a pickled model is not read, and how its owner gets at the weights."""
-    script = Path(__file__).with_name("unpickle_model.py")
-    command = f"python {script.name} {Path(path).name} FOLDER"
-    return (
-        f"{path} is a pickled model, which runs code when it is read, and is never loaded here: copy "
-        f"{script} to where Transformers4Rec 23.12.0 is installed and run `{command}` there; "
-        f"FOLDER/model.safetensors then has the weights, {GUIDE}"
-    )
-
-
-def _safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is no safetensors file, or is damaged: {error}") from error
-
-
 def convert_state(state: Mapping[str, Tensor], model: mm.Model) -> dict[str, Tensor]:
     """A legacy state dict under the names of the new model.
 
     Args:
-        state: of a Transformers4Rec model with one next-item head.
+        state: of a Transformers4Rec model with one head, or of a ranking model of ``merlin.models.torch`` V2.
         model: what the program that made it was rewritten to.
 
     Returns:
@@ -151,6 +87,8 @@ def convert_state(state: Mapping[str, Tensor], model: mm.Model) -> dict[str, Ten
         CheckpointError: for weights that belong nowhere, are missing, have another shape, or differ between
             two places that share them.
     """
+    if is_merlin(state):
+        return convert_merlin(state, model)
     converted: dict[str, Tensor] = {}
     copies: list[tuple[str, str]] = []
     foreign: list[str] = []
@@ -256,34 +194,3 @@ def load_weights(model: mm.Model, source: str | Path | Mapping[str, Tensor]) -> 
     state = source if isinstance(source, Mapping) else read_weights(source)
     model.load_state_dict(convert_state(state, model), strict=False)
     return model
-
-
-def convert_folder(weights: str | Path, model: str | Path, output: str | Path) -> int:
-    """Writes a saved model with legacy weights.
-
-    Args:
-        weights: the legacy weights, see :func:`read_weights`.
-        model: folder of the saved new model.
-        output: folder to write; must not hold anything.
-
-    Returns:
-        The number of tensors.
-
-    Raises:
-        CheckpointError: if anything does not fit; nothing is written then.
-    """
-    import merlin_models_torch as mm
-
-    output = Path(output)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise CheckpointError(f"{output} exists and is not an empty folder: give a new one")
-    try:
-        new = mm.load(model)
-    except ValueError as error:
-        raise CheckpointError(str(error)) from error
-    state = convert_state(read_weights(weights), new)
-    new.load_state_dict(state, strict=False)
-    if output.exists():
-        output.rmdir()
-    new.save(output)
-    return len(state)

@@ -15,6 +15,7 @@ from merlin_migrate import __version__
 
 if TYPE_CHECKING:
     from merlin_migrate.codemod import Result
+    from merlin_migrate.convert import Source
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 if all is done, 1 if changes or marks are pending, 2 if something failed.
     """
-    options = _parser().parse_args(argv)
+    own, arguments = _apart(sys.argv[1:] if argv is None else argv)
+    options = _parser().parse_args(own)
     out, err = sys.stdout, sys.stderr
     if options.command == "rewrite":
         work = Rewriting(rules=options.rule, modern=options.modern, write=options.write)
@@ -40,7 +42,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return names(options.words, out=out)
     if options.command == "doctor":
         return doctor(out=out)
-    return checkpoint(options.weights, options.model, options.output, out=out, err=err)
+    from merlin_migrate.convert import Source
+
+    source = Source(options.model, options.old, options.answers, options.data, arguments)
+    return checkpoint(options.weights, source, options.output, out=out, err=err)
+
+
+def _apart(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Our arguments, and those after ``--`` of the programs that ``checkpoint`` runs."""
+    if argv[:1] != ["checkpoint"] or "--" not in argv:
+        return argv, ()
+    at = argv.index("--")
+    return argv[:at], argv[at + 1 :]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,17 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         help="look for what stands in the way: versions, both distributions at once, shadowing",
         description="Exit code: 0 all is well, 1 something is to be mended.",
     )
-    five = commands.add_parser(
-        "checkpoint",
-        help="put the weights of a Transformers4Rec model into a saved model",
-        description="Reads pytorch_model.bin (weights only, nothing in it is run) or model.safetensors, and "
-        "writes a copy of the model folder with these weights.",
-    )
-    five.add_argument(
-        "weights", metavar="WEIGHTS", help="pytorch_model.bin, model.safetensors or a folder with one"
-    )
-    five.add_argument("model", metavar="MODEL", help="folder that model.save() wrote for the rewritten model")
-    five.add_argument("output", metavar="OUTPUT", help="folder to write, new or empty")
+    _add_checkpoint(commands)
     return parser
 
 
@@ -106,6 +109,39 @@ def _add_rewrite(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     one.add_argument(
         "--color", choices=("auto", "always", "never"), default="auto", help="colours of the diff"
     )
+
+
+def _add_checkpoint(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    five = commands.add_parser(
+        "checkpoint",
+        usage="merlin-migrate checkpoint [OPTIONS] WEIGHTS MODEL OUTPUT [-- ARGUMENTS OF THE PROGRAMS]",
+        help="put the weights of an old model into a saved new one, and compare what both answer",
+        description="Reads weights (nothing in the file is run) and writes a folder for "
+        "merlin_models_torch.load. Programs are run as far as their training, with what stands after --. "
+        "Exit code: 0 the answers are the same, 1 there were none to compare with, 2 failures; then nothing "
+        "is written.",
+    )
+    five.add_argument(
+        "weights",
+        type=Path,
+        metavar="WEIGHTS",
+        help="pytorch_model.bin, model.safetensors, a .ckpt of Lightning, or a folder with one of the former",
+    )
+    five.add_argument(
+        "model",
+        type=Path,
+        metavar="MODEL",
+        help="the old program, the rewritten one, or a folder that model.save() wrote for the latter",
+    )
+    five.add_argument("output", type=Path, metavar="OUTPUT", help="folder to write, new or empty")
+    five.add_argument("--old", type=Path, metavar="PROGRAM", help="the old program, where MODEL is not it")
+    five.add_argument(
+        "--answers",
+        type=Path,
+        metavar="FILE",
+        help="answers of the old model, as unpickle_model.py writes them; found by itself beside WEIGHTS",
+    )
+    five.add_argument("--data", type=Path, metavar="FILE", help="parquet to ask for, instead of made-up rows")
 
 
 def _add_paths(parser: argparse.ArgumentParser) -> None:
@@ -303,14 +339,12 @@ def doctor(*, out: TextIO) -> int:
     return int(bool(found))
 
 
-def checkpoint(
-    weights: str | Path, model: str | Path, output: str | Path, *, out: TextIO, err: TextIO
-) -> int:
+def checkpoint(weights: Path, source: Source, output: Path, *, out: TextIO, err: TextIO) -> int:
     """Converts weights.
 
     Args:
         weights: file or folder of the legacy weights.
-        model: folder of the new model.
+        source: of the new model and of the old one's answers.
         output: folder to write.
         out: where the summary goes.
         err: where errors go.
@@ -318,12 +352,24 @@ def checkpoint(
     Returns:
         The exit code.
     """
-    from merlin_migrate.checkpoint import CheckpointError, convert_folder
+    from merlin_migrate.convert import convert
+    from merlin_migrate.weights import GUIDE, CheckpointError
 
     try:
-        count = convert_folder(weights, model, output)
+        count, compared = convert(weights, source, output)
     except (CheckpointError, OSError) as error:
         err.write(f"merlin-migrate: {error}\n")
         return 2
     out.write(f"{count} tensors of {weights} are now in {output}\n")
+    if compared is None:
+        out.write(
+            "not checked: nothing says what the old model answers; give its program by --old, or --answers, "
+            f"{GUIDE}\n"
+        )
+        return 1
+    best = "" if compared.same_best is None else f", {compared.same_best} of them the same 10 best items"
+    out.write(
+        f"checked: {compared.rows} rows have the scores of {compared.by} (largest difference "
+        f"{compared.difference:.1g}){best}\n"
+    )
     return 0

@@ -1,15 +1,18 @@
-"""Turns a model that Transformers4Rec 23.12.0 pickled into safetensors and JSON.
+"""Turns a model of Transformers4Rec 23.12.0 into safetensors and JSON, in the old environment.
 
 Copy this file to the environment that has Transformers4Rec 23.12.0 and run it there, on a pickle of your own:
 
     python unpickle_model.py t4rec_model_class.pkl FOLDER
 
-Reading a pickle runs the code in it, whoever wrote it: do not give it a file that you do not trust.
-FOLDER gets model.safetensors, with the weights by their names in the state dict, and model.json, which says
-how the model was built: build it in your program and load the weights,
+Reading a pickle runs the code in it, whoever wrote it: do not give it a file that you do not trust. Where the
+model is already in memory, in your training program, no pickle is needed:
 
-    from safetensors.torch import load_model
-    load_model(model, "FOLDER/model.safetensors")
+    from unpickle_model import write_folder
+    write_folder(model, "FOLDER")
+
+FOLDER gets model.safetensors, with the weights by their names in the state dict; answers.safetensors, with
+what the model answers to a batch of made-up sessions, by which ``merlin-migrate checkpoint FOLDER ...``
+checks what it converts; and model.json, which says how the model was built.
 """
 
 import argparse
@@ -18,34 +21,106 @@ import os
 import sys
 
 FORMAT = "transformers4rec-23.12"
+FILES = ("model.safetensors", "answers.safetensors", "model.json")
 
 
 def main(argv=None):
-    """Reads the pickle and writes the two files."""
+    """Reads the pickle and writes the files."""
     parser = argparse.ArgumentParser(description="Turns a pickled model into safetensors and JSON.")
     parser.add_argument("pickle", help="t4rec_model_class.pkl, of your own making")
-    parser.add_argument("folder", help="for model.safetensors and model.json; must not have them")
+    parser.add_argument("folder", help="for the files; must not have them")
     given = parser.parse_args(argv)
     import cloudpickle
-    from safetensors.torch import save_file
 
-    files = [os.path.join(given.folder, name) for name in ("model.safetensors", "model.json")]
-    taken = [name for name in files if os.path.exists(name)]
-    if taken:
-        parser.error(f"{taken[0]} exists: give another folder")
+    if taken := taken_by(given.folder):
+        parser.error(f"{taken} exists: give another folder")
     with open(given.pickle, "rb") as file:
         model = cloudpickle.load(file)
+    write_folder(model, given.folder)
+
+
+def taken_by(folder):
+    """The first of the files that the folder has already, if any."""
+    paths = (os.path.join(folder, name) for name in FILES)
+    return next((path for path in paths if os.path.exists(path)), None)
+
+
+def write_folder(model, folder, batch=None):
+    """Writes weights, answers and description of a model.
+
+    Args:
+        model: a ``transformers4rec.torch.Model``.
+        folder: for the files; must not have them.
+        batch: columns as the loader gives them, (B, T) tensors by name, to answer; made up if not given.
+    """
+    from safetensors.torch import save_file
+
+    if taken := taken_by(folder):
+        raise FileExistsError(f"{taken} exists: give another folder")
     names = shared_names(model)
     state = model.state_dict()
     weights = {group[0]: state[group[0]].detach().cpu().contiguous() for group in names}
     content = describe(model)
     content["shared"] = [group for group in names if len(group) > 1]
     content["weights"] = {name: list(tensor.shape) for name, tensor in weights.items()}
-    os.makedirs(given.folder, exist_ok=True)
-    save_file(weights, files[0], metadata={"format": "pt"})
-    with open(files[1], "w") as file:
+    os.makedirs(folder, exist_ok=True)
+    save_file(weights, os.path.join(folder, FILES[0]), metadata={"format": "pt"})
+    sys.stdout.write(f"{len(weights)} tensors are now in {os.path.join(folder, FILES[0])}\n")
+    try:
+        answered = answers_of(model, made_batch(content["columns"]) if batch is None else batch)
+    except Exception as error:  # whatever stops the model from answering: its weights are still worth having
+        sys.stdout.write(f"no answers, the model fails on the batch: {type(error).__name__}: {error}\n")
+    else:
+        save_file(answered, os.path.join(folder, FILES[1]))
+        sys.stdout.write(f"its answers to a batch are in {os.path.join(folder, FILES[1])}\n")
+    with open(os.path.join(folder, FILES[2]), "w") as file:
         json.dump(content, file, indent=1)
-    sys.stdout.write(f"{len(weights)} tensors are now in {files[0]}\n")
+
+
+def made_batch(columns, rows=16):
+    """Sessions of all lengths, of random ids and numbers, zeros behind each.
+
+    Args:
+        columns: what :func:`columns_of` says of them.
+        rows: sessions.
+    """
+    import torch
+
+    longest = max((facts["length"] or 1 for facts in columns.values()), default=1)
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.linspace(1, longest, rows).round().long()
+    inside = torch.arange(longest) < lengths[:, None]
+    batch = {}
+    for name, facts in columns.items():
+        shape = (rows, longest) if facts["length"] else (rows,)
+        if facts["largest"] and isinstance(facts["largest"], int):
+            values = torch.randint(1, facts["largest"] + 1, shape, generator=generator)
+        else:
+            values = torch.rand(shape, generator=generator)
+        batch[name] = values * inside if facts["length"] else values
+    return batch
+
+
+def answers_of(model, batch):
+    """A batch and what the model answers: ``batch/COLUMN`` and ``answers/TASK``, "" for a single task."""
+    import torch
+
+    was_training, top_k = model.training, getattr(model, "top_k", None)
+    model.eval()
+    if top_k is not None:
+        model.top_k = None
+    device = next(model.parameters()).device
+    try:
+        with torch.no_grad():
+            given = {name: tensor.clone().to(device) for name, tensor in batch.items()}
+            found = model(given, training=False, testing=False)
+    finally:
+        model.train(was_training)
+        if top_k is not None:
+            model.top_k = top_k
+    named = found if isinstance(found, dict) else {"": found}
+    answered = {f"answers/{name}": tensor.detach().cpu().contiguous() for name, tensor in named.items()}
+    return {**{f"batch/{name}": tensor.cpu().contiguous() for name, tensor in batch.items()}, **answered}
 
 
 def shared_names(model):
@@ -104,17 +179,26 @@ def transformers_of(model):
 
 
 def columns_of(model):
-    """Columns that the input blocks take."""
+    """Columns that the input blocks take; the length is that of their lists, None for one value a row."""
     columns = {}
     for head in model.heads:
-        schema = getattr(getattr(head.body, "inputs", None), "schema", None)
+        inputs = getattr(head.body, "inputs", None)
+        schema = getattr(inputs, "schema", None)
+        sizes = getattr(inputs, "input_size", None)
         for column in schema if schema is not None else ():
             domain = getattr(column, "int_domain", None)
             columns[column.name] = {
                 "tags": [str(getattr(tag, "value", tag)) for tag in column.tags],
                 "largest": getattr(domain, "max", None),
+                "length": length_of(sizes, column.name),
             }
     return columns
+
+
+def length_of(sizes, name):
+    """Positions of a column, as the input block was built for."""
+    size = tuple(sizes[name]) if isinstance(sizes, dict) and name in sizes else ()
+    return int(size[1]) if len(size) > 1 and size[1] > 0 else None
 
 
 if __name__ == "__main__":

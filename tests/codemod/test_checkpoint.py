@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from merlin_migrate.checkpoint import FILES, CheckpointError, convert_state, load_weights, read_weights
+from merlin_migrate.checkpoint import convert_state, load_weights
 from merlin_migrate.cli import main
+from merlin_migrate.weights import FILES, CheckpointError, read_weights
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -203,9 +204,11 @@ def test_command_writes_a_folder_that_answers_alike(
     torch.save(_state(), tmp_path / "pytorch_model.bin")
     _model().save(tmp_path / "empty")
     arguments = [str(tmp_path / name) for name in ("pytorch_model.bin", "empty", "full")]
-    assert main(["checkpoint", *arguments]) == 0
+    assert main(["checkpoint", *arguments]) == 1
     count = len(convert_state(_state(), _model()))
-    assert f"{count} tensors of {arguments[0]} are now in {arguments[2]}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"{count} tensors of {arguments[0]} are now in {arguments[2]}" in printed
+    assert "not checked: nothing says what the old model answers; give its program by --old" in printed
     expected = load_weights(_model(), _state()).eval()
     found = mm.load(tmp_path / "full").eval()
     features = {
