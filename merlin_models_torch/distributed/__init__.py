@@ -1,5 +1,6 @@
 """Models whose item tables are shared out to several processes."""
 
+from merlin_models_torch.distributed.building import sharded_tables
 from merlin_models_torch.distributed.catalogue import ShardedCatalogue
 from merlin_models_torch.distributed.checkpoint import load_checkpoint, save_checkpoint
 from merlin_models_torch.distributed.dask import predict_with_dask
@@ -20,5 +21,6 @@ __all__ = [
     "save_checkpoint",
     "shard_items",
     "sharded_names",
+    "sharded_tables",
     "unshard_items",
 ]

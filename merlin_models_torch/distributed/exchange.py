@@ -9,6 +9,7 @@ from typing import cast
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor, Shard
 
 
@@ -43,7 +44,12 @@ class Span:
                 f"the table is placed as {tuple(weight.placements)} on a mesh of {mesh.ndim} dimensions, "
                 "expected Shard(0) on one: shard it by shard_items()"
             )
-        return cls(weight.shape[0], mesh.get_local_rank(), mesh.size(), mesh.get_group(), weight.device)
+        return cls.over(mesh, weight.shape[0], weight.device)
+
+    @classmethod
+    def over(cls, mesh: DeviceMesh, rows: int, device: torch.device) -> Span:
+        """The rows of a table of so many over a mesh of one dimension."""
+        return cls(rows, mesh.get_local_rank(), mesh.size(), mesh.get_group(), device)
 
     @property
     def each(self) -> int:
@@ -95,6 +101,32 @@ class Span:
         """Numbers (...) of all processes added up, in place."""
         dist.all_reduce(numbers, group=self.group)
         return numbers
+
+
+def mesh_of_all(mesh: DeviceMesh | None, caller: str) -> DeviceMesh:
+    """The mesh that was given, or one of the default group.
+
+    Args:
+        mesh: given or not.
+        caller: who asks, for errors.
+
+    Raises:
+        RuntimeError: if there is no process group.
+        ValueError: if the mesh has several dimensions or leaves out processes.
+    """
+    if not dist.is_initialized():
+        raise RuntimeError(
+            f"{caller} needs a process group: start the program by torchrun and call init_process_group(), "
+            "or give the Trainer strategy=ShardedStrategy()"
+        )
+    world = dist.get_world_size()
+    if mesh is None:
+        return init_device_mesh("cuda" if dist.get_backend() == "nccl" else "cpu", (world,))
+    if mesh.ndim != 1 or mesh.size() != world:
+        raise ValueError(
+            f"the mesh has the shape {tuple(mesh.shape)}, expected one dimension over all {world} processes"
+        )
+    return mesh
 
 
 def local(weight: Tensor) -> Tensor:

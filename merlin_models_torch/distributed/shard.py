@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Shard
 
 from merlin_models_torch.distributed.catalogue import ShardedCatalogue
-from merlin_models_torch.distributed.exchange import is_sharded
+from merlin_models_torch.distributed.exchange import is_sharded, mesh_of_all
 from merlin_models_torch.distributed.lookup import ShardedRows
 from merlin_models_torch.inputs import EmbeddingTable
 from merlin_models_torch.outputs import CategoricalOutput
@@ -31,7 +31,8 @@ def shard_items(model: M, mesh: DeviceMesh | None = None, *, domains: Iterable[s
     Every process keeps its own batches, as with data parallel. A lookup asks the processes that hold the
     rows; the loss and the best items are found on every share and put together. Names in the state dict stay,
     weights become ``DTensor``, and ``DistributedDataParallel`` leaves them alone: their gradients come
-    complete. All processes have to call this, with the same model; the weights are those of the first.
+    complete. All processes have to call this, with the same model; the weights are those of the first. Tables
+    that one host cannot hold are made in shares by :func:`sharded_tables`.
 
     Args:
         model: is changed. Its optimizer has to be made afterwards.
@@ -44,26 +45,14 @@ def shard_items(model: M, mesh: DeviceMesh | None = None, *, domains: Iterable[s
 
     Raises:
         RuntimeError: if there is no process group.
-        ValueError: if there is nothing to share out, or no such domain.
+        ValueError: if there is nothing to share out, or no such domain, or the mesh does not fit.
         TypeError: if the items are embedded by a module that is no :class:`EmbeddingTable`.
 
     Example:
         >>> torch.distributed.init_process_group()  # doctest: +SKIP
         >>> model = DistributedDataParallel(shard_items(model))  # doctest: +SKIP
     """
-    if not torch.distributed.is_initialized():
-        raise RuntimeError(
-            "shard_items needs a process group: start the program by torchrun and call init_process_group(), "
-            "or give the Trainer strategy=ShardedStrategy()"
-        )
-    if mesh is None:
-        device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
-        mesh = init_device_mesh(device, (torch.distributed.get_world_size(),))
-    if mesh.ndim != 1 or mesh.size() != torch.distributed.get_world_size():
-        raise ValueError(
-            f"the mesh has the shape {tuple(mesh.shape)}, expected one dimension over all "
-            f"{torch.distributed.get_world_size()} processes"
-        )
+    mesh = mesh_of_all(mesh, "shard_items")
     tables = [*_tables(model, domains)]
     outputs = [module for module in model.output.modules() if isinstance(module, CategoricalOutput)]
     if not tables and not outputs:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.inputs.combiner import Combiner, ListCombiner
 from merlin_models_torch.inputs.layout import Span, Unknown, spans, total
+from merlin_models_torch.inputs.made import ROW_MAKER, Draw
 from merlin_models_torch.schema import ColumnSchema, Schema
 from merlin_models_torch.serialize import serializable
 
@@ -97,7 +98,11 @@ class EmbeddingTable(nn.Embedding):
                     f"the weights of domain {domain!r} have the shape {tuple(matrix.shape)}, expected "
                     f"{expected}: one row for each id, the first for padding"
                 )
-        super().__init__(total(layout), width, padding_idx=0, sparse=sparse)
+        maker = ROW_MAKER.get()
+        if maker is not None and not maker.shares(schema):
+            maker = None
+        hollow = None if maker is None else torch.empty(total(layout), width, device="meta")
+        super().__init__(total(layout), width, padding_idx=0, sparse=sparse and maker is None, _weight=hollow)
         self.schema = schema
         self.layout = layout
         self.unknown = unknown
@@ -106,12 +111,18 @@ class EmbeddingTable(nn.Embedding):
         self.combiner = None if combiner is None else ListCombiner.of(combiner, dim=width)
         # Where the rows are, if they are on several devices: see merlin_models_torch.distributed.
         self.elsewhere: RowStore | None = None
-        with torch.no_grad():
-            self.weight[1:].normal_(std=init_std)
-            self.weight[0] = 0
-            for domain, matrix in given.items():
-                span = layout[domain]
-                self.weight[span.offset + 1 : span.offset + 1 + span.size] = matrix[1:]
+        known = [(layout[domain].offset + 1, matrix[1:]) for domain, matrix in given.items()]
+        if maker is None:
+            with torch.no_grad():
+                self.weight[1:].normal_(std=init_std)
+                self.weight[0] = 0
+                for first, matrix in known:
+                    self.weight[first : first + len(matrix)] = matrix
+        else:
+            # The numbers that nn.Embedding draws are drawn too, so that all are those of the whole table.
+            draws: list[tuple[int, Draw]] = [(0, _normal(1.0)), (1, _normal(init_std))]
+            self.weight = maker.made(total(layout), width, draws, [(0, torch.zeros(1, width)), *known])
+            self.elsewhere = maker.store(self.weight)
         self.weight.requires_grad_(trainable)
 
     @property
@@ -299,6 +310,10 @@ class EmbeddingTable(nn.Embedding):
     def extra_repr(self) -> str:
         """Size and columns."""
         return f"{self.num_embeddings}, {self.embedding_dim}, columns={self.schema.column_names}"
+
+
+def _normal(std: float) -> Draw:
+    return lambda piece: piece.normal_(std=std)
 
 
 def _by_domain(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from merlin_models_torch.batch import Batch, Ragged
 from merlin_models_torch.inputs import TabularInputBlock
+from merlin_models_torch.inputs.made import ROW_MAKER
 from merlin_models_torch.metrics import AnswerMetrics, RankingMetrics, answer_metrics
 from merlin_models_torch.outputs.base import Widths
 from merlin_models_torch.outputs.catalogue import Catalogue, WholeCatalogue
@@ -147,8 +148,7 @@ class CategoricalOutput(nn.Module):
                 self.projection = nn.Linear(width, table.embedding_dim)
         else:
             size = self._own_catalogue or inputs.item_cardinality
-            self.weight = nn.Parameter(torch.empty(size, width))
-            nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+            self.weight = _new_weight(size, width)
         if self.has_bias:
             self.bias = nn.Parameter(torch.zeros(size))
 
@@ -361,6 +361,17 @@ class CategoricalOutput(nn.Module):
             exclude=seen,
             never=sorted({*self.exclude, *never}),
         )
+
+
+def _new_weight(rows: int, width: int) -> nn.Parameter:
+    """(V, D) what ``nn.Linear`` would begin with; only the rows of this process where they are shared out."""
+    maker = ROW_MAKER.get()
+    if maker is None:
+        weight = nn.Parameter(torch.empty(rows, width))
+        nn.init.kaiming_uniform_(weight, a=5**0.5)
+        return weight
+    bound = 3**0.5 * (nn.init.calculate_gain("leaky_relu", 5**0.5) / width**0.5)
+    return maker.made(rows, width, [(0, lambda piece: piece.uniform_(-bound, bound))])
 
 
 def unit(vectors: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ import merlin_models_torch as mm
 from merlin_models_torch import distributed
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.data.table import TensorTable
+from merlin_models_torch.distributed import building
 from merlin_models_torch.outputs.losses import softmax_cross_entropy
+from merlin_models_torch.schema import Tags
 from merlin_models_torch.training.clipping import clip_gradients
 from tests.unit.distributed.data_parallel import loader, small_model, trainer
-from tests.unit.schemas import session_schema
+from tests.unit.schemas import categorical, session_schema
 from tests.unit.sessions import session_table
 
 OUTPUTS: dict[str, dict[str, Any]] = {
@@ -278,3 +281,49 @@ def uneven() -> mm.ParquetLoader:
     """Five sessions one by one, of which two of one item have nothing to predict."""
     rows = pa.concat_tables([session_table(3), session_table(2, shortest=1, longest=1)])
     return mm.ParquetLoader(rows, session_schema(), batch_size=1)
+
+
+def built() -> dict[str, Any]:
+    """The state of models made in shares, whole again, beside that of whole ones; losses; the next number."""
+    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    found: dict[str, Any] = {"whole": {}, "shares": {}, "held": {}}
+    for how, around in (("whole", nullcontext), ("shares", distributed.sharded_tables)):
+        for kind in OUTPUTS:
+            with around(**({"domains": ["country"]} if how == "shares" else {})):  # type: ignore[operator]
+                model = small_model(**OUTPUTS[kind])
+            following = torch.rand(1)
+            if how == "shares":
+                found["held"][kind] = {
+                    name: len(value.to_local())
+                    for name, value in model.named_parameters()
+                    if hasattr(value, "to_local")
+                }
+                distributed.shard_items(model, domains=["country"])
+            optimizer = optimizer_of(model)
+            wrapped = DistributedDataParallel(Loss(model))
+            found[how] |= {f"{kind} {name}": whole(value) for name, value in model.state_dict().items()}
+            found[how][f"{kind} generator"] = following
+            found[how][f"{kind} loss"] = step(model, optimizer, batch_of(rank, world), wrapped)
+            found[how] |= {f"{kind} learned {n}": whole(p) for n, p in model.named_parameters()}
+    return found
+
+
+def drawn() -> dict[str, Tensor]:
+    """Tables made in shares by short pieces, of sizes that do and do not fit the steps of the generator."""
+    building._PIECE = 64
+    tables: dict[str, Tensor] = {}
+    for items, width in ((30, 16), (31, 5), (7, 3), (200, 7), (2, 1)):
+        column = categorical("item_id", items, Tags.ITEM_ID)
+        given = torch.arange((items + 1) * width).float().reshape(-1, width)
+        for name, weights in (("drawn", None), ("given", given)):
+            torch.manual_seed(1)
+            expected = mm.EmbeddingTable(column, width, weights=weights)
+            torch.manual_seed(1)
+            with distributed.sharded_tables():
+                table = mm.EmbeddingTable(column, width, weights=weights)
+                other = mm.EmbeddingTable(categorical("category", 9), 4)
+            assert not hasattr(other.weight, "to_local")
+            tables[f"{name} {items} {width}"] = whole(table.weight) - expected.weight.detach()
+            ids = torch.tensor([[1, 2, 0], [items, 0, 0]])
+            tables[f"{name} {items} {width} found"] = table(ids).detach() - expected(ids).detach()
+    return tables

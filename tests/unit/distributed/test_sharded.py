@@ -72,6 +72,29 @@ def test_training_and_answers_equal_those_of_one_process(kind: str, world: int, 
     assert_same(dict(alone.named_parameters()), dict(model.named_parameters()))
 
 
+def test_tables_made_in_shares_are_those_of_the_whole_model(tmp_path: Path) -> None:
+    """Bit by bit, so that a seed gives the same model however many processes there are."""
+    ranks = run(sharded.built, 2, tmp_path)
+    for rank in ranks:
+        assert rank["whole"].keys() == rank["shares"].keys()
+        for name, value in rank["whole"].items():
+            if "learned" in name or "loss" in name:
+                torch.testing.assert_close(
+                    rank["shares"][name], value, **CLOSE, msg=lambda t, n=name: f"{n}: {t}"
+                )
+            else:
+                assert torch.equal(rank["shares"][name], value), name
+    items, country = "body.layers.0.tables.item_id.weight", "body.layers.0.tables.country.weight"
+    assert [rank["held"]["tied"] for rank in ranks] == [{items: 16, country: 3}, {items: 15, country: 2}]
+    assert [rank["held"]["own"]["output.weight"] for rank in ranks] == [16, 15]
+
+
+def test_pieces_of_random_numbers_are_those_of_one_draw(tmp_path: Path) -> None:
+    for rank in run(sharded.drawn, 4, tmp_path):
+        assert len(rank) == 20
+        assert all(not difference.any() for difference in rank.values())
+
+
 def test_sampled_losses_and_further_tables_equal_data_parallel(tmp_path: Path) -> None:
     for found in run(sharded.sampled, 2, tmp_path):
         assert_same(found["sharded"], found["whole"])
@@ -137,3 +160,8 @@ def test_the_strategy_of_lightning_equals_one_process_and_resumes(tmp_path: Path
 def test_without_processes_there_is_nothing_to_share_out() -> None:
     with pytest.raises(RuntimeError, match=r"needs a process group: start the program by torchrun"):
         distributed.shard_items(sharded.small_model())
+    with (
+        pytest.raises(RuntimeError, match=r"sharded_tables needs a process group"),
+        distributed.sharded_tables(),
+    ):
+        pass
