@@ -105,6 +105,7 @@ from merlin_models_torch.outputs import (
     UniformNegatives,
     softmax_cross_entropy,
 )
+from merlin_models_torch.reporting.report import report
 from merlin_models_torch.retrieval import topk_blockwise
 from merlin_models_torch.schema import ColumnSchema, Schema, Tags
 from merlin_models_torch.selection import (
@@ -237,6 +238,7 @@ __all__ = [
     "repeat",
     "repeat_parallel",
     "repeat_parallel_like",
+    "report",
     "retrieval",
     "save_vectors",
     "select",

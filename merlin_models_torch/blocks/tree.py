@@ -58,7 +58,7 @@ def leaf(module: nn.Module) -> nn.Module:
         >>> leaf(nn.Sequential(nn.ReLU(), nn.Sequential(nn.Linear(2, 3))))
         Linear(in_features=2, out_features=3, bias=True)
     """
-    children = _children(module)
+    children = children_of(module)
     if children is None:
         return module
     if not children:
@@ -98,7 +98,7 @@ def map(module: nn.Module, function: Change, *, recurse: bool = False) -> nn.Mod
     wanted = {"i", "name"} & inspect.signature(function).parameters.keys()
 
     def change(one: nn.Module, i: int, name: str) -> nn.Module | None:
-        children = _children(one)
+        children = children_of(one)
         if children is None or (i >= 0 and not recurse):
             place: dict[str, Any] = {"i": i, "name": name}
             return function(one, **{key: place[key] for key in wanted})
@@ -151,8 +151,8 @@ def _names(module: nn.Module) -> range | list[str]:
     return range(len(container) if isinstance(container, (nn.Sequential, nn.ModuleList)) else 0)
 
 
-def _children(module: nn.Module) -> dict[str, nn.Module] | None:
-    """The modules of a container by name; None if it is none."""
+def children_of(module: nn.Module) -> dict[str, nn.Module] | None:
+    """The modules of a container by name, or by position ("0", "1"); None if it is no container."""
     container = _container(module)
     if container is None:
         return None

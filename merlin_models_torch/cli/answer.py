@@ -11,10 +11,8 @@ import lightning
 from jsonargparse import ArgumentParser
 
 from merlin_models_torch.data import ParquetLoader, SessionFiles
-from merlin_models_torch.schema import ColumnSchema, Schema
-from merlin_models_torch.selection import target_schema
 from merlin_models_torch.storage import whole_file
-from merlin_models_torch.training.model import Model
+from merlin_models_torch.training.evaluation import evaluation_schema
 from merlin_models_torch.training.saving import load
 
 
@@ -31,12 +29,8 @@ def evaluate(argv: Sequence[str]) -> int:
     parser.add_argument("--output", "-o", type=str, default=None, help="JSON file to write instead")
     options = parser.parse_args(list(argv))
     model = load(options.model, trusted=options.trusted)
-    labels = target_schema(model).excluding_by_name(model.schema.column_names)
-    loader = ParquetLoader(
-        _data(options.data),
-        model.schema + labels + Schema([ColumnSchema(name) for name in _weights(model)]),
-        batch_size=options.batch_size,
-    )
+    schema = evaluation_schema(model)
+    loader = ParquetLoader(_data(options.data), schema, batch_size=options.batch_size)
     trainer = lightning.Trainer(
         accelerator="cpu" if options.device == "cpu" else "auto",
         devices=1,
@@ -106,12 +100,6 @@ def _parser(command: str, description: str) -> ArgumentParser:
     parser.add_argument("--device", type=str, default="cpu", help="such as cpu or cuda")
     parser.add_argument("--trusted", type=list[str], default=[], help="packages whose classes may be built")
     return parser
-
-
-def _weights(model: Model) -> list[str]:
-    """Columns of sample weights that the model's outputs look for besides."""
-    names = {getattr(module, "weight", None) for module in model.output.modules()}
-    return sorted(name for name in names if isinstance(name, str) and name not in model.schema.column_names)
 
 
 def _data(path: str) -> str | list[Path]:

@@ -311,17 +311,36 @@ class CategoricalOutput(nn.Module):
         never: Sequence[int] = (),
     ) -> None:
         """Adds the answers to a batch; ``seen`` and ``never`` as for :meth:`topk`."""
-        answers = self.topk(hidden, batch, k=max(self.top_ks), seen=seen, never=never)[1]
-        sets = self._sets(batch)
-        if sets is None:
-            targets = self.targets(batch)
-        else:
-            some = sets.lengths > 0
-            answers, targets = answers[some], sets.padded(value=-1)[some].long()
+        answers, targets, _ = self.judged(hidden, batch, k=max(self.top_ks), seen=seen, never=never)
         if isinstance(metrics, AnswerMetrics):
             metrics.update(answers, targets, never=never)
         else:
             metrics.update(answers, targets)
+
+    def judged(
+        self, hidden: Tensor, batch: Batch, *, k: int, seen: Tensor | None = None, never: Sequence[int] = ()
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Answers beside what they should name.
+
+        Args:
+            hidden: as for :meth:`topk`, as are the other arguments.
+            batch: with targets.
+            k: see there.
+            seen: see there.
+            never: see there.
+
+        Returns:
+            Item rows (N, k) int64, best first; the items that should be among them, (N,) int64, or (N, M) of
+            sets, filled up with -1; and the row (N,) int64 of the batch that each belongs to.
+        """
+        answers = self.topk(hidden, batch, k=k, seen=seen, never=never)[1]
+        sets = self._sets(batch)
+        if sets is not None:
+            some = sets.lengths > 0
+            return answers[some], sets.padded(value=-1)[some].long(), some.nonzero()[:, 0]
+        if self.target is None and batch.plan is not None:
+            return answers, self.targets(batch), batch.plan.places()[0]
+        return answers, self.targets(batch), torch.arange(len(answers), device=answers.device)
 
     def loss(self, hidden: Tensor, batch: Batch, *, generator: torch.Generator | None = None) -> Tensor:
         """Mean cross entropy over the targets, without the full matrix of logits: a scalar.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from merlin_models_torch.reporting.page import label
+from merlin_models_torch.reporting.text import label
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+
+from merlin_models_torch.reporting.text import text
 
 Point = tuple[float, float]
 
@@ -30,16 +31,23 @@ class Series:
 
 @dataclass(frozen=True)
 class Frame:
-    """The rectangle inside the axes, and how numbers become places in it."""
+    """The rectangle inside the axes, and how numbers become places in it.
+
+    Args:
+        x_range: the numbers at its left and right edge.
+        y_range: the numbers at its bottom and top.
+    """
 
     x_range: Point
     y_range: Point
 
     def x(self, value: float) -> float:
+        """The place of a number along the bottom."""
         low, high = self.x_range
         return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
+        """The place of a number up the side."""
         low, high = self.y_range
         return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
@@ -102,7 +110,7 @@ def line_chart(
         name, height = reference
         y = frame.y(height)
         parts.append(f'<line class="reference" x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{WIDTH - RIGHT}" y="{y + 16:.1f}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<text x="{WIDTH - RIGHT}" y="{y + 16:.1f}" text-anchor="end">{text(name)}</text>')
     for number, line in reversed(list(enumerate(series))):  # the first line lies on top
         places = [(frame.x(x), frame.y(y)) for x, y in line.points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
@@ -150,10 +158,12 @@ def bar_chart(
     ticks = nice_ticks(0, top)
     frame = Frame((0, len(groups)), (0, ticks[-1]))
     parts = [axes(frame, ticks, x_label, y_label)]
+    small = len(groups) * len(series) > 6
+    kind = "value small" if small else "value"
     share = 0.72 / len(series)
     width = (frame.x(1) - frame.x(0)) * share
     for group, name in enumerate(groups):
-        parts.append(x_tick(frame.x(group + 0.5), name))
+        parts.append(x_tick(frame.x(group + 0.5), name, small=small))
         for number, heights in enumerate(series.values()):
             x, height = frame.x(group + 0.14 + share * number) + 1, heights[group]
             y = frame.y(height)
@@ -162,22 +172,26 @@ def bar_chart(
                 f'height="{frame.y(0) - y:.1f}"/>'
             )
             parts.append(
-                f'<text class="value" x="{x + width / 2 - 1:.1f}" y="{y - 5:.1f}" text-anchor="middle">'
-                f"{height:.3f}</text>"
+                f'<text class="{kind}" x="{x + width / 2 - 1:.1f}" y="{y - 5:.1f}" text-anchor="middle">'
+                f"{height:.{2 if small else 3}f}</text>"
             )
     parts.append(_legend(list(series)))
     return svg(title, description, parts)
 
 
-def svg(title: str, description: str, parts: Sequence[str]) -> str:
-    label = f"{escape(title)}. {escape(description)}"
+def svg(
+    title: str, description: str, parts: Sequence[str], *, width: float = WIDTH, height: float = HEIGHT
+) -> str:
+    """The parts of a chart as one picture, which tells screen readers what it shows."""
+    label = f"{text(title)}. {text(description)}"
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
-        f"<title>{escape(title)}</title><desc>{escape(description)}</desc>{''.join(parts)}</svg>"
+        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{label}">'
+        f"<title>{text(title)}</title><desc>{text(description)}</desc>{''.join(parts)}</svg>"
     )
 
 
 def axes(frame: Frame, ticks: Sequence[float], x_label: str, y_label: str) -> str:
+    """Lines at the ticks up the side, their numbers, and what runs along both axes."""
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     middle = (TOP + bottom) / 2
     parts = []
@@ -187,23 +201,25 @@ def axes(frame: Frame, ticks: Sequence[float], x_label: str, y_label: str) -> st
         parts.append(f'<line class="{kind}" x1="{LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
     parts.append(
-        f'<text x="{(LEFT + right) / 2:.1f}" y="{HEIGHT - 7}" text-anchor="middle">{escape(x_label)}</text>'
+        f'<text x="{(LEFT + right) / 2:.1f}" y="{HEIGHT - 7}" text-anchor="middle">{text(x_label)}</text>'
     )
     parts.append(
         f'<text x="14" y="{middle:.1f}" text-anchor="middle" transform="rotate(-90 14 {middle:.1f})">'
-        f"{escape(y_label)}</text>"
+        f"{text(y_label)}</text>"
     )
     return "".join(parts)
 
 
-def x_tick(x: float, name: str) -> str:
-    return f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{escape(name)}</text>'
+def x_tick(x: float, name: str, *, small: bool = False) -> str:
+    """A name below the bottom axis."""
+    kind = ' class="small"' if small else ""
+    return f'<text{kind} x="{x:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{text(name)}</text>'
 
 
 def _legend(names: Sequence[str]) -> str:
     parts, x = [], float(LEFT)
     for number, name in enumerate(names):
         parts.append(f'<rect class="bar series-{number}" x="{x:.0f}" y="8" width="12" height="12" rx="2"/>')
-        parts.append(f'<text class="name" x="{x + 18:.0f}" y="18">{escape(name)}</text>')
+        parts.append(f'<text class="name" x="{x + 18:.0f}" y="18">{text(name)}</text>')
         x += 18 + 7.2 * len(name) + 20
     return "".join(parts)

@@ -1,23 +1,18 @@
 """One HTML page of sections, in a single file: no network, no script.
 
 Styles and charts are inside it. It follows the reader's light or dark mode, and the width of the screen. All
-that comes from data goes through :func:`text`.
+that comes from data goes through :func:`reporting.text.text`.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 from merlin_models_torch.reporting.style import STYLE
-
-# Characters that no HTML or XML may hold.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_LONGEST = 48
+from merlin_models_torch.reporting.text import label, text
 
 
 @dataclass(frozen=True)
@@ -33,28 +28,6 @@ class Section:
     name: str
     title: str
     body: str
-
-
-def text(value: object, *, longest: int | None = None) -> str:
-    """Anything as text that may stand in HTML: escaped, without control characters.
-
-    Args:
-        value: id, name or sentence.
-        longest: characters that are shown at most.
-
-    Example:
-        >>> text("<script>"), text("a" * 9, longest=5)
-        ('&lt;script&gt;', 'aaaa…')
-    """
-    whole = str(value)
-    if longest is not None and len(whole) > longest:
-        whole = whole[: longest - 1] + "…"
-    return escape(_CONTROL.sub("\ufffd", whole))
-
-
-def label(value: object, *, longest: int = _LONGEST) -> str:
-    """An id or a name, cut where it is very long."""
-    return text(value, longest=longest)
 
 
 def document(
@@ -139,7 +112,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = 
         f'<tr><th scope="row">{label(first)}</th>{"".join(f"<td>{label(cell)}</td>" for cell in cells)}</tr>'
         for first, *cells in rows
     )
-    return f'<div class="scroll"><table>{told}<thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table></div>'
+    head_row = f"<thead><tr>{names}</tr></thead>"
+    return f'<div class="scroll"><table>{told}{head_row}<tbody>{lines}</tbody></table></div>'
 
 
 def details(summary: str, body: str) -> str:
@@ -161,8 +135,8 @@ def facts(values: Mapping[str, str]) -> str:
 def legend(names: Sequence[str], *, kind: str = "series") -> str:
     """What the colours of a chart stand for, below it, for names that may be long or many."""
     rows = "".join(
-        f'<li><svg viewBox="0 0 12 12" aria-hidden="true"><rect class="bar {kind}-{number}" width="12" '
-        f'height="12" rx="2"/></svg>{label(name, longest=32)}</li>'
+        f'<li><svg viewBox="0 0 12 12" aria-hidden="true"><rect class="bar {kind}-{number}" '
+        f'width="12" height="12" rx="2"/></svg>{label(name, longest=32)}</li>'
         for number, name in enumerate(names)
     )
     return f'<ul class="legend">{rows}</ul>'

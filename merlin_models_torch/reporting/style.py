@@ -3,10 +3,14 @@
 STYLE = """
 :root { color-scheme: light dark;
   --page: #f6f7f9; --card: #ffffff; --text: #16191d; --muted: #5a626d; --line: #dfe3e8;
-  --first: #1d63c9; --second: #8b939e; --third: #b4600b; --hit: #e3f4e7; --hit-text: #14672c; }
+  --first: #1d63c9; --second: #8b939e; --third: #b4600b; --fourth: #0f7b6c; --fifth: #a1348b;
+  --sixth: #6b5bd2; --seventh: #7a6a00; --hit: #e3f4e7; --hit-text: #14672c;
+  --level-0: #08306b; --level-1: #2162ac; --level-2: #4a97cf; --level-3: #86bfe0; --level-4: #bcd3e6; }
 @media (prefers-color-scheme: dark) { :root {
   --page: #101317; --card: #191d23; --text: #e9ecf0; --muted: #a3abb6; --line: #2e353e;
-  --first: #6aa5ff; --second: #7d8793; --third: #e79a4c; --hit: #16361f; --hit-text: #8fdca5; } }
+  --first: #6aa5ff; --second: #7d8793; --third: #e79a4c; --fourth: #4cc3ae; --fifth: #e07fcb;
+  --sixth: #a79bff; --seventh: #d3c04a; --hit: #16361f; --hit-text: #8fdca5;
+  --level-0: #eaf3ff; --level-1: #b2d5fb; --level-2: #78b0ee; --level-3: #4780bd; --level-4: #2f567f; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--text); line-height: 1.5;
   font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -40,6 +44,14 @@ svg .grid { stroke: var(--line); } svg .axis { stroke: var(--muted); }
 svg .reference { stroke: var(--muted); stroke-dasharray: 5 4; }
 svg .series-0 { --ink: var(--first); } svg .series-1 { --ink: var(--second); } svg .series-2 { --ink:
   var(--third); }
+svg .series-3 { --ink: var(--fourth); } svg .series-4 { --ink: var(--fifth); } svg .series-5 { --ink:
+  var(--sixth); } svg .series-6 { --ink: var(--seventh); }
+svg .level-0 { --ink: var(--level-0); } svg .level-1 { --ink: var(--level-1); } svg .level-2 { --ink:
+  var(--level-2); } svg .level-3 { --ink: var(--level-3); } svg .level-4 { --ink: var(--level-4); }
+svg text.small { font-size: 11px; }
+svg .cell { fill: var(--first); } svg .frame { fill: none; stroke: var(--line); }
+svg .point { fill: var(--ink); fill-opacity: .75; }
+svg .box { fill: var(--page); stroke: var(--line); } svg .branch { fill: none; stroke: var(--muted); }
 svg .line { fill: none; stroke: var(--ink); stroke-width: 2; stroke-linejoin: round; }
 svg .bar, svg .dot { fill: var(--ink); }
 details { margin-top: .75rem; } summary { cursor: pointer; color: var(--muted); }
@@ -50,10 +62,16 @@ th, td { text-align: right; padding: .375rem .625rem; border-bottom: 1px solid v
   nowrap; }
 th:first-child { text-align: left; } thead th { color: var(--muted); font-weight: 600; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: .75rem; }
+.legend { list-style: none; display: flex; flex-wrap: wrap; gap: .25rem .875rem; margin: .5rem 0 0;
+  padding: 0; font-size: .8125rem; }
+.legend li { display: flex; align-items: center; gap: .375rem; overflow-wrap: anywhere; }
+.legend svg { width: .75rem; margin: 0; flex: none; }
+.missing { color: var(--muted); padding-left: 1.125rem; max-width: 46rem; }
 .path { list-style: none; display: flex; flex-wrap: wrap; gap: .375rem; margin: 0; padding: 0; font-size:
   .875rem; }
 .path li { border: 1px solid var(--line); border-radius: .375rem; padding: .0625rem .5rem; }
-small { color: var(--muted); font-size: .75rem; white-space: nowrap; }
+.path li, .answers li, .next, h3 { overflow-wrap: anywhere; }
+small { color: var(--muted); font-size: .75rem; }
 .next { margin: .75rem 0 0; } .next b { font-weight: 650; }
 .answers { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem; }
 .answers ol { margin: 0; padding-left: 1.5rem; font-size: .875rem; }

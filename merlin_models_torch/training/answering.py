@@ -64,9 +64,10 @@ class Answering(lightning.LightningModule):
     @property
     def never_answered(self) -> tuple[int, ...]:
         """Item rows that stand for no item: padding and unknown of the vocabulary."""
-        return self._never_of(self.output)
+        return self.never_of(self.output)
 
-    def _never_of(self, output: Any) -> tuple[int, ...]:
+    def never_of(self, output: Any) -> tuple[int, ...]:
+        """The same for an output of several."""
         vocabulary = self._vocabulary_of(output)
         return () if vocabulary is None else tuple(range(vocabulary.first))
 
@@ -74,8 +75,7 @@ class Answering(lightning.LightningModule):
         """Item rows that are no answers: of each of several outputs, whose items may be of other domains."""
         if isinstance(self.output, TabularOutputBlock):
             return {
-                name: sorted({*besides, *self._never_of(output)})
-                for name, output in self.output.items.items()
+                name: sorted({*besides, *self.never_of(output)}) for name, output in self.output.items.items()
             }
         return sorted({*besides, *self.never_answered})
 
@@ -89,7 +89,7 @@ class Answering(lightning.LightningModule):
                 self.check_answers("top_ks", max(output.top_ks), output=output)
 
     def _possible(self, output: ItemOutput) -> int:
-        return output.cardinality - len({*output.exclude, *self._never_of(output)})
+        return output.cardinality - len({*output.exclude, *self.never_of(output)})
 
     def check_answers(self, name: str, k: int, *, output: ItemOutput | None = None) -> None:
         """Refuses a number of answers that there are no items for.
@@ -123,6 +123,10 @@ class Answering(lightning.LightningModule):
     def for_prediction(self, batch: Batch) -> Batch:
         """A batch as a loader gives it as the body takes it for prediction."""
         return self._planned(batch, "predict")
+
+    def for_evaluation(self, batch: Batch) -> Batch:
+        """A batch as a loader gives it as the body takes it to be measured by what is hidden."""
+        return self._planned(batch, "evaluate")
 
     def scores(self, batch: Batch, *, k: int | None = None, exclude_seen: bool = False) -> dict[str, Column]:
         """The scores of each row under an output that does not name items alone.

@@ -9,6 +9,7 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.outputs.base import Metrics, Never
+from merlin_models_torch.schema import ColumnSchema, Schema
 
 STAGES = ("val", "test")
 
@@ -53,6 +54,21 @@ class Evaluation(nn.Module):
     def compute(self) -> dict[str, Any]:
         """Values by name, over all processes."""
         return {"loss": self.loss.compute(), **cast(Metrics, self.metrics).compute()}
+
+
+def evaluation_schema(model: Any) -> Schema:
+    """The columns that a model is evaluated on: those it reads, its labels, and sample weights.
+
+    Args:
+        model: a :class:`Model`.
+    """
+    from merlin_models_torch.selection import target_schema
+
+    labels = target_schema(model).excluding_by_name(model.schema.column_names)
+    names = {getattr(module, "weight", None) for module in model.output.modules()}
+    weights = sorted(n for n in names if isinstance(n, str) and n not in model.schema.column_names)
+    schema: Schema = model.schema
+    return schema + labels + Schema([ColumnSchema(name) for name in weights])
 
 
 def without_targets(stage: str) -> str:
