@@ -21,6 +21,22 @@ _PLAIN = re.compile(
     r"|models/model\.json|data/sample_inputs/model\.pt|archive_(format|version)|byteorder"
     r"|\.data/(version|serialization_id)"
 )
+# What the graph of a .pt2 may call, and how it may compute sizes: torch finds the former by name in all that
+# can be reached from torch, and evaluates the latter as Python.
+_CALLED = re.compile(
+    r"torch\.ops\.(aten|prims|higher_order)\.\w+(\.\w+)?|torch\.sym_\w+|math\.\w+"
+    r"|_operator\.(eq|ne|lt|le|gt|ge|add|sub|mul|truediv|floordiv|mod|neg|pos|pow|and_|or_|not_|getitem)"
+)
+_WORDS = re.compile(
+    "Symbol|Integer|Float|Rational|Add|Mul|Pow|Max|Min|Mod|PythonMod|ModularIndexing|FloorDiv|CeilDiv|CleanDiv"
+    "|IntTrueDiv|FloatTrueDiv|PowByNatural|Where|Identity|ceiling|floor|Eq|Ne|Lt|Le|Gt|Ge|Equality|Unequality"
+    "|StrictLessThan|LessThan|StrictGreaterThan|GreaterThan|And|Or|Not|true|false|True|False|positive|integer"
+    r"|nonnegative|precision|oo|int_oo|[a-z]{0,2}\d+"
+)
+_SIZE = r"(L\['tensors'\]\['[^'\\\n]*'\]\.size\(\)\[\d+\]|\d+)"
+_GUARD = re.compile(rf"{_SIZE} (==|!=|<|>|<=|>=) {_SIZE}")
+_MARKS = frozenset("(),.'=+-*/<>&|~ ")
+_PLAIN_TYPES = (str, int, float, bool)
 Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
@@ -50,18 +66,23 @@ class ExportedModel:
     def __init__(self, folder: str | Path) -> None:
         folder = Path(folder)
         files = _check_files(folder)
-        self.signature: dict[str, Any] = json.loads((folder / "signature.json").read_text(encoding="utf-8"))
-        if self.signature.get("format") != 1:
-            raise ValueError(f"{folder} has no signature of format 1: export the model again")
+        self.signature = _signature(folder / "signature.json")
         program = self.signature["program"]
         if program not in files:
             raise ValueError(f"{folder} has no program {program!r}: export the model again")
+        self._folder = folder
         self._codes = {
             domain: {value: vocabulary["first"] + i for i, value in enumerate(vocabulary["values"])}
             for domain, vocabulary in self.signature["vocabularies"].items()
         }
         self._counted = {one["counts"] for one in self.signature["inputs"] if one["kind"] == "length"}
-        self._run = _runner(folder / program, self.signature)
+        try:
+            self._run = _runner(folder / program, self.signature)
+        except Exception as error:
+            raise ValueError(
+                f"{folder / program} is no program that can be run ({_first_line(error)}): export the model "
+                "again"
+            ) from error
 
     def answer(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The answers to some rows, computed together.
@@ -77,10 +98,18 @@ class ExportedModel:
 
         Raises:
             RequestError: if a row does not fit, before anything is computed.
+            ValueError: if program and signature do not fit each other.
         """
         if not rows:
             return []
-        return self.decode(self._run(self.encode(rows)))
+        tensors = self.encode(rows)
+        try:
+            return self.decode(self._run(tensors))
+        except Exception as error:
+            raise ValueError(
+                f"the program in {self._folder} does not answer what its signature says "
+                f"({_first_line(error)}): export the model again"
+            ) from error
 
     def encode(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
         """The program's inputs for some rows, as lists of numbers filled up.
@@ -258,41 +287,120 @@ def _runner(program: Path, signature: Mapping[str, Any]) -> Run:
     return with_torch
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).partition("\n")[0]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object without a key twice, and with numbers only that are some."""
+
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) != len(pairs):
+            raise ValueError("a key stands twice in one object")
+        return dict(pairs)
+
+    def number(name: str) -> float:
+        raise ValueError(f"{name} is no number of JSON")
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text, object_pairs_hook=distinct, parse_constant=number)
+        if not isinstance(value, dict):
+            raise ValueError("it is no object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read ({_first_line(error)}): export the model again") from error
+    return value
+
+
+def _signature(path: Path) -> dict[str, Any]:
+    """What describes the program, every part of it of the kind that it should be.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    signature = _read(path)
+    if signature.get("format") != 1:
+        raise ValueError(f"{path} is no signature of format 1: export the model again")
+
+    def all_of(key: str, kinds: Mapping[str, Any]) -> bool:
+        listed = signature.get(key)
+        named = listed.values() if isinstance(listed, dict) else listed if isinstance(listed, list) else [0]
+        return all(
+            isinstance(one, dict) and all(isinstance(one.get(name), kind) for name, kind in kinds.items())
+            for one in named
+        )
+
+    known = signature.get("vocabularies")
+    good = (
+        all(isinstance(signature.get(name), str) for name in ("program", "runtime"))
+        and all(isinstance(signature.get(name), list) for name in ("inputs", "outputs"))
+        and all(isinstance(signature.get(name), dict) for name in ("vocabularies", "dimensions"))
+        and all_of("inputs", {"name": str, "kind": str, "dtype": str, "dims": list, "fill": int})
+        and all_of("outputs", {"name": str})
+        and all_of("vocabularies", {"first": int, "unknown": int, "values": list})
+        and all_of("dimensions", {"min": int, "max": (int, type(None))})
+        and isinstance(known, dict)
+        and all(isinstance(value, _PLAIN_TYPES) for one in known.values() for value in one["values"])
+        and all(_fits(one, signature) for one in [*signature["inputs"], *signature["outputs"]])
+    )
+    if not good:
+        raise ValueError(f"{path} does not describe a program: export the model again")
+    return signature
+
+
+def _fits(one: Mapping[str, Any], signature: Mapping[str, Any]) -> bool:
+    """Whether an input or output names only what the signature has."""
+    domain, rows = one.get("vocabulary"), one.get("rows", 1)
+    if not (domain is None or (isinstance(domain, str) and domain in signature["vocabularies"])):
+        return False
+    if type(rows) is not int or ("column" in one and not isinstance(one["column"], str)):
+        return False
+    kind, dims = one.get("kind"), one.get("dims", [])
+    if kind is None:
+        return "column" not in one or "vocabulary" in one
+    return (
+        kind in ("feature", "length", "filter")
+        and one["dtype"] in ("int64", "float32")
+        and 1 <= len(dims) <= 3
+        and all(isinstance(dim, str) and dim in signature["dimensions"] for dim in dims)
+        and (kind != "length" or one.get("counts") in signature["dimensions"])
+        and (kind != "filter" or len(dims) == 2)
+    )
+
+
 def _check_files(folder: Path) -> set[str]:
     """The names of an export's files, each as it was written.
 
     Raises:
         ValueError: if one is missing, was changed or lies elsewhere.
     """
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        said = {key: manifest[key] for key in ("format", "files")}
-        digest = manifest["digest"]
-        names = [*said["files"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder} has no manifest.json of an export ({error!r}): export again") from error
-    if hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest() != digest:
+    manifest = _read(folder / "manifest.json")
+    said = {key: manifest.get(key) for key in ("format", "files")}
+    if hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest() != manifest.get("digest"):
         raise ValueError(f"{folder / 'manifest.json'} was changed: export the model again")
-    if "signature.json" not in names:
+    files = said["files"]
+    if not isinstance(files, dict) or "signature.json" not in files:
         raise ValueError(f"{folder} holds no signature.json: give the folder that mm.export wrote")
     root = folder.resolve()
-    for name in names:
-        path = (root / name).resolve()
-        if not path.is_relative_to(root):
-            raise ValueError(f"{folder} names {name!r}, which lies outside of it: do not use this folder")
+    for name, wanted in files.items():
+        if "\0" in name or not (root / name).resolve().is_relative_to(root):
+            raise ValueError(
+                f"{folder} names {name[:80]!r}, which lies outside of it: do not use this folder"
+            )
+        path = root / name
         if not path.is_file():
             raise ValueError(f"{path} is missing: export the model again")
         found = hashlib.sha256()
         with path.open("rb") as file:
             while chunk := file.read(1 << 20):
                 found.update(chunk)
-        if found.hexdigest() != said["files"][name]["sha256"]:
+        if not isinstance(wanted, dict) or found.hexdigest() != wanted.get("sha256"):
             raise ValueError(f"{path} was changed after it was written: export the model again")
-    return set(names)
+    return set(files)
 
 
 def refuse_pickles(program: Path) -> None:
-    """Refuses a ``.pt2`` file of which ``torch.export.load`` would unpickle more than tensors.
+    """Refuses a ``.pt2`` file of which ``torch.export.load`` would unpickle more than tensors, or run more.
 
     Raises:
         ValueError: if so.
@@ -300,6 +408,9 @@ def refuse_pickles(program: Path) -> None:
     import torch
 
     with zipfile.ZipFile(program) as archive:
+        packed = sum(one.file_size for one in archive.infolist())
+        if packed > program.stat().st_size:
+            raise ValueError(f"{program} holds {packed} bytes packed into fewer: do not use this file")
         for name in archive.namelist():
             part = name.partition("/")[2]
             good = _PLAIN.fullmatch(part) is not None
@@ -309,6 +420,11 @@ def refuse_pickles(program: Path) -> None:
                     payload["use_pickle"] or not _TENSOR.fullmatch(payload["path_name"])
                     for payload in payloads
                 )
+            elif part == "models/model.json":
+                described = json.loads(archive.read(name))
+                # Guards are Python that is run when the program is loaded.
+                good = all(_GUARD.fullmatch(guard) for guard in described.get("guards_code") or [])
+                good = good and _computes_only(described)
             elif part.startswith("data/sample_inputs/"):
                 # With weights_only torch reads tensors and plain containers, and refuses anything else.
                 try:
@@ -317,5 +433,29 @@ def refuse_pickles(program: Path) -> None:
                     good = False
             if not good:
                 raise ValueError(
-                    f"{program} holds {name}, which is or names no plain tensor: do not use this file"
+                    f"{program} holds {name}, which is or names more than tensors and what computes with "
+                    "them: do not use this file"
                 )
+
+
+def _computes_only(described: Any) -> bool:
+    """Whether everything that a graph calls is an operation of tensors or sizes."""
+    waiting = [described]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            called, size = one.get("target"), one.get("expr_str")
+            if isinstance(called, str) and "inputs" in one and not _CALLED.fullmatch(called):
+                return False
+            if isinstance(size, str) and not _is_size(size):
+                return False
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return True
+
+
+def _is_size(text: str) -> bool:
+    """Whether an expression computes with symbols and whole numbers alone."""
+    known = all(_WORDS.fullmatch(word) for word in re.findall(r"\w+", text))
+    return known and {*re.sub(r"\w", "", text)} <= _MARKS

@@ -136,7 +136,11 @@ def answer_to_parquet(
     rank, world = _of_processes() if part is None else part
     if not 0 <= rank < world:
         raise ValueError(f"part is {part}, expected the number of a part, from 0, and how many there are")
-    parts: Any = source.paths if isinstance(source, ParquetSource) else [source.table]
+    if isinstance(source, ParquetSource):
+        # A file without rows has no answers.
+        parts: Any = [part.name for part in source.parts if part.rows]
+    else:
+        parts = [source.table]
     names = None
     if part is not None or world > 1:
         # One file of a share of all rows, in their order, wherever the files of the data end.

@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from torch.distributed.tensor import DTensor
 from merlin_models_torch.data import ParquetLoader
 from merlin_models_torch.data.source import ParquetSource, open_source
 from merlin_models_torch.serialize import ConfigError, to_config
+from merlin_models_torch.storage import whole_file, writing
 
 if TYPE_CHECKING:
     from merlin_models_torch.training.model import Model
@@ -71,7 +72,8 @@ class AnswerFiles:
         """
         from tqdm import tqdm
 
-        self._folder.mkdir(parents=True, exist_ok=True)
+        with writing(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
         paths = [self._folder / name for name in names or _names(parts)]
         questions = [json.dumps({**self._question, "data": fingerprint(part)}).encode() for part in parts]
         missing = [
@@ -87,8 +89,9 @@ class AnswerFiles:
                         try:
                             yield part, file.write
                             file.finish()
-                        finally:
-                            file.drop()
+                        except BaseException as error:
+                            file.drop(error)
+                            raise
                     else:
                         bar.update(_rows_of(path))
 
@@ -100,13 +103,14 @@ class AnswerFiles:
 
 
 class _File:
-    """One file under a temporary name until it is whole; rows are gathered to groups of some size."""
+    """One file under a hidden name until it is whole; rows are gathered to groups of some size."""
 
     def __init__(self, path: Path, question: bytes, told: Callable[[int], object]) -> None:
         self._path = path
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
         self._question = question
         self._told = told
+        self._stack = ExitStack()
+        self._part: Path | None = None
         self._writer: Any = None
         self._held: list[pa.Table] = []
         self._count = 0
@@ -123,22 +127,28 @@ class _File:
 
         if not self._held:
             return
-        table = pa.concat_tables(self._held)
+        table = pa.concat_tables(self._held).replace_schema_metadata({_QUESTION: self._question})
         self._held, self._count = [], 0
-        if self._writer is None:
-            schema = table.schema.with_metadata({_QUESTION: self._question})
-            self._writer = pq.ParquetWriter(self._part, schema)
-        self._writer.write_table(table.replace_schema_metadata({_QUESTION: self._question}))
+        with writing(self._path):
+            if self._part is None:
+                self._part = self._stack.enter_context(whole_file(self._path))
+                self._writer = pq.ParquetWriter(self._part, table.schema)
+            self._writer.write_table(table)
 
     def finish(self) -> None:
+        """Gives the file its name; there is none if there was nothing to write."""
         self._flush()
-        self._writer.close()
-        self._part.replace(self._path)
+        with writing(self._path):
+            if self._writer is not None:
+                self._writer.close()
+            self._stack.close()
 
-    def drop(self) -> None:
+    def drop(self, error: BaseException) -> None:
+        """Leaves nothing behind."""
         if self._writer is not None:
-            self._writer.close()
-        self._part.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._writer.close()
+        self._stack.__exit__(type(error), error, error.__traceback__)
 
 
 def _names(parts: Sequence[Any]) -> list[str]:

@@ -376,9 +376,7 @@ def test_folders_that_were_not_prepared_are_refused(tmp_path: Path) -> None:
         SessionFiles.load(tmp_path)
     files = sessions_from_events(HAND, tmp_path / "out")
     files.train[0].unlink()
-    with pytest.raises(
-        DataError, match=r"train\.parquet is missing in .*: restore it or prepare the sess"
-    ):
+    with pytest.raises(DataError, match=r"train\.parquet is missing in .*: restore it or prepare the sess"):
         SessionFiles.load(files.folder)
 
 
