@@ -20,6 +20,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 if all is done, 2 if not, with the reason on the standard error.
+
+    Example:
+        >>> from merlin_models_torch.cli import main
+        >>> main(["--version"])
+        merlin-models-torch ...
+        0
     """
     command, *rest = [*(sys.argv[1:] if argv is None else argv), ""]
     rest = rest[:-1]

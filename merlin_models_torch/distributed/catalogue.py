@@ -22,6 +22,11 @@ class ShardedCatalogue:
         weight: (V, D) ``DTensor`` with placement ``Shard(0)``.
         bias: (V,) likewise, added to the scores.
         normalized: whether the vectors get length 1.
+
+    Example:
+        >>> catalogue = shard_items(model).output.elsewhere
+        >>> catalogue.lookup(torch.tensor([[3, 4]])).shape  # two items, which other processes may hold
+        torch.Size([1, 2, 8])
     """
 
     weight: Tensor

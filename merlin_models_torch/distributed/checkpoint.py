@@ -36,6 +36,12 @@ def save_checkpoint(folder: str | Path, model: nn.Module, *optimizers: Optimizer
 
     Raises:
         TypeError: if an optimizer has a setting that JSON cannot hold.
+
+    Example:
+        >>> folder = save_checkpoint("checkpoint", shard_items(model))
+        >>> load_checkpoint(folder, unshard_items(model))  # or over another number of processes
+        >>> sorted(path.suffix for path in folder.iterdir())
+        ['.json', '.safetensors']
     """
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
     from torch.distributed.checkpoint.state_dict_saver import save
@@ -67,6 +73,14 @@ def load_checkpoint(folder: str | Path, model: nn.Module, *optimizers: Optimizer
 
     Raises:
         ValueError: if the folder is not a checkpoint, or writing it did not end.
+
+    Example:
+        >>> optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+        >>> folder = save_checkpoint("checkpoint", model, optimizer)
+        >>> optimizer.param_groups[0]["lr"] = 0.2
+        >>> load_checkpoint(folder, model, optimizer)
+        >>> optimizer.param_groups[0]["lr"]
+        0.1
     """
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
     from torch.distributed.checkpoint.state_dict import set_model_state_dict, set_optimizer_state_dict

@@ -51,7 +51,9 @@ def predict_with_dask(
         ImportError: without Dask.
 
     Example:
-        >>> predict_with_dask("model", "sessions.parquet", "answers", parts=64, k=10)  # doctest: +SKIP
+        >>> folder = predict_with_dask(model.save("model"), files.test, "answers", parts=2, k=10)
+        >>> sorted(path.name for path in folder.glob("*.parquet"))
+        ['part-00000-of-00002.parquet', 'part-00001-of-00002.parquet']
     """
     if parts < 1:
         raise ValueError(f"parts is {parts}, expected at least 1")

@@ -22,6 +22,11 @@ class ShardedRows:
     Args:
         weight: (V, D) or (V,) ``DTensor`` with placement ``Shard(0)``.
         padding: a row that learns nothing by being looked up; None for no such row.
+
+    Example:
+        >>> rows = shard_items(model).inputs.item_table.elsewhere
+        >>> isinstance(rows, ShardedRows), rows.lookup(torch.tensor([3, 4, 3])).shape
+        (True, torch.Size([3, 8]))
     """
 
     weight: Tensor

@@ -49,8 +49,10 @@ def shard_items(model: M, mesh: DeviceMesh | None = None, *, domains: Iterable[s
         TypeError: if the items are embedded by a module that is no :class:`EmbeddingTable`.
 
     Example:
-        >>> torch.distributed.init_process_group()  # doctest: +SKIP
-        >>> model = DistributedDataParallel(shard_items(model))  # doctest: +SKIP
+        >>> model = shard_items(model)  # in each process, after torch.distributed.init_process_group()
+        >>> sharded_names(model)
+        ['body.layers.0.tables.item_id.weight']
+        >>> model = nn.parallel.DistributedDataParallel(model)
     """
     mesh = mesh_of_all(mesh, "shard_items")
     tables = [*_tables(model, domains)]
@@ -74,8 +76,15 @@ def unshard_items(model: M) -> M:
 
     All processes have to call this, and all of them then hold everything.
 
+    Args:
+        model: is changed. Its optimizer has to be made afterwards.
+
     Returns:
         The model.
+
+    Example:
+        >>> sharded_names(unshard_items(shard_items(model)))
+        []
     """
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -90,7 +99,18 @@ def unshard_items(model: M) -> M:
 
 
 def sharded_names(model: nn.Module) -> list[str]:
-    """Names of the parameters whose rows are in several processes."""
+    """Names of the parameters whose rows are in several processes.
+
+    Args:
+        model: any module.
+
+    Returns:
+        The names, as in the state dict.
+
+    Example:
+        >>> sharded_names(model)
+        []
+    """
     return [name for name, parameter in model.named_parameters() if is_sharded(parameter)]
 
 

@@ -33,7 +33,14 @@ class ShardedStrategy(DDPStrategy):
         timeout: of what processes wait for each other.
 
     Example:
-        >>> trainer = lightning.Trainer(devices=4, strategy=ShardedStrategy())  # doctest: +SKIP
+        >>> import lightning
+        >>> quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+        >>> trainer = lightning.Trainer(  # four processes: devices=4
+        ...     devices=1, strategy=ShardedStrategy(), accelerator="cpu", max_epochs=1, **quiet
+        ... )
+        >>> trainer.fit(model.train(), loader)
+        >>> sharded_names(model)
+        ['body.layers.0.tables.item_id.weight']
     """
 
     def __init__(

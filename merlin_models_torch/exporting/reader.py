@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+__all__ = ["ExportedModel", "RequestError"]
+
 _LARGEST = 3.4028235e38
 _TENSOR = re.compile(r"(weight|tensor)_\d+")
 _PLAIN = re.compile(
@@ -58,9 +60,10 @@ class ExportedModel:
             program holds pickled objects.
 
     Example:
-        >>> model = ExportedModel("exported")  # doctest: +SKIP
-        >>> model.answer([{"item_id": ["shoe", "hat"], "exclude": ["scarf"]}])  # doctest: +SKIP
-        [{'item_id': ['gloves', ...], 'score': [3.1, ...]}]
+        >>> exported = ExportedModel(mm.export(model, "exported", k=2))
+        >>> session = {"item_id": ["item-01"], "category": ["category-0"], "price": [12.5]}
+        >>> exported.answer([{**session, "exclude": ["item-03"]}])
+        [{'item_id': ['item-...', 'item-...'], 'score': [...]}]
     """
 
     def __init__(self, folder: str | Path) -> None:

@@ -14,7 +14,12 @@ from merlin_models_torch.retrieval.topk import topk_blockwise
 
 @runtime_checkable
 class RowStore(Protocol):
-    """Rows of a table that may be elsewhere, as an :class:`EmbeddingTable` asks for them."""
+    """Rows of a table that may be elsewhere, as an :class:`EmbeddingTable` asks for them.
+
+    Example:
+        >>> isinstance(WholeCatalogue(torch.ones(5, 2)), RowStore)
+        True
+    """
 
     def lookup(self, rows: Tensor) -> Tensor:
         """(..., D) vectors of (...) int64 rows."""
@@ -25,6 +30,10 @@ class Catalogue(RowStore, Protocol):
     """What an output needs of its item vectors: the seam behind which they may be on several devices.
 
     With several processes each one asks for its own rows, queries and targets, and all of them have to ask.
+
+    Example:
+        >>> isinstance(WholeCatalogue(torch.ones(5, 2)), Catalogue)
+        True
     """
 
     def lookup(self, rows: Tensor) -> Tensor:
@@ -57,6 +66,11 @@ class WholeCatalogue:
     Args:
         vectors: (V, D) float.
         bias: (V,) float added to the scores.
+
+    Example:
+        >>> catalogue = WholeCatalogue(torch.eye(3), bias=torch.tensor([0.0, 0.0, 5.0]))
+        >>> catalogue.topk(torch.tensor([[1.0, 2.0, 0.0]]), k=2)
+        (tensor([[5., 2.]]), tensor([[2, 1]]))
     """
 
     vectors: Tensor

@@ -12,6 +12,7 @@ import inspect
 import re
 import sys
 import textwrap
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,21 @@ from torch import nn
 
 import merlin_models_torch as mm
 
-PACKAGES = ("", ".data", ".masking", ".metrics", ".outputs", ".retrieval", ".schema", ".training")
-NEEDS = {"HuggingFaceBlock": "transformers", "FaissIndex": "faiss"}
+PACKAGES = (
+    "",
+    ".cli",
+    ".data",
+    ".distributed",
+    ".exporting",
+    ".exporting.reader",
+    ".masking",
+    ".metrics",
+    ".outputs",
+    ".retrieval",
+    ".schema",
+    ".training",
+)
+NEEDS = {"HuggingFaceBlock": "transformers", "FaissIndex": "faiss", "predict_with_dask": "dask"}
 SHAPE = re.compile(r"\((\.\.\.|[A-Z]|count|capacity)(, [^()]+)*,?\)|a scalar")
 
 
@@ -102,6 +116,14 @@ def taken_for_granted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     }
 
 
+@pytest.fixture
+def process_group(tmp_path: Path) -> Iterator[None]:
+    """Of this process alone."""
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
 def examples(public: Any) -> list[doctest.DocTest]:
     """Those of a name, its own first, and of its methods."""
     module = sys.modules[public.__module__]
@@ -113,13 +135,19 @@ def examples(public: Any) -> list[doctest.DocTest]:
 @pytest.mark.filterwarnings("ignore:transformers4rec.torch.utils.data_utils.MerlinDataLoader is deprecated")
 @pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_examples_run(
-    name: str, taken_for_granted: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    taken_for_granted: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     public = PUBLIC[name]
     if inspect.isclass(public) and issubclass(public, Exception):
         return
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])
+    if public.__module__.startswith("merlin_models_torch.distributed"):
+        request.getfixturevalue("process_group")
     monkeypatch.chdir(tmp_path)
     own, *of_methods = examples(public)
     assert own.examples, f"the docstring of {name} has no example"

@@ -1,6 +1,8 @@
 """Answers by the workers of Dask, which Merlin's encoders used."""
 
+import doctest
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +28,17 @@ def test_tasks_answer_what_one_process_does(scheduler: str, tmp_path: Path) -> N
     found = pa.concat_tables([pq.read_table(path) for path in paths]).replace_schema_metadata()
     expected = mm.load(folder).predict(data, k=4)
     assert found.drop(["score"]).equals(expected.drop(["score"]))
+
+
+def test_the_example_of_the_docstring_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pq.write_table(session_table(9), "test.parquet")
+    files = SimpleNamespace(test=["test.parquet"])
+    names = {"model": session_model().eval(), "files": files, "predict_with_dask": predict_with_dask}
+    (example,) = doctest.DocTestFinder().find(predict_with_dask, "predict_with_dask", globs=names)
+    said: list[str] = []
+    result = doctest.DocTestRunner().run(example, out=said.append)
+    assert result == (0, 2), "".join(said)
 
 
 def test_a_client_of_dask_distributed_is_used(tmp_path: Path) -> None:
