@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -50,7 +50,9 @@ def is_number(kind: pa.DataType) -> bool:
     return is_integer_like(kind) or bool(pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def to_column(array: pa.ChunkedArray, kind: Kind, *, where: str, first_row: int = 0) -> Column:
+def to_column(
+    array: pa.ChunkedArray, kind: Kind, *, where: str, first_row: int = 0, numbers: bool = False
+) -> Column:
     """A column of an Arrow table as a tensor or a ragged column.
 
     Args:
@@ -58,13 +60,14 @@ def to_column(array: pa.ChunkedArray, kind: Kind, *, where: str, first_row: int 
             lists of vectors or of lists of ids. Slices and chunks of these. A null list is an empty list.
         kind: "scalar" for a value a row, "list" for a ragged column, "vector" for lists of one length that
             become one (B, D) matrix.
+        numbers: whether inner lists are numbers of which each list has as many as it has, not ids or vectors.
         where: names the column and its file in errors.
         first_row: number of the first row, for errors.
 
     Returns:
         (B,) or (B, D) tensor, or :class:`Ragged` with values (L,) or (L, D). Inner lists of integers are
-        filled up with 0 to the longest. Values keep their width; unsigned integers become signed, dates and
-        times integers, decimals float64.
+        filled up with 0 to the longest, those of ``numbers`` become floats filled up with nan. Values keep
+        their width; unsigned integers become signed, dates and times integers, decimals float64.
 
     Raises:
         DataError: if there is a null that is not a whole list, or a type that holds no numbers.
@@ -81,14 +84,14 @@ def to_column(array: pa.ChunkedArray, kind: Kind, *, where: str, first_row: int 
         else:
             sizes = _lengths(chunk)
             inner = _plain(chunk.flatten())
-            if is_list(inner.type) and is_integer_like(leaf_type(inner.type)):
-                values.append(_filled_up(inner, where, row, sizes))
+            if is_list(inner.type) and (numbers or is_integer_like(leaf_type(inner.type))):
+                values.append(_filled_up(inner, where, row, sizes, numbers=numbers))
             else:
                 convert = _vectors if is_list(inner.type) else _numbers
                 values.append(convert(inner, where, row, sizes))
             lengths.append(sizes)
         row += len(chunk)
-    joined = _joined(_of_one_width(values) if kind == "list" else values, where)
+    joined = _joined(_of_one_width(values, numbers=numbers) if kind == "list" else values, where)
     if kind != "list":
         return joined
     offsets = torch.zeros(row - first_row + 1, dtype=torch.int64)
@@ -136,18 +139,29 @@ def _vectors(chunk: pa.Array, where: str, row: int, lengths: NDArray[np.int64] |
     return numbers.reshape(len(chunk), size)
 
 
-def _filled_up(chunk: pa.Array, where: str, row: int, lengths: NDArray[np.int64]) -> NDArray[np.generic]:
-    """Lists of ids as rows of a matrix, with 0 after the end of each."""
+def _filled_up(
+    chunk: pa.Array, where: str, row: int, lengths: NDArray[np.int64], *, numbers: bool
+) -> NDArray[np.generic]:
+    """Lists of ids as rows of a matrix, with 0 after the end of each, or of numbers, with nan."""
     sizes = _lengths(chunk)
     inner = _plain(chunk.flatten())
     if is_list(inner.type):
         raise DataError(
             f"{where} has lists inside lists inside lists, expected two levels: flatten one of them"
         )
-    numbers = _numbers(inner, where, row, _totals(sizes, lengths))
+    totals = _totals(sizes, lengths)
+    values = _numbers(inner, where, row, totals)
+    if numbers:
+        values = values.astype(np.result_type(values.dtype, np.float32), copy=False)
+        if np.isnan(values).any():
+            first = np.searchsorted(np.cumsum(totals), np.argmax(np.isnan(values)), side="right")
+            raise DataError(
+                f"{where} has {np.isnan(values).sum()} values that are not finite numbers, the first in row "
+                f"{row + first}: fill them or leave these rows out"
+            )
     inside = np.arange(sizes.max(initial=0)) < sizes[:, None]
-    matrix = np.zeros(inside.shape, numbers.dtype)
-    matrix[inside] = numbers
+    matrix = np.full(inside.shape, np.nan if numbers else 0, values.dtype)
+    matrix[inside] = values
     return matrix
 
 
@@ -157,12 +171,13 @@ def _totals(sizes: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.
     return ends[1:] - ends[:-1]
 
 
-def _of_one_width(parts: Sequence[NDArray[np.generic]]) -> list[NDArray[np.generic]]:
-    """Matrices of integers filled up with 0 to the widest of them; anything else as it is."""
-    if any(part.ndim < 2 or part.dtype.kind == "f" for part in parts):
+def _of_one_width(parts: Sequence[NDArray[np.generic]], *, numbers: bool) -> list[NDArray[np.generic]]:
+    """Matrices of ids or ``numbers`` filled up to the widest of them; anything else as it is."""
+    if any(part.ndim < 2 or (part.dtype.kind == "f" and not numbers) for part in parts):
         return list(parts)
     widest = max((part.shape[1] for part in parts), default=0)
-    return [np.pad(part, ((0, 0), (0, widest - part.shape[1]))) for part in parts]
+    filler: Any = np.nan if numbers else 0
+    return [np.pad(part, ((0, 0), (0, widest - part.shape[1])), constant_values=filler) for part in parts]
 
 
 def _numbers(chunk: pa.Array, where: str, row: int, lengths: NDArray[np.int64] | None) -> NDArray[np.generic]:

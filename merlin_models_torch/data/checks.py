@@ -26,8 +26,10 @@ def check_values(layout: ColumnLayout, column: Column, *, where: str, first_row:
     if not values.numel() or values.dtype == torch.bool:
         return
     if values.is_floating_point():
-        if not bool(values.isfinite().all()):
-            bad = ~values.isfinite()
+        bad = ~values.isfinite()
+        if layout.is_number and values.dim() > 1:
+            bad &= ~values.isnan()  # what fills inner lists up
+        if bool(bad.any()):
             raise DataError(
                 f"{where} has {int(bad.sum())} values that are not finite numbers, the first in row "
                 f"{first_row + _row(column, bad)}: fill them or leave these rows out"

@@ -33,6 +33,7 @@ class ColumnLayout:
         is_id: whether its values are checked against a domain.
         smallest: smallest value of the domain, 0 for what indexes an embedding table.
         largest: largest value of the domain; None if not known.
+        is_number: whether its values are numbers, so that nan fills inner lists up.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ColumnLayout:
     is_id: bool
     smallest: int
     largest: int | None
+    is_number: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,11 @@ class Layout:
     def names(self) -> list[str]:
         """Names of the columns that are read for batches."""
         return [column.name for column in self.columns]
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """Names of the columns of numbers."""
+        return frozenset(column.name for column in self.columns if column.is_number)
 
 
 def plan_layout(source: Source, schema: Schema, targets: Iterable[str] | None) -> Layout:
@@ -90,7 +97,10 @@ def plan_layout(source: Source, schema: Schema, targets: Iterable[str] | None) -
     # Rows to answer for may come without a key.
     keys = tuple(name for name in named if all(name in found.names for _, found in source.schemas()))
     columns = tuple(
-        ColumnLayout(c.name, kinds[c.name][1], _is_id(c), _smallest(c), _largest(c)) for c in used
+        ColumnLayout(
+            c.name, kinds[c.name][1], _is_id(c), _smallest(c), _largest(c), Tags.CONTINUOUS in c.tags
+        )
+        for c in used
     )
     lists = [c for c in used if kinds[c.name][1] == "list"]
     sequences = [c.name for c in lists if Tags.SEQUENCE in c.tags]

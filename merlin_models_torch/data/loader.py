@@ -243,7 +243,8 @@ class ParquetLoader:
             reader.check_bounds(source.groups)
             limit = memory_limit or None
             return StreamedRows(reader, source.groups, buffer=buffer_groups, limit=limit)
-        return HeldRows(concatenate([reader.read(part) for part in source.parts]))
+        tables = [reader.read(part) for part in source.parts]
+        return HeldRows(concatenate(tables, numbers=self._layout.numbers))
 
     def _bucket_column(self) -> str:
         lists = [column.name for column in self._layout.columns if column.kind == "list"]

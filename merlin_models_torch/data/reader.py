@@ -44,7 +44,13 @@ class Reader:
         columns: dict[str, Column] = {}
         for spec in layout.columns:
             where = f"column {spec.name!r} of {part.name}"
-            column = to_column(table.column(spec.name), spec.kind, where=where, first_row=part.first_row)
+            column = to_column(
+                table.column(spec.name),
+                spec.kind,
+                where=where,
+                first_row=part.first_row,
+                numbers=spec.is_number,
+            )
             check_values(spec, column, where=where, first_row=part.first_row)
             columns[spec.name] = column
         columns = share_offsets(columns)

@@ -112,7 +112,7 @@ class StreamedRows:
         with ThreadPoolExecutor(1, "read-row-groups") as pool:
             ahead = pool.submit(self._read, groups[0])
             for number in range(len(groups)):
-                table = concatenate([*left, ahead.result()])
+                table = concatenate([*left, ahead.result()], numbers=self._reader.layout.numbers)
                 if number + 1 < len(groups):
                     ahead = pool.submit(self._read, groups[number + 1])
                 ready = _fitting(sizes, len(table))
@@ -158,7 +158,7 @@ class StreamedRows:
             table = self._reader.read(part)
             whole = first == 0 and last == len(table)
             tables.append(table if whole else table.select(torch.arange(first, last)))
-        return concatenate(tables)
+        return concatenate(tables, numbers=self._reader.layout.numbers)
 
 
 Rows = HeldRows | StreamedRows

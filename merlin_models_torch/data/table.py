@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from merlin_models_torch.batch import Column, Ragged
+from merlin_models_torch.data.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,16 @@ def share_offsets(columns: Mapping[str, Column]) -> dict[str, Column]:
     return shared
 
 
-def concatenate(tables: Sequence[TensorTable]) -> TensorTable:
-    """The rows of several tables of the same columns, one table after the other."""
+def concatenate(tables: Sequence[TensorTable], *, numbers: Collection[str] = ()) -> TensorTable:
+    """The rows of several tables of the same columns, one table after the other.
+
+    Args:
+        tables: at least one.
+        numbers: columns whose inner lists are numbers, filled up with nan.
+
+    Raises:
+        DataError: if a column has vectors of several widths.
+    """
     if len(tables) == 1:
         return tables[0]
     columns: dict[str, Column] = {}
@@ -137,13 +146,19 @@ def concatenate(tables: Sequence[TensorTable]) -> TensorTable:
             continue
         lengths = torch.cat([part.lengths for part in ragged])
         offsets = torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
-        columns[name] = Ragged(torch.cat(_of_one_width([part.values for part in ragged])), offsets)
+        values = _of_one_width([part.values for part in ragged], name, numbers=name in numbers)
+        columns[name] = Ragged(torch.cat(values), offsets)
     return TensorTable(share_offsets(columns), torch.cat([table.rows for table in tables]))
 
 
-def _of_one_width(parts: Sequence[Tensor]) -> list[Tensor]:
-    """Inner lists of ids filled up with 0 to the longest of all parts; anything else as it is."""
-    if any(part.dim() != 2 or part.is_floating_point() for part in parts):
+def _of_one_width(parts: Sequence[Tensor], name: str, *, numbers: bool) -> list[Tensor]:
+    """Inner lists of ids or ``numbers`` filled up to the longest of all parts; anything else as it is."""
+    widths = {part.shape[1] for part in parts if part.dim() == 2}
+    if len(widths) < 2:
         return list(parts)
-    widest = max(part.shape[1] for part in parts)
-    return [torch.nn.functional.pad(part, (0, widest - part.shape[1])) for part in parts]
+    if not numbers and any(part.is_floating_point() for part in parts):
+        raise DataError(
+            f"column {name!r} has vectors of {min(widths)} and of {max(widths)} values: give all one width"
+        )
+    filler = float("nan") if numbers else 0
+    return [torch.nn.functional.pad(part, (0, max(widths) - part.shape[1]), value=filler) for part in parts]

@@ -160,6 +160,11 @@ def _features(schema: Schema, leaders: dict[str, str]) -> Iterator[Input]:
             )
         elif column.is_list:
             dims = ("batch", f"{name}_length")
+        if not categorical and any(inner.is_variable for inner in tuple(column.shape)[2:]):
+            raise ValueError(
+                f"column {name!r} has lists of numbers inside lists, of which a matrix does not tell zeros "
+                "from padding: leave it out of an export, or give the inner lists one width in the schema"
+            )
         if is_nested(column):
             dims = (*dims, f"{name}_inner")
         yield Input(name, "feature", torch.int64 if categorical else torch.float32, dims)

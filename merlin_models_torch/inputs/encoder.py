@@ -324,8 +324,9 @@ class ColumnEncoder(nn.Module):
                 return values, steps < column.lengths[:, None]
             return values, values != 0
         if name not in self.categorical and column.dim() == 3:
-            # Numbers of inner lists are all in use, zeros too; only inner lists of ids are filled up.
-            return column, torch.ones_like(column, dtype=torch.bool)
+            # Inner lists of numbers are filled up with nan, since zeros are numbers as others.
+            inside = ~column.isnan()
+            return torch.where(inside, column, 0), inside
         return column, column != 0
 
     def _number(self, name: str, column: Column) -> Tensor:

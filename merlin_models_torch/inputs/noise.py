@@ -75,7 +75,7 @@ class StochasticSwapNoise(nn.Module):
         return self._values(column, generator)
 
     def _values(self, values: Tensor, generator: torch.Generator | None) -> Tensor:
-        used = values != self.padding
+        used = (values != self.padding) & ~values.isnan()
         candidates = values[used]
         if not len(candidates):
             return values

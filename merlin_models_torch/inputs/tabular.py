@@ -32,8 +32,8 @@ class TabularInputBlock(ColumnEncoder):
     Categorical columns are looked up in embedding tables, one for each domain, so that columns of one domain
     share theirs. If the schema has list columns the block works on sequences: all lists of a row go together,
     position by position, and scalar columns are repeated at every position. Vectors are aggregated in the
-    order of column names. Lists inside lists, such as the categories of each item, may differ in length and
-    are pooled for each position, by their mean if not said otherwise.
+    order of column names. Lists inside lists, such as the categories or prices of each item, may differ in
+    length and are pooled for each position, by their mean if not said otherwise.
 
     Args:
         schema: columns to use; those tagged as target are left out, and those neither categorical nor

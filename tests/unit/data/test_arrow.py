@@ -116,7 +116,7 @@ def test_unusable_values_name_the_column_and_row() -> None:
         to_column(pa.chunked_array([[[1.0]], [[1.0, 2.0]]]), "vector", where="column 'a'")
 
 
-def test_inner_lists_of_ids_are_filled_up_and_those_of_numbers_are_not() -> None:
+def test_inner_lists_of_ids_are_filled_up_and_vectors_are_not() -> None:
     rows = [[[1, 2], [], [3]], None, [[4, 5, 6]]]
     column = to_column(pa.chunked_array([rows[:2], rows[2:]]), "list", where="column 'a'")
     assert isinstance(column, Ragged)
@@ -128,3 +128,27 @@ def test_inner_lists_of_ids_are_filled_up_and_those_of_numbers_are_not() -> None
         to_column(pa.chunked_array([[[[1]], [[1, 2], [None]]]]), "list", where="column 'a'")
     with pytest.raises(DataError, match="column 'a' has lists inside lists inside lists"):
         to_column(pa.chunked_array([[[[[1]]]]]), "list", where="column 'a'")
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float32(), pa.float64()])
+def test_inner_lists_of_numbers_are_filled_up_with_nan(kind: pa.DataType) -> None:
+    rows = [[[1, 0], [], [3]], None, [[4, 5, 6]]]
+    array = pa.chunked_array([rows[:2], rows[2:]], pa.list_(pa.list_(kind)))
+    column = to_column(array, "list", where="column 'a'", numbers=True)
+    assert isinstance(column, Ragged)
+    assert column.values.is_floating_point()
+    found = [[value for value in inner if value == value] for inner in column.values.tolist()]
+    assert found == [[1, 0], [], [3], [4, 5, 6]]
+    assert column.values.isnan().tolist() == [
+        [False, False, True],
+        [True] * 3,
+        [False, True, True],
+        [False] * 3,
+    ]
+    assert column.offsets.tolist() == [0, 3, 3, 4]
+
+
+def test_a_number_of_an_inner_list_that_is_none_is_refused() -> None:
+    array = pa.chunked_array([[[[1.0], [2.0, 3.0]], [[4.0], [float("nan")]]]])
+    with pytest.raises(DataError, match=r"column 'a' has 1 values that are not finite numbers, .* row 7"):
+        to_column(array, "list", where="column 'a'", first_row=6, numbers=True)

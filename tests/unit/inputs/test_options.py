@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -415,3 +416,53 @@ def test_numbers_of_inner_lists_count_also_where_they_are_zero() -> None:
     inputs = mm.TabularInputBlock(schema, embedding_dim=4, masking=mm.CausalMasking())
     batch = inputs.for_prediction(next(iter(mm.ParquetLoader(table, schema, batch_size=2))))
     assert inputs.vectors(batch)["sizes"][..., 0].tolist() == [[1.0, 2.0], [0.0, 0.0]]
+
+
+SIZES = [[[0.0, 2.0], []], [[4.0]], [[1.0], [2.0, 3.0, 7.0]], [[5.0, 6.0, 7.0, 8.0]]]
+
+
+@pytest.mark.parametrize("kind", [pa.float32(), pa.int64()])
+@pytest.mark.parametrize("how", ["mean", "sum", "max"])
+@pytest.mark.parametrize("memory_limit", [2**20, 0])
+def test_numbers_of_inner_lists_of_any_length_are_pooled_for_each_item(
+    kind: pa.DataType, how: str, memory_limit: int, tmp_path: Path
+) -> None:
+    items = [[item + 1 for item in range(len(row))] for row in SIZES]
+    sizes = pa.array(SIZES, pa.list_(pa.list_(pa.float32()))).cast(pa.list_(pa.list_(kind)))
+    pq.write_table(pa.table({"item_id": items, "sizes": sizes}), tmp_path / "s.parquet", row_group_size=2)
+    schema = mm.Schema.infer(tmp_path / "s.parquet", tags={"sizes": mm.Tags.CONTINUOUS})
+    combiner: dict[str, Any] = {} if how == "mean" else {"sizes": how}
+    inputs = mm.TabularInputBlock(schema, embedding_dim=4, combiner=combiner, masking=mm.CausalMasking())
+    pools = {"mean": lambda v: sum(v) / len(v), "sum": sum, "max": max}
+    seen = 0
+    for batch in mm.ParquetLoader(tmp_path / "s.parquet", schema, batch_size=3, memory_limit=memory_limit):
+        found = inputs.vectors(inputs.for_prediction(batch))["sizes"]
+        for row, numbers in zip(batch.rows, found, strict=True):
+            for inner, number in zip(SIZES[int(row)], numbers, strict=False):
+                assert number.item() == (pools[how](inner) if inner else 0)
+                seen += 1
+    assert seen == sum(map(len, SIZES))
+
+
+def test_what_embeds_numbers_of_inner_lists_learns_from_those_in_use_only() -> None:
+    table = pa.table({"item_id": [[1, 2], [3]], "sizes": [[[0.5], [1.0, 2.0]], [[3.0]]]})
+    schema = mm.Schema.infer(table)
+    soft = mm.SoftEmbedding(4, vectors=3)
+    inputs = mm.TabularInputBlock(schema, embedding_dim=4, embeddings={"sizes": soft})
+    batch = next(iter(mm.ParquetLoader(table, schema, batch_size=2)))
+    vectors = inputs.vectors(inputs.prepare(batch)[0])["sizes"]
+    torch.testing.assert_close(vectors[0, 1], soft(torch.tensor([1.0, 2.0])).mean(0))
+    vectors[0, :2].square().sum().backward()
+    got = [parameter.grad.clone() for parameter in soft.parameters() if parameter.grad is not None]
+    soft.zero_grad()
+    alone = torch.stack([soft(torch.tensor([0.5]))[0], soft(torch.tensor([1.0, 2.0])).mean(0)])
+    alone.square().sum().backward()
+    torch.testing.assert_close(got, [parameter.grad for parameter in soft.parameters()])
+
+
+def test_noise_does_not_exchange_what_fills_lists_up() -> None:
+    values = torch.tensor([[1.0, 2.0, float("nan")], [3.0, float("nan"), float("nan")]]).repeat(20, 1)
+    torch.manual_seed(0)
+    noisy = mm.StochasticSwapNoise(0.9)(values)
+    assert torch.equal(noisy.isnan(), values.isnan())
+    assert not torch.equal(noisy.nan_to_num(), values.nan_to_num())
