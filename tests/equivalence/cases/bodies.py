@@ -195,6 +195,35 @@ def reformer(side: Side) -> None:
     side.close("evaluated", block.eval()(vectors(side, steps=LENGTH + 2)))
 
 
+def reformer_hashing(side: Side) -> None:
+    """Reformer with attention by hashes (LSH), of a configuration of Hugging Face: one seed of hashes.
+
+    ``ReformerConfig.build`` takes no ``attn_layers``: there attention is local.
+    """
+    config = transformers.ReformerConfig(
+        hidden_size=WIDTH,
+        num_attention_heads=2,
+        attention_head_size=8,
+        feed_forward_size=24,
+        attn_layers=["lsh", "local"],
+        axial_pos_shape=(4, 8),
+        axial_pos_embds_dim=(6, 10),
+        hidden_dropout_prob=0.0,
+        local_attention_probs_dropout_prob=0.0,
+        lsh_attn_chunk_length=4,
+        local_attn_chunk_length=4,
+        num_buckets=4,
+        num_hashes=2,
+        hash_seed=11,
+        max_position_embeddings=32,
+        vocab_size=1,
+    )
+    block = TransformerBlock(config)
+    inputs = vectors(side, steps=32)
+    alone(side, block, inputs, training=True)
+    side.close("evaluated", block.eval()(inputs))
+
+
 def from_registry(side: Side) -> None:
     """Blocks by the registered names."""
     names = ("albert", "bert", "electra", "gtp2", "longformer", "roberta", "transfo-xl", "xlnet")
@@ -424,6 +453,7 @@ CASES = {
     "attention-weights": attention_weights,
     "refused": refused,
     "reformer": reformer,
+    "reformer-hashing": reformer_hashing,
     "from-registry": from_registry,
     "from-huggingface": from_huggingface,
     "not-of-huggingface": not_of_huggingface,
