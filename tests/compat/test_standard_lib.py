@@ -178,6 +178,56 @@ def test_tags_by_properties():
     assert tagged.select_by_tag(Tags.CONTINUOUS).column_names == ["count"]
 
 
+def test_columns_change_in_place(schema):
+    changed = schema.copy()
+    item = changed.feature[0]
+    item.int_domain.max = 90
+    item.value_count = ValueCount(0, 5)
+    item.annotation.tag.append("mine")
+    item.annotation.tag.remove("categorical")
+    item.name = "renamed"
+    changed.feature.append(ColumnSchema("new"))
+    assert changed.column_names == ["renamed", "user", "age", "count", "new"]
+    assert (item.int_domain.max, item.value_count.max, item.shape.as_tuple[1]) == (90, 5, (0, 5))
+    assert "mine" in item.tags
+    assert Tags.CATEGORICAL not in item.tags
+    assert changed["renamed"] is item
+    assert schema["item"].int_domain.max == 80
+    with pytest.raises(AttributeError, match="has no attribute 'int_domains'"):
+        item.int_domains  # noqa: B018
+
+
+def test_fields_that_the_core_does_not_read_are_kept():
+    text = (
+        'feature {\n  name: "a"\n  type: INT\n  presence {\n    min_count: 2\n  }\n'
+        '  annotation {\n    tag: "item_id"\n  }\n}\n'
+    )
+    schema = Schema().from_proto_text(text)
+    assert schema["a"].presence.min_count == 2
+    assert not schema["a"].deprecated
+    schema["a"].not_in_environment = ["serving"]
+    for again in (schema.copy(), schema.select_by_name("a"), Schema().from_json(schema.to_json())):
+        assert again["a"].presence.min_count == 2
+        assert again["a"].not_in_environment == ["serving"]
+        assert again == schema
+    schema["a"].not_in_environment = []
+    assert schema.to_proto_text() == text
+    assert schema["a"].with_tags(["b"]).to_dict()["annotation"] == {"tag": ["item_id", "b"]}
+    assert schema != Schema(["a"])
+
+
+def test_columns_are_a_list_that_knows_names(schema):
+    columns = schema.column_schemas
+    assert [column.name for column in columns] == columns.keys() == schema.column_names
+    assert columns[1] is columns["user"] is schema["user"]
+    assert columns.get("nothing") is None
+    assert [name for name, _ in columns.items()] == schema.column_names
+    schema["user"] = ColumnSchema("user", type=FeatureType.BYTES)
+    assert columns[1].type is FeatureType.BYTES
+    with pytest.raises(KeyError):
+        columns["nothing"]
+
+
 def test_one_column_as_text(schema):
     text = schema["item"].to_proto_text()
     assert text.startswith('name: "item"\n')

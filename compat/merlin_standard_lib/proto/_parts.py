@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from typing_extensions import Self
+
 from merlin_models_torch.schema import Domain, Shape
 
 
@@ -18,8 +20,28 @@ class FeatureType(IntEnum):
     FLOAT = 3
     STRUCT = 4
 
+    def __str__(self) -> str:
+        return f"FeatureType.{self.name}"
 
-class _Part(Domain):
+
+class _Owned:
+    """A part of a column, which changes with it."""
+
+    _owner: tuple[Any, str] | None = None
+
+    def of(self, column: Any, field: str) -> Self:
+        """The same part; what is set on it is set on the column."""
+        object.__setattr__(self, "_owner", (column, field))
+        return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if self._owner is not None:
+            column, field = self._owner
+            setattr(column, field, self)
+
+
+class _Part(_Owned, Domain):
     """A domain that is false where nothing is said."""
 
     def __bool__(self) -> bool:
@@ -129,10 +151,35 @@ class FixedShape(Shape):
         return [FixedShapeDim(one.max or 0) for one in inner] if all(d.is_fixed for d in inner) else []
 
 
-@dataclass(frozen=True)
-class Annotation:
+class _Tags(list[str]):
+    """Tags of an annotation: one that is added or removed is the column's."""
+
+    def __init__(self, tags: Any, annotation: Annotation) -> None:
+        super().__init__(tags)
+        self._annotation = annotation
+
+    def append(self, tag: str) -> None:
+        """Adds one."""
+        self._annotation.tag = [*self, tag]
+
+    def extend(self, tags: Any) -> None:
+        """Adds several."""
+        self._annotation.tag = [*self, *tags]
+
+    def remove(self, tag: str) -> None:
+        """Takes one out."""
+        left = list(self)
+        left.remove(tag)
+        self._annotation.tag = left
+
+
+@dataclass
+class Annotation(_Owned):
     """Tags and properties of a column."""
 
     tag: list[str] = field(default_factory=list)
     comment: list[str] = field(default_factory=list)
     extra_metadata: list[dict[str, Any]] = field(default_factory=list)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, _Tags(value, self) if name == "tag" else value)

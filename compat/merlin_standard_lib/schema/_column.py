@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from merlin.schema import Tags
 
 from merlin_models_torch import schema as core
+from merlin_models_torch.schema.codec import features_to_schema
 from merlin_standard_lib.proto._parts import (
     Annotation,
     FeatureType,
@@ -18,9 +20,24 @@ from merlin_standard_lib.proto._parts import (
     ValueCount,
     ValueCountList,
 )
+from merlin_standard_lib.schema._text import (
+    as_json,
+    feature_of,
+    field_of,
+    other_fields,
+    others_of,
+    said,
+    spelled,
+    text_of,
+)
 
-_DTYPES = {FeatureType.INT: "int64", FeatureType.FLOAT: "float32", FeatureType.BYTES: "string"}
+_DTYPES = {
+    FeatureType.INT: "int64",
+    FeatureType.FLOAT: "float32",
+    FeatureType.BYTES: "string",
+}
 _FLAGS = ("disallow_nan", "disallow_inf", "is_embedding")
+_PARTS = ("shape", "value_count", "value_counts", "type", "int_domain", "float_domain", "annotation")
 
 
 class ColumnSchema(core.ColumnSchema):
@@ -35,12 +52,17 @@ class ColumnSchema(core.ColumnSchema):
         int_domain: whole numbers that it has.
         float_domain: floating-point numbers that it has.
         annotation: tags and properties.
-        **kwargs: arguments of the core's column: tags, properties, dtype, is_list, is_ragged, dims.
+        **kwargs: arguments of the core's column: tags, properties, dtype, is_list, is_ragged, dims; further
+            fields of a feature of tensorflow-metadata, such as ``presence``, which are kept and written.
+
+    Its parts can be changed in place, as messages can: ``column.int_domain.max = 9``.
     """
+
+    others: dict[str, Any]
 
     def __init__(
         self,
-        name: str,
+        name: str = "",
         *,
         shape: Any = None,
         value_count: Any = None,
@@ -51,7 +73,16 @@ class ColumnSchema(core.ColumnSchema):
         annotation: Annotation | None = None,
         **kwargs: Any,
     ) -> None:
+        others = dict(kwargs.pop("others", None) or {})
+        for field, key in other_fields().items():
+            if field in kwargs:
+                others[key] = as_json(kwargs.pop(field))
         annotation = annotation or Annotation()
+        if annotation.tag:
+            others["_tags"] = list(annotation.tag)
+        if shape is not None and shape.dim:
+            others["_shape"] = True
+        object.__setattr__(self, "others", others)
         tags = [*core.TagSet(kwargs.pop("tags", None)), *annotation.tag]
         properties = {**(kwargs.pop("properties", None) or {})}
         for more in annotation.extra_metadata:
@@ -59,6 +90,9 @@ class ColumnSchema(core.ColumnSchema):
         domain = int_domain or float_domain
         if domain:
             properties["domain"] = _bounds(domain, name)
+        for flag in _FLAGS:
+            if getattr(domain, flag, False):
+                properties[flag] = True
         if getattr(domain, "is_categorical", False):
             tags.append(Tags.CATEGORICAL)
         if value_counts is not None and value_counts.value_count:
@@ -84,6 +118,17 @@ class ColumnSchema(core.ColumnSchema):
             dtype=given.dtype,
             dims=given.shape,
         )
+
+    @classmethod
+    def of_feature(cls, feature: Mapping[str, Any]) -> ColumnSchema:
+        """A column in the JSON form of a feature of tensorflow-metadata."""
+        (column,) = features_to_schema({"feature": [feature]})
+        domain = feature.get("floatDomain") or feature.get("float_domain") or {}
+        flags = {flag: True for flag in _FLAGS if domain.get(flag) or domain.get(_camel(flag))}
+        made = cls.of(column)
+        tags = list((feature.get("annotation") or {}).get("tag") or ())
+        others = {**others_of(feature), "_tags": tags, "_shape": "shape" in feature}
+        return made._replaced(properties={**made.properties, **flags}, others=others)
 
     @classmethod
     def create_categorical(
@@ -181,22 +226,22 @@ class ColumnSchema(core.ColumnSchema):
         """The whole numbers that the column has; false if they are not known or it has others."""
         found = super().int_domain
         if found is None:
-            return IntDomain()
+            return IntDomain().of(self, "int_domain")
         low, high = (int(bound or 0) for bound in (found.min, found.max))
-        return IntDomain(found.name, low, high, Tags.CATEGORICAL in self.tags)
+        return IntDomain(found.name, low, high, Tags.CATEGORICAL in self.tags).of(self, "int_domain")
 
     @property
     def float_domain(self) -> FloatDomain:
         """The floating-point numbers that the column has; false if they are not known or it has others."""
         found = super().float_domain or core.Domain()
         flags = [bool(self.properties.get(flag)) for flag in _FLAGS]
-        return FloatDomain(found.name, found.min or 0.0, found.max or 0.0, *flags)
+        return FloatDomain(found.name, found.min or 0.0, found.max or 0.0, *flags).of(self, "float_domain")
 
     @property
     def value_count(self) -> ValueCount:
         """How many values a row has; false if the column is no list."""
         found = super().value_count or core.Domain()
-        return ValueCount(int(found.min or 0), int(found.max or 0))
+        return ValueCount(int(found.min or 0), int(found.max or 0)).of(self, "value_count")
 
     @property
     def value_counts(self) -> ValueCountList:
@@ -206,9 +251,10 @@ class ColumnSchema(core.ColumnSchema):
     @property
     def annotation(self) -> Annotation:
         """Tags and properties."""
-        own = {key: value for key, value in self.properties.items() if key not in ("domain", "value_count")}
-        tags = [getattr(tag, "value", tag) for tag in self.tags]
-        return Annotation(tag=tags, extra_metadata=[own] if own else [])
+        apart = ("domain", "value_count", *_FLAGS)
+        own = {key: value for key, value in self.properties.items() if key not in apart}
+        tags = spelled(self.tags, self.others.get("_tags", ()))
+        return Annotation(tag=tags, extra_metadata=[own] if own else []).of(self, "annotation")
 
     def copy(self, **kwargs: Any) -> ColumnSchema:
         """This column with some arguments of the core's column replaced."""
@@ -232,15 +278,51 @@ class ColumnSchema(core.ColumnSchema):
 
     def to_proto_text(self) -> str:
         """The lines of a ``schema.pbtxt`` that are about this column, without its name around them."""
-        from merlin_models_torch.schema.files import to_pbtxt
+        return text_of(self)
 
-        lines = to_pbtxt(core.Schema([self])).splitlines()
-        return "\n".join(line.removeprefix("  ") for line in lines[1:-1]) + "\n"
+    def to_dict(self) -> dict[str, Any]:
+        """The feature of a ``schema.json`` that is about this column."""
+        return feature_of(self)
+
+    def to_json(self) -> str:
+        """The same as text."""
+        return json.dumps(feature_of(self), ensure_ascii=False)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "others" or name not in other_fields():
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return field_of(self.others, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _PARTS:
+            changed = self._with_part(name, value)
+        elif name in other_fields():
+            changed = self._replaced(others={**self.others, other_fields()[name]: as_json(value)})
+        else:
+            changed = self._replaced(**{name: value})
+        for own, content in vars(changed).items():
+            object.__setattr__(self, own, content)
+
+    def _with_part(self, name: str, value: Any) -> ColumnSchema:
+        kept = dict(self.properties)
+        if name == "annotation":
+            own = {key: kept[key] for key in ("domain", "value_count", *_FLAGS) if key in kept}
+            return self._replaced(tags=[], properties=own, annotation=value)
+        if name == "type":
+            return self._replaced(dtype=_DTYPES.get(FeatureType(value)))
+        if name.endswith("_domain"):
+            kept = {key: content for key, content in kept.items() if key not in ("domain", *_FLAGS)}
+        else:
+            kept.pop("value_count", None)
+            return self._replaced(properties=kept, dims=None, **{name: value})
+        return self._replaced(properties=kept, **{name: value})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, core.ColumnSchema):
             return NotImplemented
         parts = ("name", "tags", "properties", "dtype", "is_list", "is_ragged")
+        if said(getattr(other, "others", {})) != said(self.others):
+            return False
         return all(getattr(self, part) == getattr(other, part) for part in parts)
 
     def __hash__(self) -> int:
@@ -248,7 +330,13 @@ class ColumnSchema(core.ColumnSchema):
 
     def _replaced(self, **changes: Any) -> ColumnSchema:
         kept = {"name": self.name, "tags": self.tags, "properties": self.properties, "dtype": self.dtype}
+        kept["others"] = self.others
         return ColumnSchema(**{**kept, "dims": self.shape, **changes})
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
 
 
 def _bounds(domain: Any, name: str) -> dict[str, Any]:

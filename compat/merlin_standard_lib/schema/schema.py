@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
@@ -10,9 +11,10 @@ from typing import Any, TypeVar
 from merlin.schema import Tags
 
 from merlin_models_torch import schema as core
-from merlin_models_torch.schema.files import from_json, from_pbtxt, to_json, to_pbtxt
 from merlin_standard_lib.proto import schema_bp
 from merlin_standard_lib.schema._column import ColumnSchema
+from merlin_standard_lib.schema._columns import Columns
+from merlin_standard_lib.schema._text import json_of, text_of
 
 ColumnSchema.__module__ = __name__
 ColumnSchemaOrStr = ColumnSchema | str
@@ -36,7 +38,8 @@ class Schema(core.Schema):
     def __init__(self, feature: Any = None, *, column_schemas: Any = None) -> None:
         columns = column_schemas if feature is None else feature
         columns = columns.values() if isinstance(columns, Mapping) else columns or ()
-        super().__init__([ColumnSchema.of(column) for column in columns])
+        super().__init__()
+        self.column_schemas: Any = Columns.of(ColumnSchema.of(column) for column in columns)
 
     @classmethod
     def create(cls, column_schemas: Any = None, **kwargs: Any) -> Schema:
@@ -54,24 +57,48 @@ class Schema(core.Schema):
 
     def from_json(self, value: str | bytes | os.PathLike[str]) -> Schema:
         """The schema in a ``schema.json``, given as its path or its text."""
-        return Schema(list(from_json(_text(value))))
+        return _of_features(json.loads(_text(value)))
+
+    def from_dict(self, value: Mapping[str, Any]) -> Schema:
+        """The schema in the content of a ``schema.json``."""
+        return _of_features(value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of a ``schema.json``."""
+        return json_of(self)
 
     def from_proto_text(self, path_or_proto_text: str | os.PathLike[str]) -> Schema:
         """The schema in a ``schema.pbtxt``, given as its path or its text."""
-        return Schema(list(from_pbtxt(_text(path_or_proto_text))))
+        from google.protobuf import json_format, struct_pb2, text_format
+        from tensorflow_metadata.proto.v0 import schema_pb2
+
+        del struct_pb2  # imported to make Struct known, in which properties are written
+        message = text_format.Parse(_text(path_or_proto_text), schema_pb2.Schema())
+        return _of_features(json_format.MessageToDict(message))
 
     def to_json(self) -> str:
         """The text of a ``schema.json``."""
-        return to_json(self)
+        return json.dumps(json_of(self), ensure_ascii=False)
 
     def to_proto_text(self) -> str:
         """The text of a ``schema.pbtxt``."""
-        return to_pbtxt(self)
+        blocks = ("".join(f"  {line}\n" for line in text_of(one).splitlines()) for one in self)
+        return "".join(f"feature {{\n{block}}}\n" for block in blocks)
 
     @property
-    def feature(self) -> list[core.ColumnSchema]:
-        """The columns."""
-        return list(self)
+    def feature(self) -> Any:
+        """The columns; what is appended to them belongs to the schema."""
+        return self.column_schemas
+
+    @feature.setter
+    def feature(self, columns: Iterable[Any]) -> None:
+        self.column_schemas = Columns.of(ColumnSchema.of(column) for column in columns)
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names in order."""
+        names: list[str] = self.column_schemas.keys()
+        return names
 
     @property
     def item_id_column_name(self) -> str:
@@ -154,7 +181,7 @@ class Schema(core.Schema):
 
     def copy(self, **kwargs: Any) -> Schema:
         """A new schema of the same columns, or of those given as ``feature``."""
-        return Schema(**{"feature": list(self), **kwargs})
+        return Schema(**{"feature": [column.copy() for column in self], **kwargs})
 
     def add(self, other: Any, allow_overlap: bool = True) -> Schema:
         """These columns, then the other's; tags of columns that both have are added.
@@ -170,11 +197,19 @@ class Schema(core.Schema):
         shared = [name for name in more.column_names if name in self.column_schemas]
         if shared and not allow_overlap:
             raise ValueError(f"both schemas have the columns {shared}: remove them from one")
-        columns = dict(self.column_schemas)
+        columns = Columns(self)
         for column in more:
             mine = columns.get(column.name)
             columns[column.name] = mine.with_tags(column.tags) if mine else column
         return Schema(columns)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, core.Schema):
+            return NotImplemented
+        mine, theirs = ({column.name: column for column in one} for one in (self, other))
+        return mine == theirs
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __add__(self, other: Any) -> Schema:
         return self.add(other)
@@ -186,6 +221,12 @@ class Schema(core.Schema):
         if other is not None and not isinstance(other, core.Schema):
             raise TypeError(f"a schema is subtracted from a schema, not {type(other).__name__}")
         return self.remove_by_name(other.column_names) if other is not None else self
+
+
+def _of_features(content: Any) -> Schema:
+    """A schema of the content of a file, also of one without a column."""
+    features = content.get("feature") if isinstance(content, Mapping) else None
+    return Schema([ColumnSchema.of_feature(feature) for feature in features or []])
 
 
 def _of_type(types: Any) -> Callable[[Any], bool]:

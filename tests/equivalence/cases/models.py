@@ -18,6 +18,7 @@ from transformers4rec.config.trainer import T4RecTrainingArguments
 from transformers4rec.torch.ranking_metric import NDCGAt, RecallAt
 
 from tests.equivalence.cases._common import LENGTH, ragged, read_schema, sessions, small_inputs
+from tests.equivalence.cases._schemas import schema_columns, schema_files
 from tests.equivalence.cases.tasks import body_of, close_all, copied, labels_of
 from tests.equivalence.side import Side
 
@@ -348,6 +349,8 @@ CASES = {
     "padded": padded,
     "double-precision": double_precision,
     "described": described,
+    "schema-files": schema_files,
+    "schema-columns": schema_columns,
     "state-dict": state_dicts,
     "checkpoint": checkpoint,
     "pickled": pickled,
