@@ -11,17 +11,24 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from merlin_models_torch._products import product, put_product
+
 Reduction = Literal["mean", "sum", "none"]
 
-# Scores held at a time: on a CPU what stays near its cache, elsewhere what hides the cost of a launch.
+# Scores made at a time where everything is scored twice: on a CPU what stays near its cache, elsewhere what
+# hides the cost of a launch.
 _CPU_SCORES = 2**20
 _DEVICE_SCORES = 2**26
 # Fewer targets than this make the matrix products inefficient; from some catalogue size on, this many rows
 # of scores are more memory than scoring everything a second time is worth.
 _FEWEST_TARGETS = 96
 _LARGEST_ROWS = 2**24
-# Rows of a larger catalogue are scored in pieces that stay near the cache. No power of two: rows of scores
-# that far apart would share few cache lines.
+# On a CPU: scores kept at a time, targets that they belong to at most, and scores of a tile. A tile of a
+# large catalogue has at most so many items, and no power of two: rows of scores that far apart would share
+# few cache lines.
+_CPU_KEPT = 3 * 2**22
+_CPU_TARGETS = 1024
+_CPU_TILE = 2**21
 _CPU_ITEMS = 8080
 
 
@@ -51,12 +58,15 @@ class Tiles:
     ) -> Tiles:
         """Tiles by the size of the problem; ``chunk`` and ``over`` as in :func:`softmax_cross_entropy`."""
         on_cpu = device.type == "cpu"
-        scores = _CPU_SCORES if on_cpu else _DEVICE_SCORES
         if over is None:
             over = "targets" if chunk is not None or n_items * _FEWEST_TARGETS <= _LARGEST_ROWS else "items"
         if over == "targets":
-            items = _CPU_ITEMS if on_cpu and n_items > 2 * _CPU_ITEMS else n_items
-            return cls(chunk or max(scores // n_items, _FEWEST_TARGETS), items, keep=True)
+            most = min(_CPU_KEPT // n_items, _CPU_TARGETS) if on_cpu else _DEVICE_SCORES // n_items
+            rows = chunk or _evenly(n_targets, max(most, _FEWEST_TARGETS))
+            if not on_cpu or n_items * rows <= _CPU_TILE:
+                return cls(rows, n_items, keep=True)
+            return cls(rows, min(max(_CPU_TILE // rows, 1024) - 16, _CPU_ITEMS, n_items), keep=True)
+        scores = _CPU_SCORES if on_cpu else _DEVICE_SCORES
         # Many targets are cut too, else a tile of items would be too narrow for the matrix products.
         rows = min(max(n_targets, 1), 4096)
         return cls(rows, min(chunk or max(scores // rows, 256) - 16, n_items), keep=False)
@@ -68,6 +78,12 @@ class Tiles:
     def over_items(self, count: int) -> Iterator[slice]:
         """Which items go together, of ``count``."""
         return (slice(at, min(at + self.items, count)) for at in range(0, count, self.items))
+
+
+def _evenly(count: int, most: int) -> int:
+    """The size of as few equal pieces of at most ``most`` as there can be: no last one of a few."""
+    pieces = max(-(-count // most), 1)
+    return max(-(-count // pieces), 1)
 
 
 @dataclass(frozen=True)
@@ -85,27 +101,20 @@ class Plan:
         return self.wide if self.compute == torch.float16 else self.compute
 
 
-def _tile(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan, buffer: Tensor
-) -> tuple[Tensor, Tensor]:
+def _tile(hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan) -> tuple[Tensor, Tensor]:
     """Softmax over the items of one tile, (n, v), and the log-sum-exp of its scores, (n,)."""
-    out = buffer[: hidden.shape[0] * weight.shape[0]].view(hidden.shape[0], weight.shape[0])
     if plan.compute == plan.wide:
-        torch.mm(hidden, weight.t().to(plan.wide), out=out)
+        scores = product(hidden, weight.t().to(plan.wide))
     else:
-        out.copy_(torch.mm(hidden.to(plan.compute), weight.to(plan.compute).t()))
+        scores = torch.mm(hidden.to(plan.compute), weight.to(plan.compute).t()).to(plan.wide)
     if bias is not None:
-        out += bias
-    largest = out.amax(1)
+        scores += bias
+    largest = scores.amax(1)
     # torch's fused kernel is faster than exp alone. The largest probability is exp(0) / sum, which gives the
     # sum back without another pass. On other devices than CPU writing over the input is not promised.
-    share = torch.softmax(out, 1, out=out) if out.device.type == "cpu" else torch.softmax(out, 1)
+    on_cpu = scores.device.type == "cpu"
+    share = torch.softmax(scores, 1, out=scores) if on_cpu else torch.softmax(scores, 1)
     return share, largest - share.amax(1).log()
-
-
-def _buffer(hidden: Tensor, weight: Tensor, plan: Plan, items: int) -> Tensor:
-    rows = min(plan.tiles.targets, hidden.shape[0])
-    return hidden.new_empty(rows * min(items, weight.shape[0]), dtype=plan.wide)
 
 
 def _cut(bias: Tensor | None, items: slice) -> Tensor | None:
@@ -114,11 +123,10 @@ def _cut(bias: Tensor | None, items: slice) -> Tensor | None:
 
 def log_sum_exp(hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
     """(N,) log-sum-exp of each row's scores; -inf where there are no items."""
-    buffer = _buffer(hidden, weight, plan, plan.tiles.items)
     lse = hidden.new_full((hidden.shape[0],), -torch.inf)
     for rows in plan.tiles.over_targets(hidden.shape[0]):
         for items in plan.tiles.over_items(weight.shape[0]):
-            part = _tile(hidden[rows], weight[items], _cut(bias, items), plan, buffer)[1]
+            part = _tile(hidden[rows], weight[items], _cut(bias, items), plan)[1]
             lse[rows] = torch.logaddexp(lse[rows], part)
     return lse
 
@@ -209,33 +217,32 @@ def softmax_gradients(
     of_weight = hidden.new_empty(catalogue, width) if needs[1] else None
     of_bias = hidden.new_zeros(catalogue) if needs[2] else None
     found = hidden.new_empty(count) if lse is None else lse
-    # Narrow products get a narrow copy of each tile, so that the wide ones need not be kept.
-    apart = lse is None and plan.gradient == plan.wide
-    buffer = _buffer(hidden, weight, plan, catalogue if apart else plan.tiles.items)
 
-    def tile(rows: slice, items: slice) -> tuple[Tensor, Tensor]:
-        place = buffer[(rows.stop - rows.start) * items.start :] if apart else buffer
-        share, part = _tile(hidden[rows], weight[items], _cut(bias, items), plan, place)
-        return share.to(plan.gradient), part
+    def tile(rows: slice, items: slice) -> tuple[Tensor, Tensor, Tensor | None]:
+        share, part = _tile(hidden[rows], weight[items], _cut(bias, items), plan)
+        share = share.to(plan.gradient)
+        # While the tile is near: what it is multiplied by is known only later.
+        pull = product(share, weight[items].to(plan.gradient)) if needs[0] else None
+        return share, part, pull
 
     for rows in plan.tiles.over_targets(count):
         kept = []
         if lse is None:
             kept = [tile(rows, items) for items in plan.tiles.over_items(catalogue)]
-            found[rows] = torch.stack([part for _, part in kept]).logsumexp(0)
+            found[rows] = torch.stack([part for _, part, _ in kept]).logsumexp(0)
         for number, items in enumerate(plan.tiles.over_items(catalogue)):
-            share, part = kept[number] if kept else tile(rows, items)
+            share, part, pull = kept[number] if kept else tile(rows, items)
             factor = scale[rows] * (part - found[rows]).exp()
-            if of_hidden is not None:
-                of_hidden[rows].addcmul_(share @ weight[items].to(plan.gradient), factor[:, None])
+            if of_hidden is not None and pull is not None:
+                of_hidden[rows].addcmul_(pull, factor[:, None])
             if of_bias is not None:
                 of_bias[items].addmv_(share.t().to(plan.wide), factor)
             if of_weight is not None:
                 # The first targets write, the others add: this spares filling a catalogue with zeros.
-                known = float(rows.start > 0)
+                known = rows.start > 0
                 scaled = (hidden[rows] * factor[:, None]).to(plan.gradient)
                 if plan.gradient == plan.wide:
-                    of_weight[items].addmm_(share.t(), scaled, beta=known)
+                    put_product(of_weight[items], share.t(), scaled, add=known)
                 elif known:
                     of_weight[items] += share.t() @ scaled
                 else:

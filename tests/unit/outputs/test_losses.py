@@ -83,7 +83,8 @@ def test_value_by_hand():
 
 def test_the_many_tiles_of_large_inputs_are_cut_right(case, monkeypatch):
     """The sizes that choose the tiles, made small: several tiles of targets and of items at once."""
-    monkeypatch.setattr(tiled, "_CPU_SCORES", 60)
+    for size in ("_CPU_SCORES", "_CPU_KEPT", "_CPU_TILE"):
+        monkeypatch.setattr(tiled, size, 60)
     monkeypatch.setattr(tiled, "_FEWEST_TARGETS", 4)
     monkeypatch.setattr(tiled, "_CPU_ITEMS", 9)
     expected = run(softmax_cross_entropy_plain, case, with_bias=True, label_smoothing=0.1)
@@ -96,6 +97,27 @@ def test_the_many_tiles_of_large_inputs_are_cut_right(case, monkeypatch):
         )
         for grad, expected_grad in zip(narrow[1], expected[1], strict=True):
             assert (grad - expected_grad).norm() < 0.02 * expected_grad.norm()
+
+
+@pytest.mark.parametrize("one_dnn", [False, True])
+@pytest.mark.parametrize("tiles", [(70, 300, True), (40, 700, True), (70, 300, False)])
+def test_tiles_large_enough_for_either_library_of_products(tiles, one_dnn, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    hidden, weight = (torch.randn(rows, 64, generator=generator) for rows in (70, 700))
+    case = (hidden, weight / 8, torch.zeros(700), torch.arange(70) % 50)
+    expected = run(softmax_cross_entropy_plain, case, with_bias=True, label_smoothing=0.1)
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", one_dnn)
+    monkeypatch.setattr(tiled.Tiles, "choose", lambda *_: tiled.Tiles(*tiles))
+    found = run(softmax_cross_entropy, case, with_bias=True, label_smoothing=0.1)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_pieces_are_even_and_small_enough():
+    cpu = torch.device("cpu")
+    assert tiled.Tiles.choose(97, 40_001, cpu, None, None) == tiled.Tiles(97, 8_080, keep=True)
+    assert tiled.Tiles.choose(512, 100_000, cpu, None, None) == tiled.Tiles(103, 8_080, keep=True)
+    assert tiled.Tiles.choose(1_025, 1_000, cpu, None, None) == tiled.Tiles(513, 1_000, keep=True)
+    assert tiled.Tiles.choose(0, 1_000, cpu, None, None).targets == 1
 
 
 @pytest.mark.parametrize("tiles", [(5, 57, True), (5, 10, True), (4, 10, False)])

@@ -1,0 +1,81 @@
+"""Matrix products on the library that computes them fastest, without gradients of their own."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Multiply-adds from which oneDNN's shorter work is worth its longer call (measured: equal at 2**20).
+_FEWEST = 2**21
+
+
+def _one_dnn() -> Any:
+    """oneDNN's product, ``x @ w.t()`` of dense float32 matrices, or nothing where torch has none for x86.
+
+    torch multiplies float32 matrices on CPU by MKL, which on processors of AMD leaves AVX-512 alone and takes
+    twice as long. torch.compile's generated code calls the same operator.
+    """
+    if platform.machine() not in ("x86_64", "AMD64") or not torch._C._has_mkldnn:
+        return None
+    try:
+        return torch.ops.mkldnn._linear_pointwise.default
+    except AttributeError:
+        return None
+
+
+_LINEAR = _one_dnn()
+
+
+def takes_one_dnn(left: Tensor, right: Tensor) -> bool:
+    """Whether :func:`product` goes to oneDNN: large float32 matrices on a CPU, not while compiling.
+
+    ``torch.backends.mkldnn.enabled = False`` keeps everything in ``torch.mm``.
+
+    Args:
+        left: (n, k).
+        right: (k, m).
+    """
+    return (
+        _LINEAR is not None
+        and left.shape[0] * right.numel() >= _FEWEST
+        and left.dtype is right.dtype is torch.float32
+        and left.device.type == right.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and bool(torch.backends.mkldnn.enabled)
+    )
+
+
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """``torch.mm(left, right)``, computed apart from autograd.
+
+    Args:
+        left: (n, k).
+        right: (k, m).
+
+    Returns:
+        (n, m), equal to ``torch.mm`` up to the order of sums.
+    """
+    if takes_one_dnn(left, right):
+        result: Tensor = _LINEAR(left, right.t(), None, "none", [], "")
+        return result
+    return torch.mm(left, right)
+
+
+def put_product(into: Tensor, left: Tensor, right: Tensor, *, add: bool) -> None:
+    """Writes ``left @ right`` into a matrix, or adds it.
+
+    Args:
+        into: (n, m), changed.
+        left: (n, k), fast where it is the transposed of a contiguous matrix.
+        right: (k, m).
+        add: whether what is there counts.
+    """
+    if not takes_one_dnn(left, right):
+        into.addmm_(left, right, beta=float(add))
+    elif add:
+        into += product(right.t(), left.t()).t()
+    else:
+        into.copy_(product(right.t(), left.t()).t())
