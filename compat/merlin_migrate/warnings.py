@@ -16,6 +16,7 @@ __all__ = [
     "DeprecatedWarning",
     "UnsupportedName",
     "UnsupportedWarning",
+    "told_before",
     "unsupported",
     "warn_legacy",
     "warning_for",
@@ -37,6 +38,8 @@ _OURS = frozenset(
     }
 )
 _shown: set[tuple[str, str, int]] = set()
+# Modules of programs, and names of entries that they were told of under another name.
+_told: set[tuple[str, str]] = set()
 
 
 class UnsupportedName(NotImplementedError):
@@ -122,7 +125,21 @@ def _deciding_action(warning: Warning, module: str, line: int) -> str:
     return "default"
 
 
-def warn_legacy(name: str) -> None:
+def _module_of(frame: FrameType | None) -> str:
+    return str(frame.f_globals.get("__name__")) if frame is not None else ""
+
+
+def told_before(name: str) -> bool:
+    """Whether the user's module that led here was told of a legacy object when it took it by another name.
+
+    Args:
+        name: dotted legacy name, or one below it.
+    """
+    entry = nearest(name)
+    return entry is not None and (_module_of(_user_frame()), entry.name) in _told
+
+
+def warn_legacy(name: str, *, same_as: str | None = None) -> None:
     """Warns of a legacy name at the line of the user's program that led here, once per name and line.
 
     The warnings filters decide as ever; but where nobody set a filter, modules of the user see the warning
@@ -130,6 +147,7 @@ def warn_legacy(name: str) -> None:
 
     Args:
         name: dotted legacy name, or one below it (a method).
+        same_as: another legacy name of the same object, of which this module is then not told any more.
 
     Raises:
         LookupError: if the table does not have the name.
@@ -138,6 +156,9 @@ def warn_legacy(name: str) -> None:
     if warning is None:
         return
     frame = _user_frame()
+    other = nearest(same_as) if same_as else None
+    if other is not None:
+        _told.add((_module_of(frame), other.name))
     if frame is None:
         warnings.warn(warning, stacklevel=2)
         return

@@ -11,9 +11,11 @@ from types import FrameType
 from typing import Any
 
 from merlin_migrate.table import find
-from merlin_migrate.warnings import unsupported, warn_legacy
+from merlin_migrate.warnings import told_before, unsupported, warn_legacy
 
-_OURS = frozenset({"transformers4rec", "merlin_standard_lib", "merlin_migrate", "merlin_models_torch"})
+_OURS = frozenset(
+    {"transformers4rec", "merlin", "merlin_standard_lib", "merlin_migrate", "merlin_models_torch"}
+)
 _LIBRARIES = _OURS | {"transformers", "accelerate", "torch", "lightning"}
 _told: set[str] = set()
 
@@ -35,7 +37,7 @@ def _called_by_user(depth: int) -> bool:
 def _warning(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if _called_by_user(2):
+        if _called_by_user(2) and not told_before(name):
             warn_legacy(name)
         return function(*args, **kwargs)
 

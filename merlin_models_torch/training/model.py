@@ -34,6 +34,7 @@ from merlin_models_torch.training.optim import (
     as_config,
     savable,
 )
+from merlin_models_torch.training.pairs import as_batch
 from merlin_models_torch.training.planning import input_blocks, planned, planned_outside, width_of
 from merlin_models_torch.training.precision import accept_batches, in_dtype
 from merlin_models_torch.training.processes import destroy_group_at_exit, has_group
@@ -203,6 +204,10 @@ class Model(Answering):
         accept_batches(self.trainer.precision_plugin)
         if has_group():
             destroy_group_at_exit()
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
+        """Takes pairs of columns and labels too, such as a plain ``torch.utils.data.DataLoader`` gives."""
+        return as_batch(batch, self.output)
 
     def on_fit_start(self) -> None:
         """Refuses a callback or schedule that looks at a metric which is not logged.

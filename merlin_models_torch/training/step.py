@@ -14,6 +14,7 @@ from merlin_models_torch.masking import Mode
 from merlin_models_torch.outputs import ItemOutput
 from merlin_models_torch.training.evaluation import Evaluation
 from merlin_models_torch.training.model import Model
+from merlin_models_torch.training.pairs import Rows, as_batch
 from merlin_models_torch.training.planning import planned
 
 
@@ -25,7 +26,7 @@ class Step:
 
     Args:
         model: the model.
-        batch: as a loader gives it.
+        batch: as a loader gives it; or columns by name, alone or in a pair with labels.
         mode: "train", "evaluate" (the last items are hidden and predicted) or "predict".
         generator: makes the random choices of training; torch's own if not given.
 
@@ -39,10 +40,10 @@ class Step:
     """
 
     def __init__(
-        self, model: Model, batch: Batch, mode: Mode = "train", *, generator: torch.Generator | None = None
+        self, model: Model, batch: Rows, mode: Mode = "train", *, generator: torch.Generator | None = None
     ) -> None:
         self.model = model
-        self.batch = batch
+        self.batch = as_batch(batch, model.output)
         self.mode: Mode = mode if model.output.needs_plan else "predict"
         self.generator = generator
 

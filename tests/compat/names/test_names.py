@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,8 +97,8 @@ def test_v1_is_the_drop_in_for_transformers4rec() -> None:
         if module == "merlin.models.torch":
             continue
         for name in names:
-            if _entry(f"{module}.{name}").kind == "unsupported" or name == "Model":
-                continue  # V1's Model has what the later one lost
+            if _entry(f"{module}.{name}").kind == "unsupported" or name in ("Head", "Model"):
+                continue  # V1's have what the later ones lost
             place = importlib.import_module(module.replace("merlin.models.torch", "transformers4rec.torch"))
             assert getattr(importlib.import_module(module), name) is getattr(place, name), (module, name)
             ours.add(name)
@@ -132,17 +133,70 @@ def test_warnings_are_at_the_users_line(tmp_path: Path) -> None:
         "import merlin.models.torch as mm\n"
         "block = mm.MLPBlock([4])\n"
         "cls = mm.CGCBlock\n"
-        "head = mm.Head\n"
+        "task = mm.PredictionTask\n"
         "sampler = mm.InBatchSamplerV2\n"
     )
     command = [sys.executable, str(program)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     told = [line for line in done.stderr.splitlines() if "DeprecatedWarning" in line]
-    for line, name in ((2, "MLPBlock"), (3, "CGCBlock"), (4, "Head"), (5, "InBatchSamplerV2")):
+    for line, name in ((2, "MLPBlock"), (3, "CGCBlock"), (4, "PredictionTask"), (5, "InBatchSamplerV2")):
         (one,) = [text for text in told if f"program.py:{line}:" in text]
         assert f"merlin.models.torch.{name} is deprecated" in one
         assert "migration_guides/from-merlin-models-torch.md#" in one
     assert len(told) == 4
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_name_of_v1_is_told_once(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from merlin.models.torch.block.base import SequentialBlock\n"
+        "import merlin.models.torch as mm\n"
+        "from merlin.models.torch.model.prediction_task import RegressionTask\n"
+        "tables = mm.EmbeddingFeatures({'a': mm.FeatureConfig(mm.TableConfig(5, 3))})\n"
+        "numbers = mm.ContinuousFeatures.from_features(['b'], aggregation='concat')\n"
+        "task = RegressionTask('x')\n"
+        "for name in 'yz':\n"
+        "    other = mm.BinaryClassificationTask(name)\n"
+        "numbers.build({'b': [-1, 1]}); body = SequentialBlock(numbers); body.build({'b': [-1, 1]})\n"
+        "head = mm.Head(body, task)\n"
+        "model = mm.Model(head)\n"
+    )
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if "DeprecatedWarning" in line]
+    found = [
+        re.search(r"program[.]py:(\d+): DeprecatedWarning: merlin[.]models[.]torch[.]([\w.]+)", t)
+        for t in told
+    ]
+    assert sorted((int(one[1]), one[2]) for one in found if one is not None) == [
+        (1, "block.base.SequentialBlock"),
+        (3, "model.prediction_task.RegressionTask"),
+        (4, "EmbeddingFeatures"),
+        (4, "FeatureConfig"),
+        (4, "TableConfig"),
+        (5, "ContinuousFeatures"),
+        (8, "BinaryClassificationTask"),
+        (10, "Head"),
+        (11, "Model"),
+    ]
+    assert len(told) == 9
+
+
+def test_a_head_of_v1_has_tasks_for_its_own_tags() -> None:
+    """23.02 looked for BINARY_CLASSIFICATION, the later Transformers4Rec for BINARY and CLASSIFICATION."""
+    import merlin.models.torch as mm
+    from merlin.schema import ColumnSchema, Schema, Tags
+
+    tags = {"a": Tags.REGRESSION, "b": Tags.BINARY_CLASSIFICATION, "c": Tags.BINARY}
+    schema = Schema([ColumnSchema(name, tags=[tag]) for name, tag in tags.items()])
+    numbers = mm.ContinuousFeatures.from_features(["d"], aggregation="concat")
+    numbers.build({"d": [-1, 1]})
+    body = mm.SequentialBlock(numbers)
+    body.build({"d": [-1, 1]})
+    head = mm.Head.from_schema(schema, body, task_weight_dict={"a": 2.0})
+    assert list(head.prediction_task_dict) == ["b/binary_classification_task", "a/regression_task"]
+    assert head._task_weights["a/regression_task"] == 2.0
 
 
 def test_a_warning_is_a_deprecation() -> None:

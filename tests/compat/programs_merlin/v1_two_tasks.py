@@ -41,6 +41,7 @@ optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
 losses = model.fit([(features, targets)], optimizer=optimizer, num_epochs=150, verbose=False)
 measured = model.evaluate([(features, targets)], verbose=False, mode="valid")
 result = {"first_loss": float(losses[0]), "loss": float(losses[-1])}
-result.update({name: float(value) for name, value in measured.items()})
+for of_task in measured.values():
+    result.update({name: float(value) for name, value in of_task.items()})
 out.mkdir(parents=True, exist_ok=True)
 (out / "metrics.json").write_text(json.dumps(result))

@@ -57,8 +57,8 @@ def _warning(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 def served(module: str, homes: Mapping[str, str] | None = None) -> Callable[[str], Any]:
     """A ``__getattr__`` for a module whose names are other modules'.
 
-    A name that is an object of the core or of the drop-in for Transformers4Rec warns when it is taken; one of
-    this package when it is called.
+    A name that is an object of the core or of the drop-in for Transformers4Rec warns when it is taken, not
+    again when it is called; one of this package warns when it is called.
 
     Args:
         module: its dotted name.
@@ -79,7 +79,7 @@ def served(module: str, homes: Mapping[str, str] | None = None) -> Callable[[str
         home, attribute = places[name]
         value = getattr(import_module(home), attribute)
         if not home.startswith("merlin."):
-            warn_legacy(f"{module}.{name}")
+            warn_legacy(f"{module}.{name}", same_as=f"{home}.{attribute}")
         return value
 
     return getattribute

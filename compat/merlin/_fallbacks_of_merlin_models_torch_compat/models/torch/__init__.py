@@ -62,7 +62,8 @@ _V1 = {
         EmbeddingFeatures FeatureConfig SoftEmbedding SoftEmbeddingFeatures TableConfig
     """,
     "transformers4rec.torch.features.tabular": "TabularFeatures",
-    "transformers4rec.torch.model.base": "Head PredictionTask",
+    "merlin.models.torch.model.base": "Head",
+    "transformers4rec.torch.model.base": "PredictionTask",
     "transformers4rec.torch.model.prediction_task": "BinaryClassificationTask RegressionTask",
     "transformers4rec.torch.tabular.aggregation": """
         ConcatFeatures ElementwiseSum ElementwiseSumItemMulti StackFeatures

@@ -1,4 +1,4 @@
-"""``merlin.models.torch.model.base`` of V1: the drop-in for Transformers4Rec, whose model lost two things."""
+"""``merlin.models.torch.model.base`` of V1: the drop-in for Transformers4Rec, but for what it lost since."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 import pytorch_lightning
 import torch
 from merlin.models._legacy import legacy, served
+from merlin.schema import Tags
 from transformers4rec.torch.model._lightning import BlockWithHeadLightning
+from transformers4rec.torch.model.base import Head as LaterHead
 from transformers4rec.torch.model.base import Model as LaterModel
+from transformers4rec.torch.model.prediction_task import BinaryClassificationTask, RegressionTask
 
 
 class _Trained(pytorch_lightning.LightningModule):
@@ -21,6 +24,52 @@ class _Trained(pytorch_lightning.LightningModule):
     forward = BlockWithHeadLightning.forward
     training_step = BlockWithHeadLightning.training_step
     configure_optimizers = BlockWithHeadLightning.configure_optimizers
+
+
+@legacy
+class Head(LaterHead):
+    """The head of the drop-in, with tasks for other tags.
+
+    Args:
+        *arguments: of the drop-in's head.
+        **options: likewise.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+
+    @classmethod
+    @legacy
+    def from_schema(
+        cls,
+        schema: Any,
+        body: Any,
+        task_blocks: Any = None,
+        task_weight_dict: dict[str, float] | None = None,
+        loss_reduction: str = "mean",
+        inputs: Any = None,
+    ) -> Head:
+        """A head with a task for each column tagged BINARY_CLASSIFICATION, then REGRESSION.
+
+        Args:
+            schema: of the columns.
+            body: block that knows its output's size.
+            task_blocks: block before each task, or blocks by name of the task.
+            task_weight_dict: weights of the losses by column.
+            loss_reduction: "mean" or "sum" of the losses.
+            inputs: the input block.
+        """
+        kinds = ((Tags.BINARY_CLASSIFICATION, BinaryClassificationTask), (Tags.REGRESSION, RegressionTask))
+        columns = [(name, task) for tag, task in kinds for name in schema.select_by_tag(tag).column_names]
+        weights = task_weight_dict or {}
+        return cls(
+            body,
+            [task(name) for name, task in columns],
+            task_blocks=task_blocks,
+            task_weights=[weights.get(name, 1.0) for name, _ in columns],
+            loss_reduction=loss_reduction,
+            inputs=inputs,
+        )
 
 
 @legacy
@@ -57,4 +106,4 @@ class Model(LaterModel):
         return _Trained(self)
 
 
-__getattr__ = served(__name__, {"transformers4rec.torch.model.base": "Head PredictionTask name_fn"})
+__getattr__ = served(__name__, {"transformers4rec.torch.model.base": "PredictionTask name_fn"})

@@ -11,6 +11,7 @@ from merlin.models._legacy import legacy
 from merlin.models.torch.batch import Batch, sample_batch
 from merlin.models.torch.block import BatchBlock, Block
 from merlin.models.torch.outputs.base import ModelOutput
+from merlin_migrate.warnings import warn_legacy
 from pytorch_lightning import LightningDataModule, LightningModule
 from torch import Tensor, nn
 from transformers4rec._legacy import tell_once
@@ -45,6 +46,7 @@ class Model(LightningModule):
         from transformers4rec.torch.model.base import Head
 
         if cls is Model and blocks and isinstance(blocks[0], Head):
+            warn_legacy("merlin.models.torch.Model")
             return V1Model(*blocks, **options)
         return super().__new__(cls)
 
