@@ -34,21 +34,24 @@ class TargetTask:
     Args:
         rule: that rewrites it.
         call: the task, as it is in the program.
+        of_rows: whether its body gives one vector a row, so that there is nothing to sum up; blocks before the
+            task are then the caller's.
 
     Raises:
         ValueError: if an argument has no successor.
     """
 
-    def __init__(self, rule: Rule, call: cst.Call) -> None:
+    def __init__(self, rule: Rule, call: cst.Call, *, of_rows: bool = False) -> None:
         entry = rule.entry(call.func)
         self.rule = rule
-        self.kind = TASKS[entry.name] if entry is not None else ""
+        self.of_rows = of_rows
+        self.kind = TASKS[f"{TR}.{entry.name.rpartition('.')[2]}"] if entry is not None else ""
         bound = bind(call, _ARGUMENTS)
         if bound is None or "target_name" not in bound:
             raise ValueError("a task is rewritten with its target_name given only")
         self.bound = bound
         for name in ("task_block",):
-            if name in bound and code(bound[name].value) != "None":
+            if name in bound and code(bound[name].value) != "None" and not of_rows:
                 raise ValueError(f"the argument {name} has no successor: put the block before the output")
         self.loss = self._loss()
         self.metrics = self._metrics()
@@ -113,7 +116,9 @@ class TargetTask:
         bound = bind(call, _ARGUMENTS) or {}
         names = cst.List([cst.Element(cst.SimpleString(f'"{name}"')) for name in self.metrics])
         args = [renamed(bound["target_name"], None)]
-        if "summary_type" in bound:
+        if self.of_rows:
+            pass
+        elif "summary_type" in bound:
             args.append(renamed(bound["summary_type"], "summary", cst.SimpleString(f'"{self.summary}"')))
         else:
             args.append(keyword("summary", cst.SimpleString(f'"{self.summary}"')))

@@ -21,8 +21,10 @@ from merlin_migrate.codemod.rules.mm115_parsed_arguments import ParsedArgumentsR
 from merlin_migrate.codemod.rules.mm201_merlin_torch import MerlinTorchRule
 from merlin_migrate.codemod.rules.mm202_lightning import LightningRule
 from merlin_migrate.codemod.rules.mm203_merlin_tf import MerlinTensorFlowRule
+from merlin_migrate.codemod.rules.mm204_merlin_v1 import MerlinV1Rule
 
 RULES: tuple[type[Rule], ...] = (
+    MerlinV1Rule,
     MerlinTorchRule,
     LightningRule,
     MerlinTensorFlowRule,

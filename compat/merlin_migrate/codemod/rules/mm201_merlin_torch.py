@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import ClassVar, TypeGuard
+from typing import ClassVar
 
 import libcst as cst
 
 from merlin_migrate.codemod.layout import code, fit
 from merlin_migrate.codemod.merlin.data import Data
 from merlin_migrate.codemod.merlin.models import V2, ModelsOfTorch
+from merlin_migrate.codemod.merlin.uses import alias_of, is_v1, moved_alias, uses
 from merlin_migrate.codemod.rule import Program, Rule
-from merlin_migrate.codemod.tree import below, walk
 
 _MODELS = {f"{V2}.{name}" for name in ("Model", "DLRMModel", "DCNModel")}
 
@@ -32,10 +31,13 @@ class MerlinTorchRule(Rule):
 
     def visit_Module(self, node: cst.Module) -> bool:
         """Finds out whether all names can follow."""
-        uses = list(self._uses(node))
-        if not any(name.startswith(f"{V2}.") for _, name in uses):
+        found = list(uses(self, node))
+        if not any(name.startswith(f"{V2}.") for _, name in found):
             return False
-        for use, name in uses:
+        if any(is_v1(self, use) for use, _ in found):
+            # The rule of V1 takes the whole program.
+            return False
+        for use, name in found:
             try:
                 self._try(use, name)
             except ValueError as error:
@@ -45,41 +47,14 @@ class MerlinTorchRule(Rule):
         self._moves = not self._reasons
         self.program.stays = not self._moves
         if self._moves:
-            self.program.alias = self._alias(node)
+            self.program.alias = alias_of(node) or self.program.alias
         return True
-
-    def _alias(self, module: cst.CSTNode) -> str:
-        """The name that the old package had is the new one's from here on."""
-        for node in walk(module):
-            if _is_package(node) and node.evaluated_alias:
-                return str(node.evaluated_alias)
-        return self.program.alias
 
     def leave_ImportAlias(
         self, original_node: cst.ImportAlias, updated_node: cst.ImportAlias
     ) -> cst.ImportAlias:
         """``import merlin.models.torch as mm``."""
-        inside = isinstance(self.parent(original_node), cst.ImportFrom)
-        if inside or not self._moves or original_node.evaluated_alias != self.program.alias:
-            return updated_node
-        return (
-            updated_node.with_changes(name=cst.Name("merlin_models_torch"))
-            if _is_package(original_node)
-            else updated_node
-        )
-
-    def _uses(self, node: cst.CSTNode) -> Iterator[tuple[cst.BaseExpression, str]]:
-        """Each use of a name of merlin.models.torch, merlin.io or merlin.dataloader, the longest dotted."""
-        if isinstance(node, (cst.Import, cst.ImportFrom)):
-            return
-        if isinstance(node, (cst.Name, cst.Attribute)):
-            name = self.qualified(node)
-            if name and name.startswith((f"{V2}.", "merlin.io.", "merlin.dataloader.")) and _is_dotted(node):
-                yield node, name
-                return
-        for child in below(node):
-            if not (isinstance(node, cst.Attribute) and child is node.attr):
-                yield from self._uses(child)
+        return moved_alias(self, original_node, updated_node) if self._moves else updated_node
 
     def _try(self, use: cst.BaseExpression, name: str) -> None:
         call = self.parent(use)
@@ -185,13 +160,3 @@ class MerlinTorchRule(Rule):
         """What keeps the program; that of a name without a way is in the mark of the last rule."""
         for reason in filter(None, self._reasons.get(node, ())):
             self.mark(reason, "what-stays")
-
-
-def _is_package(node: cst.CSTNode) -> TypeGuard[cst.ImportAlias]:
-    return isinstance(node, cst.ImportAlias) and node.evaluated_name == V2
-
-
-def _is_dotted(node: cst.BaseExpression) -> bool:
-    while isinstance(node, cst.Attribute):
-        node = node.value
-    return isinstance(node, cst.Name)

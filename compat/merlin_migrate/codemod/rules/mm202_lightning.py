@@ -21,7 +21,7 @@ class LightningRule(Rule):
 
     def visit_Module(self, node: cst.Module) -> bool:
         """Only programs whose models have moved."""
-        return "MM201" in self.program.applied
+        return bool({"MM201", "MM204"} & set(self.program.applied))
 
     def leave_ImportAlias(
         self, original_node: cst.ImportAlias, updated_node: cst.ImportAlias
