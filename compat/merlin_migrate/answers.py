@@ -135,9 +135,7 @@ def ask(model: Any, state: Mapping[str, Tensor], columns: Mapping[str, Tensor], 
                 f"the weights do not belong to the model of {by}: nothing for "
                 f"{', '.join(lacking[:3]) or '-'}, no place for {', '.join(unexpected[:3]) or '-'}"
             )
-        answered = answers_of(model, columns)
-    scores = {n.partition("/")[2]: t for n, t in answered.items() if n.startswith("answers/")}
-    return Answers(columns, scores, by)
+        return Answers(columns, _scores(answers_of(model, columns)), by)
 
 
 def _ask_merlin(model: Any, state: Mapping[str, Tensor], columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -153,8 +151,12 @@ def _ask_merlin(model: Any, state: Mapping[str, Tensor], columns: Mapping[str, T
     with torch.no_grad():
         for place, tensor in zip(own, given, strict=True):
             place.copy_(tensor)
-        found = model.eval()(dict(columns), batch=Batch(dict(columns)))
-    return dict(found) if isinstance(found, Mapping) else {"": found}
+    return _scores(answers_of(model, columns))
+
+
+def _scores(answered: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    parts = ((name.partition("/"), scores) for name, scores in answered.items())
+    return {task: scores for (kind, _, task), scores in parts if kind == "answers"}
 
 
 def compare(model: mm.Model, answers: Answers) -> Comparison:
@@ -173,6 +175,7 @@ def compare(model: mm.Model, answers: Answers) -> Comparison:
     import merlin_models_torch as mm
 
     was_training = model.training
+    answers = _without_lonely(answers, model)
     with torch.no_grad():
         step = mm.Step(model.eval(), _batch(answers.columns, model), "predict")
         if isinstance(model.output, mm.outputs.ItemOutput):
@@ -192,6 +195,24 @@ def compare(model: mm.Model, answers: Answers) -> Comparison:
             same_best = int(torch.eq(*best).all(1).sum())
     rows = len(next(iter(answers.columns.values())))
     return Comparison(rows, worst, same_best, answers.by)
+
+
+def _without_lonely(answers: Answers, model: mm.Model) -> Answers:
+    """Leaves out sessions of one item where the only item is hidden.
+
+    With masking "plm" nothing is left to be seen then, and the original took the mean of all positions.
+    """
+    import merlin_models_torch as mm
+
+    masking = getattr(model.inputs, "masking", None)
+    item_id = getattr(model.inputs, "item_id", None)
+    if not isinstance(masking, mm.PermutedMasking) or not masking.predict_last or item_id is None:
+        return answers
+    several = (answers.columns[item_id] != 0).sum(1) > 1
+    columns, scores = (
+        {name: x[several] for name, x in of.items()} for of in (answers.columns, answers.scores)
+    )
+    return Answers(columns, scores, answers.by)
 
 
 def _difference(scores: Tensor, expected: Tensor, answers: Answers) -> float:

@@ -1,6 +1,7 @@
-"""Turns a model of Transformers4Rec 23.12.0 into safetensors and JSON, in the old environment.
+"""Turns a model of Transformers4Rec or Merlin Models 23.12 into safetensors and JSON, in the old environment.
 
-Copy this file to the environment that has Transformers4Rec 23.12.0 and run it there, on a pickle of your own:
+Copy this file to the environment that has Transformers4Rec 23.12.0 (or merlin-models 23.12, for models of
+merlin.models.torch) and run it there, on a pickle of your own, or a model that torch.save wrote whole:
 
     python unpickle_model.py t4rec_model_class.pkl FOLDER
 
@@ -19,8 +20,9 @@ import argparse
 import json
 import os
 import sys
+import zipfile
 
-FORMAT = "transformers4rec-23.12"
+FORMAT = "merlin-23.12"
 FILES = ("model.safetensors", "answers.safetensors", "model.json")
 
 
@@ -30,13 +32,21 @@ def main(argv=None):
     parser.add_argument("pickle", help="t4rec_model_class.pkl, of your own making")
     parser.add_argument("folder", help="for the files; must not have them")
     given = parser.parse_args(argv)
-    import cloudpickle
-
     if taken := taken_by(given.folder):
         parser.error(f"{taken} exists: give another folder")
-    with open(given.pickle, "rb") as file:
-        model = cloudpickle.load(file)
-    write_folder(model, given.folder)
+    write_folder(read_model(given.pickle), given.folder)
+
+
+def read_model(path):
+    """The model in a pickle, or in a file of ``torch.save``. Runs what the file says."""
+    if zipfile.is_zipfile(path):
+        import torch
+
+        return torch.load(path, map_location="cpu", weights_only=False)
+    import cloudpickle
+
+    with open(path, "rb") as file:
+        return cloudpickle.load(file)
 
 
 def taken_by(folder):
@@ -49,7 +59,7 @@ def write_folder(model, folder, batch=None):
     """Writes weights, answers and description of a model.
 
     Args:
-        model: a ``transformers4rec.torch.Model``.
+        model: a ``transformers4rec.torch.Model`` or a ``merlin.models.torch.Model``.
         folder: for the files; must not have them.
         batch: columns as the loader gives them, (B, T) tensors by name, to answer; made up if not given.
     """
@@ -64,7 +74,9 @@ def write_folder(model, folder, batch=None):
     content["shared"] = [group for group in names if len(group) > 1]
     content["weights"] = {name: list(tensor.shape) for name, tensor in weights.items()}
     os.makedirs(folder, exist_ok=True)
-    save_file(weights, os.path.join(folder, FILES[0]), metadata={"format": "pt"})
+    # safetensors forgets the order, by which layers without lasting names are told apart.
+    metadata = {"format": "pt", "order": json.dumps(list(weights))}
+    save_file(weights, os.path.join(folder, FILES[0]), metadata=metadata)
     sys.stdout.write(f"{len(weights)} tensors are now in {os.path.join(folder, FILES[0])}\n")
     try:
         answered = answers_of(model, made_batch(content["columns"]) if batch is None else batch)
@@ -113,7 +125,7 @@ def answers_of(model, batch):
     try:
         with torch.no_grad():
             given = {name: tensor.clone().to(device) for name, tensor in batch.items()}
-            found = model(given, training=False, testing=False)
+            found = asked(model, given)
     finally:
         model.train(was_training)
         if top_k is not None:
@@ -121,6 +133,15 @@ def answers_of(model, batch):
     named = found if isinstance(found, dict) else {"": found}
     answered = {f"answers/{name}": tensor.detach().cpu().contiguous() for name, tensor in named.items()}
     return {**{f"batch/{name}": tensor.cpu().contiguous() for name, tensor in batch.items()}, **answered}
+
+
+def asked(model, batch):
+    """What the model answers, of either library."""
+    if hasattr(model, "heads"):
+        return model(batch, training=False, testing=False)
+    from merlin.models.torch.batch import Batch
+
+    return model(batch, batch=Batch(batch))
 
 
 def shared_names(model):
@@ -134,7 +155,7 @@ def shared_names(model):
 def describe(model):
     """How a model was built, as far as it still knows."""
     heads = []
-    for head in model.heads:
+    for head in getattr(model, "heads", ()):
         tasks = {name: plain_attributes(task) for name, task in head.prediction_task_dict.items()}
         for name, task in head.prediction_task_dict.items():
             tasks[name]["weight"] = float(head._task_weights[name])
@@ -181,10 +202,14 @@ def transformers_of(model):
 def columns_of(model):
     """Columns that the input blocks take; the length is that of their lists, None for one value a row."""
     columns = {}
-    for head in model.heads:
-        inputs = getattr(head.body, "inputs", None)
-        schema = getattr(inputs, "schema", None)
-        sizes = getattr(inputs, "input_size", None)
+    if not hasattr(model, "heads"):
+        from merlin.models.torch.schema import input_schema
+
+        parts = [(input_schema(model), None)]
+    else:
+        inputs = [getattr(head.body, "inputs", None) for head in model.heads]
+        parts = [(getattr(part, "schema", None), getattr(part, "input_size", None)) for part in inputs]
+    for schema, sizes in parts:
         for column in schema if schema is not None else ():
             domain = getattr(column, "int_domain", None)
             columns[column.name] = {

@@ -144,7 +144,7 @@ def test_the_script_for_pickles_describes_a_model() -> None:
 
     built = model()
     content = json.loads(json.dumps(describe(built)))
-    assert content["format"] == "transformers4rec-23.12"
+    assert content["format"] == "merlin-23.12"
     task = content["heads"][0]["tasks"]["next-item"]
     assert (task["weight_tying"], task["weight"], task["softmax_temperature"]) == (True, 1.0, 1)
     assert task["metrics"][0] == {"class": "NDCGAt", "top_ks": [5, 10], "labels_onehot": True}
