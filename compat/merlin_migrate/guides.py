@@ -1,6 +1,7 @@
 """Writes what the migration guides take from elsewhere: ``python -m merlin_migrate.guides [--check] FOLDER``.
 
-Tables of names come from the table, programs marked ``after`` from rewriting the one marked ``before``.
+Tables of names come from the table, programs marked ``after`` from rewriting the one marked ``before``; one
+with places that need a hand is marked ``marked`` instead.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ _NAMED = {
     "from-merlin-models-torch.md": "name of merlin.models.torch",
     "from-merlin-models-tensorflow.md": "name of merlin.models.tf",
 }
-_PAIR = re.compile(r"(```python before\n(?P<before>.*?)```\n.*?```python after\n).*?(```\n)", re.DOTALL)
+_PAIR = re.compile(
+    r"(```python before\n(?P<before>.*?)```\n.*?```python (?:after|marked)\n).*?(```\n)", re.DOTALL
+)
 
 
 def fresh_page(text: str, page: str) -> str:

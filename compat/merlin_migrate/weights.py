@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-FILES = ("model.safetensors", "pytorch_model.bin")
+FILES = ("model.safetensors", "pytorch_model.bin", "t4rec_model_class.safetensors")
 PICKLED = "t4rec_model_class.pkl"
 GUIDE = "migration_guides/checkpoints.md"
 

@@ -58,7 +58,7 @@ class Size:
 
     Args:
         sessions: for training, the last ones of the file.
-        asked: sessions that are judged by.
+        asked: sessions that are judged by, and users of ml-1m.
         least: times that an item must come in the training sessions.
         length: positions that a model sees.
         dim: width.
@@ -66,12 +66,12 @@ class Size:
         seeds: trainings of each case.
     """
 
-    sessions: int = 12_000
-    asked: int = 3000
+    sessions: int = 6000
+    asked: int = 2000
     least: int = 4
     length: int = 20
-    dim: int = 64
-    epochs: int = 8
+    dim: int = 48
+    epochs: int = 10
     seeds: int = 3
 
 
@@ -203,12 +203,12 @@ def read_diginetica(folder: Path, size: Size) -> Sessions:
 
 
 def read_movies(folder: Path, size: Size) -> Sessions:
-    """Of each user all items but the last for training, and all of them to ask for the last."""
+    """Of the first users all items but the last for training, and all of them to ask for the last."""
     users: dict[int, list[int]] = {}
     for user, item in _lines(folder / "ml-1m.txt.gz"):
         users.setdefault(user, []).append(item)
-    rows = list(users.values())
-    return Sessions([row[:-1] for row in rows], rows[: size.asked], max(map(max, rows)))
+    rows = list(users.values())[: size.asked]
+    return Sessions([row[:-1] for row in rows], rows, max(map(max, rows)))
 
 
 def _lines(path: Path) -> Rows:

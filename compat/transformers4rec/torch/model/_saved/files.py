@@ -53,7 +53,7 @@ def load(folder: str | os.PathLike[str], name: str) -> Any:
 
     config, weights = Path(folder) / f"{name}.json", Path(folder) / f"{name}.safetensors"
     if not config.is_file() and config.with_suffix(".pkl").is_file():
-        from merlin_migrate.checkpoint import why_no_pickle
+        from merlin_migrate.weights import why_no_pickle
 
         raise NotImplementedError(why_no_pickle(config.with_suffix(".pkl")))
     content, stored = config.read_bytes(), weights.read_bytes()

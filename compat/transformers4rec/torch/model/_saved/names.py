@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-GUIDE = "migration_guides/from-transformers4rec.md#checkpoints"
+GUIDE = "migration_guides/checkpoints.md#pickled-models"
 OURS = ("transformers4rec.", "merlin_standard_lib.", "merlin_models_torch.")
 LAYERS = "torch.nn.modules."
 ARCHITECTURES = "transformers.models."
