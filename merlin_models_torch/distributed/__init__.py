@@ -7,6 +7,7 @@ from merlin_models_torch.distributed.dask import predict_with_dask
 from merlin_models_torch.distributed.lookup import ShardedRows
 from merlin_models_torch.distributed.shard import shard_items, sharded_names, unshard_items
 from merlin_models_torch.distributed.strategy import ShardedStrategy
+from merlin_models_torch.distributed.torchrec import torchrec_optimizers, use_torchrec
 from merlin_models_torch.outputs.catalogue import Catalogue, RowStore, WholeCatalogue
 
 __all__ = [
@@ -22,5 +23,7 @@ __all__ = [
     "shard_items",
     "sharded_names",
     "sharded_tables",
+    "torchrec_optimizers",
     "unshard_items",
+    "use_torchrec",
 ]

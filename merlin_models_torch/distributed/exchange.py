@@ -137,6 +137,15 @@ def local(weight: Tensor) -> Tensor:
     return found
 
 
+def check_rows(rows: Tensor, size: int) -> None:
+    """Raises IndexError for a row that is not in a table of so many."""
+    if rows.numel():
+        smallest, largest = torch.stack(torch.aminmax(rows)).tolist()
+        if smallest < 0 or largest >= size:
+            wrong = smallest if smallest < 0 else largest
+            raise IndexError(f"row {wrong} is outside a table of {size} rows: encode the ids")
+
+
 def is_sharded(tensor: Tensor) -> bool:
     """Whether a tensor has rows in other processes."""
     return isinstance(tensor, DTensor)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from merlin_models_torch.distributed.exchange import Span, local
+from merlin_models_torch.distributed.exchange import Span, check_rows, local
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,7 @@ class ShardedRows:
             IndexError: if a row is not in the table.
         """
         span = Span.of(self.weight)  # type: ignore[arg-type]
-        if rows.numel():
-            smallest, largest = torch.stack(torch.aminmax(rows)).tolist()
-            if smallest < 0 or largest >= span.rows:
-                wrong = smallest if smallest < 0 else largest
-                raise IndexError(f"row {wrong} is outside a table of {span.rows} rows: encode the ids")
+        check_rows(rows, span.rows)
         vectors = self.vectors_of(rows.reshape(-1), local(self.weight), span)
         return vectors.view(*rows.shape, *vectors.shape[1:])
 

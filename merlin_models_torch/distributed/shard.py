@@ -93,6 +93,8 @@ def unshard_items(model: M) -> M:
                 setattr(module, name, nn.Parameter(whole, requires_grad=parameter.requires_grad))
         if isinstance(module, (EmbeddingTable, CategoricalOutput)):
             module.elsewhere = None
+        if isinstance(module, EmbeddingTable):
+            module.weight.requires_grad_(module.trainable)
     setattr(model, _IGNORED, [])
     model._carried = ()
     return model
