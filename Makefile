@@ -13,7 +13,7 @@ MERLIN := .venv/merlin
 PINS := tests/equivalence/reference-constraints.txt
 MERLIN_PINS := tests/interop/merlin-constraints.txt
 
-.PHONY: demo test lint equivalence interop bench ml-1m diginetica ml-100k retrieval matrix clean
+.PHONY: demo test lint equivalence interop bench growth ml-1m diginetica ml-100k retrieval matrix clean
 
 demo: $(MODERN)/.done
 	$(MODERN)/bin/python -m merlin_models_torch.examples.demo --out demo
@@ -35,6 +35,10 @@ interop: $(MODERN)/.done $(MERLIN)/.done
 
 bench: $(MODERN)/.done $(REFERENCE)/.done
 	REFERENCE_PYTHON=$(REFERENCE)/bin/python $(MODERN)/bin/python -m tests.benchmarks --out benchmarks.md
+
+# Some minutes and 4 GB of memory: how cost grows with catalogue, sessions, batch, columns and files.
+growth: $(MODERN)/.done
+	$(MODERN)/bin/python -m tests.benchmarks.growth --out growth.md
 
 ml-1m: $(MODERN)/.done
 	$(MODERN)/bin/python -m merlin_models_torch.examples.ml_1m --data "$(DATA)" --out runs/ml-1m

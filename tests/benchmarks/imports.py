@@ -9,8 +9,8 @@ from tests.benchmarks.measure import ROOT, environment
 CODE = "import time\nimport {first}\nt = time.process_time()\n{then}\nprint(time.process_time() - t)"
 
 
-def seconds_to_import(python: str, first: str, then: str, *, rounds: int = 5) -> float:
-    """Process time of a statement after ``import first``, the best of some fresh processes."""
+def seconds_to_import(python: str, first: str, then: str, *, rounds: int = 5) -> list[float]:
+    """Process time of a statement after ``import first``, in some fresh processes."""
     command = [python, "-W", "ignore", "-c", CODE.format(first=first, then=then)]
     times = []
     for _ in range(rounds):
@@ -24,4 +24,4 @@ def seconds_to_import(python: str, first: str, then: str, *, rounds: int = 5) ->
             stderr=subprocess.DEVNULL,
         )
         times.append(float(done.stdout.splitlines()[-1]))
-    return min(times)
+    return times

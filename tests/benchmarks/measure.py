@@ -45,10 +45,10 @@ class Row:
 
 @dataclass
 class Result:
-    """Seconds and extra bytes of both arms."""
+    """Seconds of each round and extra bytes of both arms."""
 
     row: Row
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
     bytes: dict[str, float] = field(default_factory=dict)
 
 
@@ -85,8 +85,7 @@ def measure(row: Row, pythons: Mapping[str, str]) -> Result:
                 }
             for _ in range(row.rounds):
                 for arm, (process, name) in both.items():
-                    seconds = ask(process, f"time {name}")
-                    result.seconds[arm] = min(seconds, result.seconds.get(arm, seconds))
+                    result.seconds.setdefault(arm, []).append(ask(process, f"time {name}"))
             for arm, (process, name) in both.items():
                 ask(process, f"save {name} {folder / arm}.npz")
         _compare(row, folder)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks.measure import ROOT, environment
-from tests.benchmarks.table import line
+from tests.benchmarks.table import Line, line
 from tests.equivalence.make_data import Sessions, write_windows
 from tests.equivalence.programs import PROGRAMS
 
@@ -69,7 +69,7 @@ def measure(load: Load, pythons: Mapping[str, str]) -> dict[str, dict[str, float
     return best
 
 
-def program_lines(load: Load, pythons: Mapping[str, str]) -> list[str]:
+def program_lines(load: Load, pythons: Mapping[str, str]) -> list[Line]:
     """Lines of the table: training and evaluation, and with the imports.
 
     Args:

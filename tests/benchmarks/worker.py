@@ -41,10 +41,10 @@ def main() -> None:
             del result
         elif command == "memory":
             _warm(torch)
-            before = _resident()
-            _forget_peak()
+            before = resident()
+            forget_peak()
             runs[arm]()
-            answer = _peak() - before
+            answer = peak() - before
         else:
             np.savez(path[0], **module.arrays(runs[arm]()))
             answer = 0.0
@@ -58,11 +58,11 @@ def _warm(torch: object) -> None:
     torch.nn.functional.cross_entropy(small @ small, small.detach().argmax(1)).backward()  # type: ignore[attr-defined]
 
 
-def _resident() -> int:
+def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _forget_peak() -> None:
+def forget_peak() -> None:
     """Sets the kernel's mark of the peak back to now, where it lets us."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
@@ -70,7 +70,7 @@ def _forget_peak() -> None:
         return
 
 
-def _peak() -> int:
+def peak() -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
