@@ -15,13 +15,13 @@ class Example:
     Args:
         session: its key.
         seen: the items that were given, in order of time.
-        followed_by: the item that came next.
+        followed_by: the item that came next, or several.
         answers: by system, the items it answered, best first.
     """
 
     session: str
     seen: Sequence[str]
-    followed_by: str
+    followed_by: str | Sequence[str]
     answers: Mapping[str, Sequence[str]]
 
 
@@ -33,20 +33,22 @@ def card(example: Example, notes: Mapping[str, str], *, more: str = "") -> str:
         notes: a word about an item, by item, shown beside it.
         more: HTML below.
     """
+    wanted = [example.followed_by] if isinstance(example.followed_by, str) else list(example.followed_by)
     seen = "".join(f"<li>{item(one, notes)}</li>" for one in example.seen)
     path = f'<h4>seen, in order of time</h4><ul class="path">{seen}</ul>' if seen else ""
     lists = []
     for system, answers in example.answers.items():
         rows = []
         for one in answers:
-            if one == example.followed_by:
+            if one in wanted:
                 rows.append(f'<li class="hit">{item(one, notes)}<strong class="mark">✓ hit</strong></li>')
             else:
                 rows.append(f"<li>{item(one, notes)}</li>")
         lists.append(f"<div><h4>{label(system)}</h4><ol>{''.join(rows)}</ol></div>")
+    came = ", ".join(item(one, notes) for one in wanted)
     return (
         f'<article class="card"><h3>session {label(example.session)}</h3>{path}'
-        f'<p class="next">came next: <b>{item(example.followed_by, notes)}</b></p>'
+        f'<p class="next">came next: <b>{came or "nothing"}</b></p>'
         f'<div class="answers">{"".join(lists)}</div>{more}</article>'
     )
 

@@ -82,7 +82,7 @@ def line_chart(
     y_label: str,
     reference: tuple[str, float] | None = None,
 ) -> str:
-    """Lines over a common scale, with a legend.
+    """Lines over a common scale, with a legend if there are several.
 
     Args:
         title: read out by screen readers.
@@ -119,7 +119,8 @@ def line_chart(
             parts += [
                 f'<circle class="dot series-{number}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in places
             ]
-    parts.append(_legend([line.name for line in series]))
+    if len(series) > 1:
+        parts.append(_legend([line.name for line in series]))
     return svg(title, description, parts)
 
 
@@ -133,7 +134,7 @@ def bar_chart(
     y_label: str,
     top: float = 1.0,
 ) -> str:
-    """Bars side by side in groups, each with its value, from 0 to a common top, with a legend.
+    """Bars side by side in groups, each with its value, from 0 to a common top; a legend for several.
 
     Args:
         title: read out by screen readers.
@@ -175,7 +176,8 @@ def bar_chart(
                 f'<text class="{kind}" x="{x + width / 2 - 1:.1f}" y="{y - 5:.1f}" text-anchor="middle">'
                 f"{height:.{2 if small else 3}f}</text>"
             )
-    parts.append(_legend(list(series)))
+    if len(series) > 1:
+        parts.append(_legend(list(series)))
     return svg(title, description, parts)
 
 

@@ -58,7 +58,7 @@ def drawing(model: Model) -> str:
             above = x - _INDENT + 9
             parts.append(f'<path class="branch" d="M{above} {last[depth - 1]:g}V{y + 18}H{x}"/>')
         last[depth] = y + _ROW - 6
-        room = int((WIDTH - x - 18) / 6.4)
+        room = int((WIDTH - x - 16) / 5.8)
         parts.append(
             f'<rect class="box" x="{x}" y="{y}" width="{WIDTH - x - 2}" height="{_ROW - 6}" rx="6"/>'
             f'<text class="name" x="{x + 8}" y="{y + 16}">{text(node.name, longest=room - 8)}</text>'

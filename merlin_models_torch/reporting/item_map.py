@@ -119,9 +119,8 @@ def item_map(
     )
     by = f"coloured by {column}" if categories is not None else "coloured by popularity" if popularity else ""
     meaning = f"{which} in the plane in which vectors differ most{', ' if by else ''}{by}"
-    return figure("Map of the items", meaning, chart).replace(
-        "</figure>", f"{legend(list(series), kind=kind)}</figure>"
-    )
+    below = legend(list(series), kind=kind) if len(series) > 1 else ""
+    return figure("Map of the items", meaning, chart + below, wide=True)
 
 
 def _groups(

@@ -93,15 +93,17 @@ def charts(figures: Sequence[str]) -> str:
     return f'<div class="charts">{"".join(figures)}</div>'
 
 
-def figure(name: str, meaning: str, chart: str) -> str:
+def figure(name: str, meaning: str, chart: str, *, wide: bool = False) -> str:
     """A chart with its caption.
 
     Args:
         name: what is shown, in bold.
         meaning: a few words more.
-        chart: ``svg``.
+        chart: ``svg``, and what stands below it.
+        wide: drawn larger where there is room.
     """
-    return f"<figure><figcaption><b>{text(name)}</b> {text(meaning)}</figcaption>{chart}</figure>"
+    kind = ' class="wide"' if wide else ""
+    return f"<figure{kind}><figcaption><b>{text(name)}</b> {text(meaning)}</figcaption>{chart}</figure>"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> str:

@@ -17,7 +17,8 @@ from merlin_models_torch.reporting.charts import (
 )
 from merlin_models_torch.reporting.text import text
 
-_NAMES, _CELL = 118, 26
+# Widest names of rows, and cells; the least width, so that a small matrix is not drawn large.
+_NAMES, _CELL, _NARROWEST = 118, 32, 300
 
 
 def scatter_chart(
@@ -91,20 +92,21 @@ def heat_map(
             f"the matrix has {len(shares)} rows of {sorted({len(row) for row in shares})} numbers for "
             f"{len(rows)} names of rows and {len(columns)} of columns: give one for each pair"
         )
-    size = min((WIDTH - _NAMES - RIGHT) / len(columns), _CELL)
+    left = min(max((len(name) for name in rows), default=0) * 6.6 + 10, _NAMES)
+    size = min((WIDTH - left - RIGHT) / len(columns), _CELL)
     parts = []
     for place, name in enumerate(columns):
-        x = _NAMES + (place + 0.5) * size
+        x = left + (place + 0.5) * size
         parts.append(f'<text class="small" x="{x:.1f}" y="12" text-anchor="middle">{text(name)}</text>')
     for line, (name, numbers) in enumerate(zip(rows, shares, strict=True)):
         y = 18 + line * size
         middle = y + size / 2 + 4
         parts.append(
-            f'<text class="small" x="{_NAMES - 6}" y="{middle:.1f}" text-anchor="end">'
+            f'<text class="small" x="{left - 6:.1f}" y="{middle:.1f}" text-anchor="end">'
             f"{text(name, longest=17)}</text>"
         )
         for place, share in enumerate(numbers):
-            x, shown = _NAMES + place * size, min(max(share, 0.0), 1.0)
+            x, shown = left + place * size, min(max(share, 0.0), 1.0)
             parts.append(
                 f'<rect class="cell" x="{x:.1f}" y="{y:.1f}" width="{size - 1:.1f}" height="{size - 1:.1f}" '
                 f'fill-opacity="{shown:.3f}"><title>{text(name)}, {text(columns[place])}: {share:.3f}'
@@ -112,6 +114,6 @@ def heat_map(
             )
     width, height = size * len(columns), size * len(rows)
     parts.append(
-        f'<rect class="frame" x="{_NAMES - 1}" y="17" width="{width + 1:.1f}" height="{height + 1:.1f}"/>'
+        f'<rect class="frame" x="{left - 1:.1f}" y="17" width="{width + 1:.1f}" height="{height + 1:.1f}"/>'
     )
-    return svg(title, description, parts, height=height + 24)
+    return svg(title, description, parts, width=max(left + width + 4, _NARROWEST), height=height + 24)

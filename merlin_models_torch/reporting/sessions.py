@@ -69,11 +69,11 @@ def session_card(
     if sequence is not None:
         own = model.vocabularies.get(model.inputs.domains.get(sequence, ""))
         items = [_name(one) for one in original_ids(own, _values(shown, sequence).numpy()).to_pylist()]
-    target = _values(row, str(sequence))[-1:] if output.needs_plan else output.targets(row)[:1]
+    target = _values(row, str(sequence))[-1:] if output.needs_plan else output.targets(row)
     answers = _answers(model, output, shown, candidates)
-    (wanted,) = original_ids(vocabulary, target.numpy()).to_pylist()
+    wanted = [_name(one) for one in original_ids(vocabulary, target.numpy()).to_pylist()]
     named = [_name(one) for one in original_ids(vocabulary, answers.numpy()).to_pylist()]
-    example = Example(key, items[-_SHOWN:], _name(wanted), {"this model": named})
+    example = Example(key, items[-_SHOWN:], wanted, {"this model": named})
     more = "".join(_attention_figure(one) for one in attention_of(model, shown, items))
     return card(example, notes, more=more)
 

@@ -49,6 +49,8 @@ svg .series-3 { --ink: var(--fourth); } svg .series-4 { --ink: var(--fifth); } s
 svg .level-0 { --ink: var(--level-0); } svg .level-1 { --ink: var(--level-1); } svg .level-2 { --ink:
   var(--level-2); } svg .level-3 { --ink: var(--level-3); } svg .level-4 { --ink: var(--level-4); }
 svg text.small { font-size: 11px; }
+.card figure { background: none; border: 0; padding: 0; margin-top: 1rem; } .card figure svg { margin: 0; }
+figure.wide svg { max-width: 44rem; } figure.wide .legend svg { max-width: .75rem; }
 svg .cell { fill: var(--first); } svg .frame { fill: none; stroke: var(--line); }
 svg .point { fill: var(--ink); fill-opacity: .75; }
 svg .box { fill: var(--page); stroke: var(--line); } svg .branch { fill: none; stroke: var(--muted); }
