@@ -86,8 +86,9 @@ def _roc(bins: Tensor) -> Tensor:
     """(P, 2) false and true positive rates of every threshold, rising, with (0, 0)."""
     totals = bins.sum(1, keepdim=True).clamp(min=1)
     rates = (bins.flip(1).cumsum(1).double() / totals).T
-    used = torch.cat([torch.tensor([True]), (rates[1:] != rates[:-1]).any(1)])
-    return torch.cat([torch.zeros(1, 2, dtype=torch.float64), rates[used]])
+    rates = torch.cat([torch.zeros(1, 2, dtype=torch.float64), rates])
+    used = (rates[1:] != rates[:-1]).any(1)
+    return torch.cat([rates[:1], rates[1:][used]])
 
 
 def _area(curve: Tensor) -> float:
