@@ -11,7 +11,9 @@ from merlin_models_torch.reporting.text import text
 Point = tuple[float, float]
 
 WIDTH, HEIGHT = 360, 260
-LEFT, RIGHT, TOP, BOTTOM = 52, 8, 34, 44
+LEFT, RIGHT, TOP, BOTTOM = 58, 8, 34, 44
+# Where a picture without a legend begins.
+BARE = 14
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def line_chart(
             ]
     if len(series) > 1:
         parts.append(_legend([line.name for line in series]))
-    return svg(title, description, parts)
+    return svg(title, description, parts, top=BARE if len(series) == 1 else 0)
 
 
 def bar_chart(
@@ -178,16 +180,22 @@ def bar_chart(
             )
     if len(series) > 1:
         parts.append(_legend(list(series)))
-    return svg(title, description, parts)
+    return svg(title, description, parts, top=BARE if len(series) == 1 else 0)
 
 
 def svg(
-    title: str, description: str, parts: Sequence[str], *, width: float = WIDTH, height: float = HEIGHT
+    title: str,
+    description: str,
+    parts: Sequence[str],
+    *,
+    width: float = WIDTH,
+    height: float = HEIGHT,
+    top: float = 0,
 ) -> str:
-    """The parts of a chart as one picture, which tells screen readers what it shows."""
+    """The parts of a chart from ``top`` to ``height`` as one picture, told to screen readers too."""
     label = f"{text(title)}. {text(description)}"
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{label}">'
+        f'<svg viewBox="0 {top:g} {width:g} {height - top:g}" role="img" aria-label="{label}">'
         f"<title>{text(title)}</title><desc>{text(description)}</desc>{''.join(parts)}</svg>"
     )
 
@@ -201,12 +209,13 @@ def axes(frame: Frame, ticks: Sequence[float], x_label: str, y_label: str) -> st
         y = frame.y(tick)
         kind = "axis" if tick == ticks[0] else "grid"
         parts.append(f'<line class="{kind}" x1="{LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
+        small = ' class="small"' if len(f"{tick:g}") > 4 else ""
+        parts.append(f'<text{small} x="{LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
     parts.append(
         f'<text x="{(LEFT + right) / 2:.1f}" y="{HEIGHT - 7}" text-anchor="middle">{text(x_label)}</text>'
     )
     parts.append(
-        f'<text x="14" y="{middle:.1f}" text-anchor="middle" transform="rotate(-90 14 {middle:.1f})">'
+        f'<text x="11" y="{middle:.1f}" text-anchor="middle" transform="rotate(-90 11 {middle:.1f})">'
         f"{text(y_label)}</text>"
     )
     return "".join(parts)

@@ -158,6 +158,6 @@ class Popularity:
     def names(self) -> list[tuple[str, str]]:
         """Short name and meaning of each group."""
         sizes = torch.bincount(self.groups, minlength=FIFTHS + 1).tolist()
-        rank = ("first", "second", "third", "fourth", "last")
-        told = [f"{sizes[n]:,} items, {rank[n]} fifth of events" for n in range(FIFTHS)]
+        rank = ("the most popular", "second", "third", "fourth", "the least popular")
+        told = [f"{n + 1}, {rank[n]}: {sizes[n]:,} items" for n in range(FIFTHS)]
         return [*((str(n + 1), told[n]) for n in range(FIFTHS)), ("none", "items without an event")]

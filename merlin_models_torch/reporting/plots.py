@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from merlin_models_torch.reporting.charts import (
-    HEIGHT,
+    BARE,
     RIGHT,
-    TOP,
     WIDTH,
     Frame,
     axes,
@@ -53,16 +52,15 @@ def scatter_chart(
     y_ticks = nice_ticks(min(y for _, y, _ in points), max(y for _, y, _ in points))
     frame = Frame((x_ticks[0], x_ticks[-1]), (y_ticks[0], y_ticks[-1]))
     parts = [axes(frame, y_ticks, x_label, y_label), *(x_tick(frame.x(x), f"{x:g}") for x in x_ticks)]
+    radius = 2.5 if len(points) <= 400 else 1.7
     for number, some in reversed(list(enumerate(series.values()))):
         dots = "".join(
-            f'<circle cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="2.5">'
+            f'<circle cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="{radius}">'
             f"<title>{text(word)}</title></circle>"
             for x, y, word in some
         )
         parts.append(f'<g class="point {kind}-{number}">{dots}</g>')
-    return svg(
-        title, description, [f'<g transform="translate(0 {8 - TOP})">', *parts, "</g>"], height=HEIGHT - 26
-    )
+    return svg(title, description, parts, top=BARE)
 
 
 def heat_map(
@@ -72,7 +70,7 @@ def heat_map(
     columns: Sequence[str],
     shares: Sequence[Sequence[float]],
 ) -> str:
-    """A matrix of numbers from 0 to 1, darker where they are larger.
+    """A matrix of numbers from 0 on, darker where they are larger; the largest is darkest.
 
     Args:
         title: read out by screen readers.
@@ -94,6 +92,7 @@ def heat_map(
         )
     left = min(max((len(name) for name in rows), default=0) * 6.6 + 10, _NAMES)
     size = min((WIDTH - left - RIGHT) / len(columns), _CELL)
+    largest = max((share for numbers in shares for share in numbers), default=0.0) or 1.0
     parts = []
     for place, name in enumerate(columns):
         x = left + (place + 0.5) * size
@@ -106,7 +105,7 @@ def heat_map(
             f"{text(name, longest=17)}</text>"
         )
         for place, share in enumerate(numbers):
-            x, shown = left + place * size, min(max(share, 0.0), 1.0)
+            x, shown = left + place * size, max(share, 0.0) / largest
             parts.append(
                 f'<rect class="cell" x="{x:.1f}" y="{y:.1f}" width="{size - 1:.1f}" height="{size - 1:.1f}" '
                 f'fill-opacity="{shown:.3f}"><title>{text(name)}, {text(columns[place])}: {share:.3f}'

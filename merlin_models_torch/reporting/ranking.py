@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from merlin_models_torch.reporting.charts import bar_chart
 from merlin_models_torch.reporting.page import details, figure, table
@@ -54,11 +54,12 @@ def metric_title(metric: str) -> str:
     return _METRICS[metric][0] if metric in _METRICS else metric
 
 
-def metric_charts(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
+def metric_charts(scores: Mapping[str, Mapping[str, float]], *, fitted: bool = False) -> list[str]:
     """A figure for each metric: its value at each cut-off.
 
     Args:
         scores: by system, the same measures.
+        fitted: the axis ends a little above the highest bar, and not at 1.
     """
     by_system = {system: split_names(values) for system, values in scores.items()}
     first = next(iter(by_system.values()))
@@ -77,9 +78,15 @@ def metric_charts(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
             heights,
             x_label="k, answers looked at",
             y_label=f"{title} at k ({unit})",
+            top=axis_top([value for row in heights.values() for value in row]) if fitted else 1.0,
         )
         figures.append(figure(title, meaning, chart))
     return figures
+
+
+def axis_top(values: Sequence[float]) -> float:
+    """Where an axis of measures between 0 and 1 ends: with room above the highest bar, at most at 1."""
+    return min(1.0, 1.1 * max(values, default=0.0)) or 1.0
 
 
 def metric_table(scores: Mapping[str, Mapping[str, float]]) -> str:

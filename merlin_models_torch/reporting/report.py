@@ -139,7 +139,8 @@ def _opened(data: Any) -> tuple[Any, Any]:
     if isinstance(data, (str, Path)) and (Path(data) / "schema.pbtxt").is_file():
         data = SessionFiles.load(data)
     if isinstance(data, SessionDataModule):
-        data = data.files
+        test = data.test_dataloader()
+        return test if isinstance(test, ParquetLoader) else data.predict_dataloader(), [*data.files.train]
     if isinstance(data, SessionFiles):
         return [*(data.test or data.train)], [*data.train]
     return data, None

@@ -11,7 +11,7 @@ from merlin_models_torch.reporting.measure import METRICS, ItemFigures
 from merlin_models_torch.reporting.numbers import NumberFigures
 from merlin_models_torch.reporting.page import Section, charts, details, figure, paragraph, table
 from merlin_models_torch.reporting.plots import scatter_chart
-from merlin_models_torch.reporting.ranking import heading, metric_charts, metric_table, metric_title
+from merlin_models_torch.reporting.ranking import axis_top, heading, metric_charts, metric_table, metric_title
 from merlin_models_torch.reporting.walk import Seen
 
 _IN_GROUPS = 10
@@ -66,7 +66,7 @@ def figure_sections(seen: Seen, popular: Mapping[str, Popularity], *, several: b
 
 def _of_items(figures: ItemFigures, popular: Popularity | None, of: str, anchor: str) -> list[Section]:
     scores = {"this model": figures.values}
-    body = charts(metric_charts(scores)) + metric_table(scores)
+    body = charts(metric_charts(scores, fitted=True)) + metric_table(scores)
     sections = [Section(f"quality{anchor}", f"How good the answers are{of}", body)]
     if figures.by_length:
         body = _grouped(figures.by_length, _cut_off(figures), "items that the session shows")
@@ -98,13 +98,12 @@ def _grouped(groups: Sequence[Group], k: int, x_label: str) -> str:
             {title: heights},
             x_label=x_label,
             y_label=f"{title} (mean)",
+            top=axis_top(heights),
         )
         drawn.append(figure(title, "mean over the targets of each group", chart))
     names = [f"{metric}_at_{k}" for metric in METRICS]
     rows = [
-        [f"{group.name}: {group.told}" if group.name not in group.told else group.told, f"{group.count:,}"]
-        + [f"{group.values[name]:.4f}" for name in names]
-        for group in groups
+        [group.told, f"{group.count:,}", *(f"{group.values[name]:.4f}" for name in names)] for group in groups
     ]
     return charts(drawn) + table(["group", "targets", *map(heading, names)], rows)
 

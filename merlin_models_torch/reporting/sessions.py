@@ -130,7 +130,10 @@ def _attention_figure(attention: Attention) -> str:
         f"The last position takes most from position {last + 1}, {names[last]}: {float(shares[-1, last]):.2f}"
     )
     chart = heat_map(f"Attention in {attention.body}", told, rows, columns, shares.tolist())
-    meaning = "how much each item (row) takes from each (column): mean of the last layer's heads"
+    meaning = (
+        "how much each item (row) takes from each (column): mean of the last layer's heads, the darkest "
+        f"{float(shares.max()):.2f}"
+    )
     return figure("Attention", meaning, chart)
 
 

@@ -30,6 +30,8 @@ dl { margin: 0; } dd { margin: 0; }
 .tile dt { color: var(--muted); font-size: .875rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap:
   .75rem; }
+.charts:has(> :nth-child(4):last-child) { grid-template-columns:
+  repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 figure, .charts .scroll, .card { margin: 0; background: var(--card); border: 1px solid var(--line);
   border-radius: .625rem;
   padding: .875rem 1rem; }
@@ -50,7 +52,7 @@ svg .level-0 { --ink: var(--level-0); } svg .level-1 { --ink: var(--level-1); } 
   var(--level-2); } svg .level-3 { --ink: var(--level-3); } svg .level-4 { --ink: var(--level-4); }
 svg text.small { font-size: 11px; }
 .card figure { background: none; border: 0; padding: 0; margin-top: 1rem; } .card figure svg { margin: 0; }
-figure.wide svg { max-width: 44rem; } figure.wide .legend svg { max-width: .75rem; }
+figure.wide svg { max-width: 34rem; } figure.wide .legend svg { max-width: .75rem; }
 svg .cell { fill: var(--first); } svg .frame { fill: none; stroke: var(--line); }
 svg .point { fill: var(--ink); fill-opacity: .75; }
 svg .box { fill: var(--page); stroke: var(--line); } svg .branch { fill: none; stroke: var(--muted); }
@@ -75,7 +77,8 @@ th:first-child { text-align: left; } thead th { color: var(--muted); font-weight
 .path li, .answers li, .next, h3 { overflow-wrap: anywhere; }
 small { color: var(--muted); font-size: .75rem; }
 .next { margin: .75rem 0 0; } .next b { font-weight: 650; }
-.answers { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem; }
+.answers { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9rem), 1fr));
+  gap: .75rem; }
 .answers ol { margin: 0; padding-left: 1.5rem; font-size: .875rem; }
 .answers li { padding: .125rem .375rem; border-radius: .375rem; }
 .hit { background: var(--hit); } .hit small { color: inherit; }

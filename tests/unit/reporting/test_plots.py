@@ -30,7 +30,7 @@ def test_points_lie_by_their_numbers_and_have_their_words() -> None:
 def test_cells_are_as_dark_as_their_shares() -> None:
     svg = ET.fromstring(heat_map("T", "D", ["a", "b"], ["1", "2"], [[0.25, 0.0], [1.5, 0.125]]))
     cells = [cell for cell in svg.iter("rect") if cell.get("class") == "cell"]
-    assert [float(cell.get("fill-opacity", "")) for cell in cells] == [0.25, 0, 1, 0.125]
+    assert [float(cell.get("fill-opacity", "")) for cell in cells] == [0.167, 0, 1, 0.083]
     assert [cell.find("title").text for cell in cells] == [
         "a, 1: 0.250",
         "a, 2: 0.000",
