@@ -1,4 +1,4 @@
-"""``merlin-models-torch``: fits, evaluates and answers from the command line."""
+"""``merlin-models-torch``: fits, evaluates, answers and reports from the command line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ _COMMANDS = {
     "fit": "train a model by a config file and save it",
     "evaluate": "metrics of a saved model",
     "predict": "answers of a saved model, as parquet",
+    "report": "a page about a saved model, as HTML",
 }
 
 
@@ -46,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             from merlin_models_torch.cli.fit import fit
 
             return fit(rest)
-        from merlin_models_torch.cli.answer import evaluate, predict
+        from merlin_models_torch.cli.answer import evaluate, predict, report
 
-        return evaluate(rest) if command == "evaluate" else predict(rest)
+        return {"evaluate": evaluate, "predict": predict, "report": report}[command](rest)
     except ModuleNotFoundError as error:
         if error.name != "jsonargparse":
             raise

@@ -1,4 +1,4 @@
-"""``merlin-models-torch evaluate`` and ``predict``: what a saved model says about data."""
+"""``merlin-models-torch evaluate``, ``predict`` and ``report``: what a saved model says about data."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import lightning
 from jsonargparse import ArgumentParser
 
 from merlin_models_torch.data import ParquetLoader, SessionFiles
+from merlin_models_torch.reporting.report import report as write_report
 from merlin_models_torch.storage import whole_file
 from merlin_models_torch.training.evaluation import evaluation_schema
 from merlin_models_torch.training.saving import load
@@ -85,6 +86,43 @@ def predict(argv: Sequence[str]) -> int:
         batch_size=options.batch_size,
         overwrite=options.overwrite,
         progress=options.progress,
+    )
+    return 0
+
+
+def report(argv: Sequence[str]) -> int:
+    """A page about a saved model and how it does on data.
+
+    Args:
+        argv: the model's folder, the data and options.
+
+    Returns:
+        0.
+    """
+    parser = _parser("report", "A page about a saved model: one HTML file, for a browser.")
+    parser.add_argument("--output", "-o", type=str, required=True, help="folder for report.html")
+    parser.add_argument("--curves", type=str | None, default=None, help="folder of Lightning's CSVLogger")
+    parser.add_argument("--popularity", type=str | None, default=None, help="parquet to count items in")
+    parser.add_argument("--items", type=str | None, default=None, help="parquet of items that may be answers")
+    parser.add_argument("--category", type=str | None, default=None, help="column that colours the items")
+    parser.add_argument("--top_ks", type=list[int] | None, default=None, help="numbers of answers to look at")
+    parser.add_argument("--examples", type=int, default=4, help="sessions to show")
+    parser.add_argument("--title", type=str | None, default=None, help="of the page")
+    options = parser.parse_args(list(argv))
+    model = load(options.model, trusted=options.trusted)
+    model.to(options.device)
+    write_report(
+        model,
+        options.data,
+        options.output,
+        curves=options.curves,
+        popularity=options.popularity,
+        items=options["items"],
+        category=options.category,
+        top_ks=options.top_ks,
+        examples=options.examples,
+        title=options.title,
+        batch_size=options.batch_size,
     )
     return 0
 

@@ -17,12 +17,14 @@ class Example:
         seen: the items that were given, in order of time.
         followed_by: the item that came next, or several.
         answers: by system, the items it answered, best first.
+        what: what it is, where it is no session.
     """
 
     session: str
     seen: Sequence[str]
     followed_by: str | Sequence[str]
     answers: Mapping[str, Sequence[str]]
+    what: str = "session"
 
 
 def card(example: Example, notes: Mapping[str, str], *, more: str = "") -> str:
@@ -47,7 +49,7 @@ def card(example: Example, notes: Mapping[str, str], *, more: str = "") -> str:
         lists.append(f"<div><h4>{label(system)}</h4><ol>{''.join(rows)}</ol></div>")
     came = ", ".join(item(one, notes) for one in wanted)
     return (
-        f'<article class="card"><h3>session {label(example.session)}</h3>{path}'
+        f'<article class="card"><h3>{label(example.what)} {label(example.session)}</h3>{path}'
         f'<p class="next">came next: <b>{came or "nothing"}</b></p>'
         f'<div class="answers">{"".join(lists)}</div>{more}</article>'
     )

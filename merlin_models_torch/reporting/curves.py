@@ -115,9 +115,7 @@ def _loss_names(curves: Mapping[str, Any]) -> list[str]:
 def _figure(name: str, meaning: str, curves: Mapping[str, Sequence[Point]], x_label: str) -> str:
     lines = [Series(one, points, dots=len(points) <= 20) for one, points in curves.items() if points]
     told = "; ".join(f"{x.name} from {x.points[0][1]:.3f} to {x.points[-1][1]:.3f}" for x in lines)
-    return figure(
-        name, meaning, line_chart(f"{name} by {x_label}", told, lines, x_label=x_label, y_label=name)
-    )
+    return figure(name, meaning, line_chart(f"{name} by {x_label}", told, lines, x_label=x_label, y_label=""))
 
 
 def _file(path: Path) -> Path:

@@ -114,9 +114,8 @@ def item_map(
         y_label=f"second, {along[1]:.0%}",
         kind=kind,
     )
-    which = (
-        f"the {len(shown):,} most popular of {len(items):,} items" if len(shown) < len(items) else "all items"
-    )
+    most = "first" if popularity is None else "most popular"
+    which = f"the {len(shown):,} {most} of {len(items):,} items" if len(shown) < len(items) else "all items"
     by = f"coloured by {column}" if categories is not None else "coloured by popularity" if popularity else ""
     meaning = f"{which} in the plane in which vectors differ most{', ' if by else ''}{by}"
     below = legend(list(series), kind=kind) if len(series) > 1 else ""

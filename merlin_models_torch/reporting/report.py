@@ -21,16 +21,19 @@ from merlin_models_torch.reporting.page import Section, charts, document, facts,
 from merlin_models_torch.reporting.sections import figure_sections, highlights
 from merlin_models_torch.reporting.sessions import session_card
 from merlin_models_torch.reporting.text import text
-from merlin_models_torch.reporting.walk import Seen, outputs_of, walk
+from merlin_models_torch.reporting.walk import Seen, outputs_of, sequence_of, walk
 from merlin_models_torch.retrieval.answers import original
 from merlin_models_torch.retrieval.candidates import Candidates, encode_candidates
-from merlin_models_torch.retrieval.keys import key_names
+from merlin_models_torch.retrieval.features import item_column
+from merlin_models_torch.retrieval.keys import RowKeys, key_names
 from merlin_models_torch.training.evaluation import evaluation_schema
 
 if TYPE_CHECKING:
     from merlin_models_torch.training.model import Model
 
 PAGE = "report.html"
+# The popularity of items that a model reads and does not answer with.
+_ITEMS = ""
 
 
 def report(
@@ -182,6 +185,14 @@ def _popularity(model: Model, data: Any, told: str, *, wanted: bool, page: _Page
             if wanted:
                 raise
             page.missing.append(f"Measures by popularity of the target: {error}.")
+    if not found and not isinstance(model.output, (CategoricalOutput, TwoTowerOutput)):
+        try:
+            column = item_column(model)
+            size = model.schema.cardinality(column.name)
+            found[_ITEMS] = Popularity.of(data, column.name, size, told=told)
+        except ValueError:
+            if wanted:
+                raise
     return found
 
 
@@ -224,10 +235,10 @@ def _sessions(
 
 
 def _key(model: Model, loader: ParquetLoader, row: Any, keys: Sequence[str]) -> str:
-    found = loader.keys(row.rows, list(keys)) if keys else loader.keys(row.rows, [])
+    found = RowKeys(loader, keys, streamed=True).of(row.rows).keys
     name = found.column_names[0]
     value = original(model, name, found[name])[0].as_py()
-    return str(value) if keys else f"of row {value}"
+    return str(value) if keys or sequence_of(model) is None else f"of row {value}"
 
 
 def _map(
@@ -250,20 +261,22 @@ def _map(
     if len(ids) < 2:
         page.missing.append("Map of the items: there are fewer than two.")
         return
-    item_id = str(getattr(output, "item_id", None) or model.inputs.item_id)
+    own = getattr(output, "item_id", None)
+    item_id = str(own) if own is not None else item_column(model).name
     table, column = where
     categories = None
     if column is not None:
         domain = model.schema.domain_name(column) if column in model.schema.column_names else column
         categories = categories_of(table, item_id, column, model.vocabularies.get(domain))
-    vocabulary = model.item_vocabulary if name in popular else None
-    if vocabulary is None and item_id in model.schema.column_names:
-        vocabulary = model.vocabularies.get(model.schema.domain_name(item_id))
+    names_of = getattr(output, "domain", None)
+    if names_of is None and item_id in model.schema.column_names:
+        names_of = model.schema.domain_name(item_id)
+    vocabulary = model.vocabularies.get(names_of or "")
     drawn = item_map(
         ids,
         vectors,
         vocabulary=vocabulary,
-        popularity=popular.get(name),
+        popularity=popular.get(name, popular.get(_ITEMS)),
         categories=categories,
         notes=page.notes,
         column=column or "",
@@ -282,11 +295,8 @@ def _facts(model: Model, seen: Seen, told: str, source: Any) -> dict[str, str]:
     from merlin_models_torch import __version__
 
     files = source.paths if isinstance(source, ParquetSource) else []
-    where = (
-        f"{Path(files[0]).name}{f' and {len(files) - 1} more files' if len(files) > 1 else ''}"
-        if files
-        else "a table"
-    )
+    more = f" and {len(files) - 1} more files" if len(files) > 1 else ""
+    where = f"{Path(files[0]).name}{more}" if files else "a table"
     return {
         "Rows": f"{seen.rows:,} of {where}",
         "Popularity of items": f"counted in {told}",

@@ -40,7 +40,8 @@ def highlights(seen: Seen) -> list[tuple[str, str]]:
             tiles += [(f"{value:.4f}", f"{_title(key)}{of}") for key, value in shown]
             tiles.append((f"{figures.positives / figures.count:.1%}", f"of labels are 1{of}"))
         else:
-            tiles += [(f"{value:.4f}", f"{_title(key)}{of}") for key, value in figures.values.items()]
+            best = [key for key in ("rmse", *figures.values) if key in figures.values][:1]
+            tiles += [(f"{figures.values[key]:.4f}", f"{_title(key)}{of}") for key in best]
     return [*tiles, (f"{seen.rows:,}", "rows")]
 
 

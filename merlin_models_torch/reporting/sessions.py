@@ -73,7 +73,9 @@ def session_card(
     answers = _answers(model, output, shown, candidates)
     wanted = [_name(one) for one in original_ids(vocabulary, target.numpy()).to_pylist()]
     named = [_name(one) for one in original_ids(vocabulary, answers.numpy()).to_pylist()]
-    example = Example(key, items[-_SHOWN:], wanted, {"this model": named})
+    example = Example(
+        key, items[-_SHOWN:], wanted, {"this model": named}, what="row" if sequence is None else "session"
+    )
     more = "".join(_attention_figure(one) for one in attention_of(model, shown, items))
     return card(example, notes, more=more)
 
@@ -131,7 +133,7 @@ def _attention_figure(attention: Attention) -> str:
     )
     chart = heat_map(f"Attention in {attention.body}", told, rows, columns, shares.tolist())
     meaning = (
-        "how much each item (row) takes from each (column): mean of the last layer's heads, the darkest "
+        "how much each item (row) takes from each (column): mean of the last layer's heads, the largest "
         f"{float(shares.max()):.2f}"
     )
     return figure("Attention", meaning, chart)

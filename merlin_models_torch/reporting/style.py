@@ -58,6 +58,7 @@ svg .point { fill: var(--ink); fill-opacity: .75; }
 svg .box { fill: var(--page); stroke: var(--line); } svg .branch { fill: none; stroke: var(--muted); }
 svg .line { fill: none; stroke: var(--ink); stroke-width: 2; stroke-linejoin: round; }
 svg .bar, svg .dot { fill: var(--ink); }
+.charts + .scroll { margin-top: .75rem; }
 details { margin-top: .75rem; } summary { cursor: pointer; color: var(--muted); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }

@@ -94,6 +94,15 @@ def test_predict_writes_what_python_gives(trained: Path, monkeypatch: pytest.Mon
     assert len(pq.read_table("three/test.parquet")["item_id"][0]) == 3
 
 
+def test_report_writes_what_python_writes(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    arguments = ["report", "model", "sessions", "-o", "page", "--top_ks", "[1, 3]", "--title", "Mine"]
+    assert main(arguments) == 0
+    wanted = mm.report(mm.load("model"), "sessions", "own", top_ks=(1, 3), title="Mine").read_text()
+    assert Path("page/report.html").read_text() == wanted
+    assert main(["report", "model", "nothing", "-o", "page"]) == 2
+
+
 def test_labels_of_other_targets_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,7 +124,7 @@ def test_mistakes_are_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["train"]) == 2
-    assert "'train' is no command, expected fit, evaluate, predict" in capsys.readouterr().err
+    assert "'train' is no command, expected fit, evaluate, predict, report" in capsys.readouterr().err
     assert main(["fit", "NoModel", "-o", "model"]) == 2
     assert "'NoModel' builds no model: name one of" in capsys.readouterr().err
     assert main(["predict", "model", "data", "-o", "out"]) == 2
