@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
+
+from merlin_models_torch.storage import whole_file
 
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "build", "dist"}
 
@@ -19,7 +19,7 @@ ENDINGS = (".py", ".ipynb")
 def python_files(paths: Iterable[str | Path], *, exclude: Sequence[str] = ()) -> Iterator[Path]:
     """The files among ``paths``, and programs and notebooks below the folders among them, once each.
 
-    Hidden folders, virtual environments and installed packages are left out.
+    Hidden files and folders, virtual environments and installed packages are left out.
 
     Args:
         paths: files and folders.
@@ -52,7 +52,7 @@ def _below(folder: Path, exclude: Sequence[str]) -> Iterator[Path]:
             and not (Path(root) / name / "pyvenv.cfg").exists()
             and not _excluded(Path(root) / name, exclude)
         )
-        yield from (Path(root) / name for name in sorted(names) if name.endswith(ENDINGS))
+        yield from (Path(root) / name for name in sorted(names) if name.endswith(ENDINGS) and name[0] != ".")
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -62,15 +62,6 @@ def replace_file(path: Path, content: bytes) -> None:
         OSError: if that is not possible; the file is then as it was.
     """
     target = path.resolve()
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        shutil.copymode(target, name)
-        os.replace(name, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+    with whole_file(target) as work:
+        work.write_bytes(content)
+        shutil.copymode(target, work)

@@ -53,12 +53,13 @@ def writing(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except WriteError:
-        raise
     except (OSError, SafetensorError) as error:
+        if isinstance(error, WriteError) and isinstance(error.__cause__, (OSError, SafetensorError)):
+            # Of a file within: the path that was asked for says more.
+            error = error.__cause__
         said = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
         made = WriteError(
-            f"{path} could not be written ({said}): nothing is left of it; make room on the disk, or see to "
+            f"{path} could not be written ({said}) and is as it was before: make room on the disk, or see to "
             f"it that {path.parent} may be written to, and run this again"
         )
         made.errno = getattr(error, "errno", None)

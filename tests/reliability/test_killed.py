@@ -1,0 +1,53 @@
+"""Killed at any moment: nothing looks whole that is not, and the same command, run again, ends the same."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What the program says that kills; 70 processes or so."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.reliability.kill_program", str(tmp_path_factory.mktemp("killed"))],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+# How many operations on files each is killed at, at least: fewer mean that the kills miss something.
+@pytest.mark.skipif(sys.platform != "linux", reason="signals and limits of Linux")
+@pytest.mark.parametrize(
+    ("name", "operations"),
+    [
+        ("save", 10),
+        ("save over", 4),
+        ("save over, step by step", 5),
+        ("export", 3),
+        ("export over", 2),
+        ("predict", 8),
+        ("prepare", 5),
+        ("rewrite", 6),
+    ],
+)
+def test_nothing_looks_whole_that_is_not_and_the_rerun_ends_the_same(
+    name: str, operations: int, reports: Any
+) -> None:
+    report = reports[name]
+    assert report["wrong"] == []
+    assert report["operations"] >= operations
+    if name in ("save", "predict"):
+        assert report["sizes"] > 0
