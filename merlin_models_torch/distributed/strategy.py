@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch.optim import Optimizer
 
 from merlin_models_torch.distributed.checkpoint import load_checkpoint, save_checkpoint
 from merlin_models_torch.distributed.shard import shard_items
+from merlin_models_torch.storage import whole_file
 from merlin_models_torch.training.model import Model
 
 _REST = "rest.pt"
@@ -97,7 +99,11 @@ class ShardedStrategy(DDPStrategy):
         with_optimizers = "optimizer_states" in checkpoint
         save_checkpoint(path, self._own, *(self._optimizers_of_torch if with_optimizers else ()))
         if self.is_global_zero:
-            torch.save(checkpoint, path / _REST)
+            # On a disk that is full torch's own writer of archives ends the process when it is thrown away.
+            archive = io.BytesIO()
+            torch.save(checkpoint, archive)
+            with whole_file(path / _REST) as work:
+                work.write_bytes(archive.getbuffer())
         self.barrier()
 
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
