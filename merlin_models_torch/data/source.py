@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8}
 _DAMAGED = "the file is truncated or damaged: write it again"
+# What pyarrow raises for damaged files; names that are no text come as the third.
+UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,11 @@ class ParquetSource:
     def schemas(self) -> Iterator[tuple[str, pa.Schema]]:
         """Name and Arrow schema of each file."""
         for path, metadata in self._metadata.items():
-            yield path, metadata.schema.to_arrow_schema()
+            try:
+                schema = metadata.schema.to_arrow_schema()
+            except UNREADABLE as error:
+                raise DataError(f"{path} cannot be read ({first_line(error)}): {_DAMAGED}") from error
+            yield path, schema
 
     def size(self, columns: Sequence[str]) -> int:
         """Bytes that some columns take in memory, from the files' metadata."""
@@ -116,6 +122,8 @@ class ParquetSource:
             statistics = chunk.statistics
             if statistics is None or not statistics.has_min_max:
                 return None
+            if statistics.physical_type not in ("INT32", "INT64"):
+                return None
             lowest.append(statistics.min)
             highest.append(statistics.max)
         values = lowest + highest
@@ -134,7 +142,7 @@ class ParquetSource:
                 if part.group is None:
                     return file.read(list(columns))
                 return file.read_row_group(part.group, list(columns))
-        except (pa.ArrowException, OSError) as error:
+        except UNREADABLE as error:
             raise DataError(f"{part.name} cannot be read ({first_line(error)}): {_DAMAGED}") from error
 
     def _chunks(self, part: Part, column: str) -> Iterator[pq.ColumnChunkMetaData]:
@@ -262,7 +270,7 @@ def _metadata(path: str) -> pq.FileMetaData:
         if not os.path.getsize(path):
             raise DataError(f"{path} is empty (0 bytes): write it again")
         return pq.read_metadata(path)
-    except (pa.ArrowException, OSError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} is no whole parquet file ({first_line(error)}): {_DAMAGED}") from error
 
 

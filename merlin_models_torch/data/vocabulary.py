@@ -200,7 +200,7 @@ class Vocabulary:
         try:
             with pq.ParquetFile(path) as file:
                 table = file.read()
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
             raise DataError(
                 f"the vocabulary {path} is no whole parquet file ({_line(error)}): {fix}"
             ) from error

@@ -108,8 +108,13 @@ def from_parquet(source: str | PathLike[str] | Sequence[str | PathLike[str]], ro
     """Infer from files; see :meth:`Schema.from_parquet`."""
     files = parquet_files(source)
     columns = parquet_schema(files)
-    _check(columns, roles)
-    return infer(columns, scan_files(files, columns), roles)
+    try:
+        _check(columns, roles)
+        return infer(columns, scan_files(files, columns), roles)
+    except SchemaError as error:
+        said = str(error)
+        named = any(str(file) in said for file in files)
+        raise (error if named else SchemaError(f"{files[0]} gives no schema: {said}")) from error
 
 
 def infer(columns: pa.Schema, facts: Mapping[str, Facts] | None, roles: Roles) -> Schema:
