@@ -83,7 +83,7 @@ def damaged(content: bytes, rng: random.Random, *, text: bool) -> bytes:
                 b"[]",
                 b"{}",
                 b'""',
-                b"99999999999999999999",
+                b"9" * 20,
                 b"[[",
                 b"true",
             )

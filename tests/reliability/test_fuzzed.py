@@ -1,4 +1,4 @@
-"""Damaged files of every kind are read as well as can be or refused by an error of ours that names the file."""
+"""Damaged files of every kind are read as well as can be, or refused by an error that names the file."""
 
 import json
 import os
