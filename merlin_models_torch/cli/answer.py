@@ -65,6 +65,9 @@ def predict(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--candidates", type=str | None, default=None, help="parquet of items that may be answers"
     )
+    parser.add_argument(
+        "--exclude", type=str | None, default=None, help="parquet of items that are no answers"
+    )
     parser.add_argument("--seen", type=str | None, default=None, help="parquet of what each key has met")
     parser.add_argument("--exclude_seen", type=bool | None, default=None, help="leave out what was seen")
     parser.add_argument("--keys", type=list[str] | None, default=None, help="columns that tell rows apart")
@@ -80,6 +83,7 @@ def predict(argv: Sequence[str]) -> int:
         options.output,
         k=options.k,
         candidates=options.candidates,
+        exclude=options.exclude,
         exclude_seen=options.exclude_seen,
         seen=options.seen,
         keys=options["keys"],

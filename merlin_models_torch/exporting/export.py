@@ -38,6 +38,7 @@ def export(
     k: int | None = None,
     format: Format = "torch",
     candidates: Any = None,
+    exclude: Any = None,
     exclude_seen: bool | None = None,
     max_sequence_length: int | None = None,
     overwrite: bool = False,
@@ -60,6 +61,7 @@ def export(
             for ``torch._inductor.aoti_load_package``; needs a C++ compiler), "onnx" (``model.onnx``; extra
             ``onnx``), or "triton" (the latter as a model of Triton's repository, with ``config.pbtxt``).
         candidates: as for :meth:`Model.predict`: the only items that may be answers to any row.
+        exclude: as for :meth:`Model.predict`: items that are no answers to any row.
         exclude_seen: as for :meth:`Model.predict`, for sessions.
         max_sequence_length: positions of the longest sequences; the model's own, or 512, if not given.
         overwrite: replace the folder if an export is there.
@@ -97,7 +99,7 @@ def export(
         with torch.no_grad(), warnings.catch_warnings():
             # Of torch's own making: what it will do differently one day.
             warnings.simplefilter("ignore")
-            graph = _graph(model, k, candidates, exclude_seen, max_sequence_length, onnx=onnx)
+            graph = _graph(model, k, candidates, exclude, exclude_seen, max_sequence_length, onnx=onnx)
             program = trace(graph, model)
             described = signature(model, graph, program, k=k)
             # Converted before anything is written, since this is what may fail.
@@ -114,6 +116,7 @@ def _graph(
     model: Model,
     k: int | None,
     candidates: Any,
+    exclude: Any,
     exclude_seen: bool | None,
     length: int | None,
     *,
@@ -124,10 +127,10 @@ def _graph(
     if isinstance(output, ItemOutput) and k is None:
         raise ValueError("k is not given: say how many items to answer with, such as k=10")
     if k is None:
-        if candidates is not None or exclude_seen:
+        if candidates is not None or exclude is not None or exclude_seen:
             raise ValueError(
-                f"candidates and exclude_seen are for the k best items, and this is {type(output).__name__} "
-                "without k: leave them out, or give k"
+                "candidates, exclude and exclude_seen are for the k best items, and this is "
+                f"{type(output).__name__} without k: leave them out, or give k"
             )
         graph = ScoreGraph(_columns(model, model.schema, length), model)
         _check_scores(graph, model)
@@ -135,7 +138,9 @@ def _graph(
     if not isinstance(output, (ItemOutput, TwoTowerOutput)):
         raise ValueError(f"k is {k}, but {type(output).__name__} gives scores and no items: leave it out")
     index = functools.partial(GraphIndex, order=order_of_onnx if onnx else exact_order)
-    best = TopKEncoder(model, k=k, candidates=candidates, exclude_seen=exclude_seen, index=index)
+    best = TopKEncoder(
+        model, k=k, candidates=candidates, exclude=exclude, exclude_seen=exclude_seen, index=index
+    )
     return ItemGraph(
         _columns(model, best.schema, length), best, str(getattr(output, "item_id", None) or "item")
     )

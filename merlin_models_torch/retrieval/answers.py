@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,6 +20,7 @@ from merlin_models_torch.outputs.seen import seen_items
 from merlin_models_torch.retrieval.candidates import (
     Candidates,
     allowed,
+    denied,
     encode_candidates,
     tower,
     two_tower_output,
@@ -76,6 +78,7 @@ def answers_of(
     *,
     k: int | None = None,
     candidates: Any = None,
+    exclude: Any = None,
     exclude_seen: bool | None = None,
     seen: Any = None,
     index: IndexFactory | None = None,
@@ -95,19 +98,29 @@ def answers_of(
                 "exclude_seen is True, but rows of queries do not say what was seen: pass seen=, a table "
                 f"with a key and {output.item_id!r}, such as the training events"
             )
-        schema, best = searching(model, k=k, candidates=candidates, exclude_seen=exclude_seen, index=index)
+        out = denied(model, exclude)
+        question["exclude"] = hashlib.sha256(out.numpy().tobytes()).hexdigest() if len(out) else None
+        schema, best = searching(
+            model, k=k, candidates=candidates, exclude=out, exclude_seen=exclude_seen, index=index
+        )
         item_id = getattr(output, "item_id", None) or "item"
         return Answers(schema, _items(model, best, k, item_id), item_id, question)
-    if candidates is not None or seen is not None or index is not None:
+    if candidates is not None or exclude is not None or seen is not None or index is not None:
         raise ValueError(
-            "candidates and seen are for the k best items, and this is "
+            "candidates, exclude and seen are for the k best items, and this is "
             f"{type(output).__name__} with k={k}: leave them out, and index"
         )
     return Answers(model.schema, _scores(model, k, exclude_seen), "item", question)
 
 
 def searching(
-    model: Model, *, k: int, candidates: Any, exclude_seen: bool | None, index: IndexFactory | None
+    model: Model,
+    *,
+    k: int,
+    candidates: Any,
+    exclude: Any,
+    exclude_seen: bool | None,
+    index: IndexFactory | None,
 ) -> tuple[Schema, Best]:
     """The columns that a question to a model of items has, and what finds the k best of them.
 
@@ -118,16 +131,17 @@ def searching(
     output, factory = model.output, ItemIndex if index is None else index
     if isinstance(output, TwoTowerOutput):
         part = tower(model, output.query)
-        return part.schema, _of_towers(model, part, k, candidates, factory)
+        return part.schema, _of_towers(model, part, k, candidates, denied(model, exclude), factory)
     if not isinstance(output, ItemOutput):
         raise TypeError(f"{type(output).__name__} does not answer with items: take a model that does")
     model.check_answers("k", k)
     if isinstance(output, CategoricalOutput):
-        return model.schema, _of_catalogue(model, output, k, candidates, exclude_seen, factory)
-    if candidates is not None or index is not None:
+        out = denied(model, exclude)
+        return model.schema, _of_catalogue(model, output, k, candidates, out, exclude_seen, factory)
+    if candidates is not None or index is not None or len(denied(model, exclude)):
         raise ValueError(
-            f"{type(output).__name__} answers from its whole catalogue by itself: leave out candidates and "
-            "index"
+            f"{type(output).__name__} answers from its whole catalogue by itself: leave out candidates, "
+            "exclude and index"
         )
 
     def best(batch: Batch, exclude: Tensor | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -162,10 +176,13 @@ def _items(model: Model, best: Best, k: int, item_id: str) -> Callable[[Batch, K
     return columns
 
 
-def _of_towers(model: Model, queries: ModelPart, k: int, candidates: Any, factory: IndexFactory) -> Best:
+def _of_towers(
+    model: Model, queries: ModelPart, k: int, candidates: Any, out: Tensor, factory: IndexFactory
+) -> Best:
     """Queries are encoded batch by batch, candidates once."""
     output = two_tower_output(model)
     items = candidates if isinstance(candidates, Candidates) else encode_candidates(model, candidates)
+    items = items.without(out)
     items.check_answers(k)
     index = factory(items.vectors, temperature=output.temperature)
 
@@ -180,12 +197,13 @@ def _of_catalogue(
     output: CategoricalOutput,
     k: int,
     candidates: Any,
+    out: Tensor,
     exclude_seen: bool | None,
     factory: IndexFactory,
 ) -> Best:
     """Answers of an output that scores a catalogue; its vectors are prepared once."""
     wanted = output.exclude_seen if exclude_seen is None else exclude_seen
-    search = _search(model, output, k, candidates, factory)
+    search = _search(model, output, k, candidates, out, factory)
 
     def best(batch: Batch, exclude: Tensor | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
         planned = model.for_prediction(batch)
@@ -199,10 +217,15 @@ def _of_catalogue(
 
 
 def _search(
-    model: Model, output: CategoricalOutput, k: int, candidates: Any, factory: IndexFactory
+    model: Model, output: CategoricalOutput, k: int, candidates: Any, out: Tensor, factory: IndexFactory
 ) -> Callable[[Tensor, Tensor | None, Tensor | None], tuple[Tensor, Tensor]]:
     """Finds the best items of (B, D) queries, besides (B, E) rows that are left out, among (B, C) rows."""
-    never = sorted({*output.exclude, *model.never_answered})
+    never = sorted({*output.exclude, *model.never_answered, *out.tolist()})
+    if not 1 <= k <= output.cardinality - len(never):
+        raise ValueError(
+            f"k is {k}, but {output.cardinality - len(never)} items can be answers, those in exclude left "
+            "out: choose within them"
+        )
     if output.elsewhere is not None:
         if candidates is not None:
             raise ValueError(
@@ -225,6 +248,7 @@ def _search(
             return index.topk(queries, k=k, exclude=exclude, never=never, **within)
 
         return whole
+    items = items.without(out)
     items.check_answers(k)
     some = factory(
         items.vectors, bias=None if bias is None else bias[items.ids], temperature=output.temperature

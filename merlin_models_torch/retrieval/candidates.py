@@ -58,6 +58,17 @@ class Candidates:
         outside = table.shape[0] - 1
         return table[torch.where((ids < 0) | (ids > outside), outside, ids)]
 
+    def without(self, ids: Tensor) -> Candidates:
+        """Those that are not among (N,) item rows.
+
+        Raises:
+            ValueError: if none is left.
+        """
+        kept = ~torch.isin(self.ids, ids.to(self.ids.device))
+        if not bool(kept.any()):
+            raise ValueError("exclude holds every candidate, so nothing can be answered: leave some out")
+        return self if bool(kept.all()) else Candidates(self.ids[kept], self.vectors[kept])
+
     def check_answers(self, k: int) -> None:
         """Refuses a number of answers that there are no candidates for.
 
@@ -171,13 +182,7 @@ def allowed(model: Model, candidates: Any, vectors: Tensor) -> Candidates | None
     """
     if candidates is None or isinstance(candidates, Candidates):
         return candidates
-    ids = torch.unique(_item_rows(model, candidates))
-    wrong = ids[(ids < 0) | (ids >= len(vectors))]
-    if len(wrong):
-        raise ValueError(
-            f"candidates holds item {int(wrong[0])}, but the catalogue has rows 0 to {len(vectors) - 1}: "
-            "give items as the data holds them"
-        )
+    ids = _rows_within(model, candidates, len(vectors), "candidates")
     never = torch.tensor(sorted({*model.output.exclude, *model.never_answered}), dtype=torch.int64)
     ids = ids[~torch.isin(ids, never)].to(vectors.device)
     if not len(ids):
@@ -185,7 +190,38 @@ def allowed(model: Model, candidates: Any, vectors: Tensor) -> Candidates | None
     return Candidates(ids, vectors[ids])
 
 
-def _item_rows(model: Model, candidates: Any) -> Tensor:
+def denied(model: Model, exclude: Any) -> Tensor:
+    """The items that are no answers to any row.
+
+    Args:
+        model: with an output of items.
+        exclude: item rows in any form that ``candidates`` have; none if None.
+
+    Returns:
+        (N,) int64 distinct item rows, rising.
+
+    Raises:
+        ValueError: if an item is not in the catalogue.
+    """
+    if exclude is None:
+        return torch.empty(0, dtype=torch.int64)
+    output: Any = model.output
+    size = int(output.size if isinstance(output, TwoTowerOutput) else output.cardinality)
+    return _rows_within(model, exclude, size, "exclude")
+
+
+def _rows_within(model: Model, items: Any, size: int, name: str) -> Tensor:
+    ids = torch.unique(_item_rows(model, items, name))
+    wrong = ids[(ids < 0) | (ids >= size)]
+    if len(wrong):
+        raise ValueError(
+            f"{name} holds item {int(wrong[0])}, but the catalogue has rows 0 to {size - 1}: give items as "
+            "the data holds them"
+        )
+    return ids
+
+
+def _item_rows(model: Model, candidates: Any, name: str) -> Tensor:
     """(N,) int64 item rows of a list of items or of a table's column of items."""
     import numpy as np
     import pyarrow as pa
@@ -202,7 +238,7 @@ def _item_rows(model: Model, candidates: Any) -> Tensor:
     source = open_source(candidates)
     names = next(iter(source.schemas()))[1].names
     if item_id not in names:
-        raise ValueError(f"candidates has columns {names}, expected {item_id!r}: name the column of items so")
+        raise ValueError(f"{name} has columns {names}, expected {item_id!r}: name the column of items so")
     column = pa.concat_tables([source.read(part, [item_id]) for part in source.parts])[item_id]
     flat = pc.list_flatten(column) if is_list(column.type) else column
     return torch.from_numpy(np.asarray(flat).astype(np.int64))

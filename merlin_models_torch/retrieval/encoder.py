@@ -29,6 +29,7 @@ class TopKEncoder(nn.Module):
         model: one of two towers, or one whose output scores a catalogue.
         k: answers.
         candidates: as for :meth:`Model.predict`.
+        exclude: as for :meth:`Model.predict`.
         exclude_seen: as for :meth:`Model.predict`; for sessions only.
         index: makes what is searched of the items' vectors; the exact :class:`ItemIndex` if not given.
 
@@ -49,6 +50,7 @@ class TopKEncoder(nn.Module):
         *,
         k: int,
         candidates: Any = None,
+        exclude: Any = None,
         exclude_seen: bool | None = None,
         index: IndexFactory | None = None,
     ) -> None:
@@ -57,7 +59,7 @@ class TopKEncoder(nn.Module):
         self.k = k
         self.schema: Schema
         self.schema, self._best = searching(
-            model, k=k, candidates=candidates, exclude_seen=exclude_seen, index=index
+            model, k=k, candidates=candidates, exclude=exclude, exclude_seen=exclude_seen, index=index
         )
 
     def forward(

@@ -27,6 +27,7 @@ def predict(
     *,
     k: int | None = None,
     candidates: Any = None,
+    exclude: Any = None,
     exclude_seen: bool | None = None,
     seen: Any = None,
     keys: Sequence[str] | None = None,
@@ -34,7 +35,8 @@ def predict(
     index: IndexFactory | None = None,
 ) -> pa.Table:
     """What :meth:`merlin_models_torch.training.Model.predict` does."""
-    answers = answers_of(model, k=k, candidates=candidates, exclude_seen=exclude_seen, seen=seen, index=index)
+    filters = {"candidates": candidates, "exclude": exclude, "exclude_seen": exclude_seen, "seen": seen}
+    answers = answers_of(model, k=k, index=index, **filters)
     return answer(model, data, answers, seen=seen, keys=keys, batch_size=batch_size)
 
 
@@ -66,6 +68,7 @@ def predict_to_parquet(
     *,
     k: int | None = None,
     candidates: Any = None,
+    exclude: Any = None,
     exclude_seen: bool | None = None,
     seen: Any = None,
     keys: Sequence[str] | None = None,
@@ -76,7 +79,8 @@ def predict_to_parquet(
     part: tuple[int, int] | None = None,
 ) -> Path:
     """What :meth:`merlin_models_torch.training.Model.predict_to_parquet` does."""
-    answers = answers_of(model, k=k, candidates=candidates, exclude_seen=exclude_seen, seen=seen, index=index)
+    filters = {"candidates": candidates, "exclude": exclude, "exclude_seen": exclude_seen, "seen": seen}
+    answers = answers_of(model, k=k, index=index, **filters)
     return answer_to_parquet(
         model,
         data,

@@ -185,6 +185,7 @@ class Answering(lightning.LightningModule):
         *,
         k: int | None = None,
         candidates: Any = None,
+        exclude: Any = None,
         exclude_seen: bool | None = None,
         seen: Any = None,
         keys: Sequence[str] | None = None,
@@ -200,10 +201,12 @@ class Answering(lightning.LightningModule):
             data: loader, parquet path (or folder, glob, list of them), Arrow table, pandas or polars frame,
                 or a dict of columns. Item ids are rows of the catalogue, as in training.
             k: answers for each session or query, where the output answers with items.
-            candidates: the items that may be answers, all if not given. Item rows, or a table with the column
-                of items. For two towers a table of items, or of events, with the columns of the candidate
-                tower; or what :meth:`encode_candidates` made of one. It may be left out where that tower
-                reads the item id alone.
+            candidates: the allow list, items that may be answers; all if not given. Item rows, or a table
+                with the column of items. For two towers a table of items, or of events, with the columns of
+                the candidate tower; or what :meth:`encode_candidates` made of one. It may be left out where
+                that tower reads the item id alone.
+            exclude: the deny list, items that are no answers to any row; item rows, or a table with the
+                column of items.
             exclude_seen: leave out items of the session; the output's choice if not given. For two towers
                 those in ``seen``, which are left out where it is given.
             seen: what each row has met besides: a table with a key of ``data`` and the item id (one event, or
@@ -232,6 +235,7 @@ class Answering(lightning.LightningModule):
             data,
             k=k,
             candidates=candidates,
+            exclude=exclude,
             exclude_seen=exclude_seen,
             seen=seen,
             keys=keys,
@@ -246,6 +250,7 @@ class Answering(lightning.LightningModule):
         *,
         k: int | None = None,
         candidates: Any = None,
+        exclude: Any = None,
         exclude_seen: bool | None = None,
         seen: Any = None,
         keys: Sequence[str] | None = None,
@@ -270,6 +275,7 @@ class Answering(lightning.LightningModule):
                 table in memory.
             k: as for :meth:`predict`, as are all up to ``index``.
             candidates: see there.
+            exclude: see there.
             exclude_seen: see there.
             seen: see there.
             keys: see there.
@@ -296,6 +302,7 @@ class Answering(lightning.LightningModule):
             folder,
             k=k,
             candidates=candidates,
+            exclude=exclude,
             exclude_seen=exclude_seen,
             seen=seen,
             keys=keys,

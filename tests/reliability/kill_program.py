@@ -118,7 +118,7 @@ def scenarios() -> dict[str, Scenario]:
     old, new = model(0), model(1)
     torch.manual_seed(0)
     clicks = mm.DLRMModel(CLICK, embedding_dim=8, bottom=[8], top=[16])
-    graph = exporting._graph(clicks, None, None, None, None, onnx=False)
+    graph = exporting._graph(clicks, None, None, None, None, None, onnx=False)
     with torch.no_grad():
         program = exporting.trace(graph, clicks)
 

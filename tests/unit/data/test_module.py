@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from merlin_models_torch.data import DataError, SessionDataModule, generate_sessions, sessions_from_events
+from merlin_models_torch.storage.manifest import write_manifest
 
 
 @pytest.fixture
@@ -18,19 +19,22 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
+    "name",
     [
-        ("train.parquet", "holds no train.parquet"),
-        ("valid.parquet", "lacks valid.parquet"),
-        ("test.parquet", "lacks test.parquet"),
-        ("vocabulary/item_id.parquet", "lacks vocabulary/item_id.parquet"),
-        ("vocabulary/category.parquet", "lacks vocabulary/category.parquet"),
-        ("schema.pbtxt", "holds no schema.pbtxt"),
+        "train.parquet",
+        "valid.parquet",
+        "test.parquet",
+        "vocabulary/item_id.parquet",
+        "vocabulary/category.parquet",
+        "schema.pbtxt",
     ],
 )
-def test_a_missing_file_is_named(folder: Path, name: str, text: str) -> None:
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
-    with pytest.raises(DataError, match=f"{text}: name a folder that sessions_from_events wrote"):
+    text = f"{name} is missing in .*: restore it or prepare the sessions again"
+    if name == "schema.pbtxt":
+        text = f"holds no {name}: name a folder that sessions_from_events wrote"
+    with pytest.raises(DataError, match=text):
         SessionDataModule(folder, batch_size=8)
 
 
@@ -40,6 +44,8 @@ def test_validation_data_is_checked_before_training(folder: Path) -> None:
     column = pa.array(items, table.schema.field("item_id").type)
     broken = table.set_column(table.schema.get_field_index("item_id"), table.schema.field("item_id"), column)
     pq.write_table(broken, folder / "valid.parquet")
+    (folder / "manifest.json").unlink()
+    write_manifest(folder)
     data = SessionDataModule(folder, batch_size=8)
     with pytest.raises(DataError, match=r"'item_id'.*valid.parquet.*9999"):
         data.setup("fit")

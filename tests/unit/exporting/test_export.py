@@ -356,7 +356,7 @@ def test_the_signature_tells_schema_dimensions_and_vocabularies(exports: Exports
         ("gru", {"k": 3, "max_sequence_length": 10}, "is 10, but the model sees 9 positions"),
         ("gru", {"k": 3, "format": "torchscript"}, "format is 'torchscript', expected 'torch', 'aoti'"),
         ("dlrm", {"k": 3}, "k is 3, but BinaryOutput gives scores and no items"),
-        ("dlrm", {"exclude_seen": True}, "candidates and exclude_seen are for the k best items"),
+        ("dlrm", {"exclude_seen": True}, "candidates, exclude and exclude_seen are for the k best items"),
     ],
 )
 def test_what_does_not_fit_is_refused(

@@ -96,6 +96,15 @@ def test_what_was_seen_is_left_out_and_missing_answers_are_null(form: str) -> No
     assert_answers(everything, plain_answers(model, ITEMS, 4))
 
 
+def test_items_of_the_deny_list_are_no_answers() -> None:
+    model, known = towers(), ITEMS["item_id"].to_pylist()
+    deny = known[:2]
+    left = ITEMS.filter(pa.array([item not in deny for item in known]))
+    found = model.predict(USERS, k=3, candidates=ITEMS, exclude=deny, batch_size=2)
+    assert_answers(found, plain_answers(model, left, 3))
+    assert not {*deny} & {item for row in found["item_id"].to_pylist() for item in row}
+
+
 def test_candidates_come_from_files_and_events_and_are_encoded_once(tmp_path: Path) -> None:
     model = towers()
     wanted = model.predict(USERS, k=2, candidates=ITEMS)

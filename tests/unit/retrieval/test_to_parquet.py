@@ -122,6 +122,33 @@ class TestFilters:
         found = model.predict(table, k=5, candidates=given)["item_id"].to_pylist()
         assert found == plain(model, table, 5, set(items), [set()] * 10)
 
+    @pytest.mark.parametrize("form", ["list", "tensor", "table", "file"])
+    def test_items_of_the_deny_list_are_no_answers(self, form: str, tmp_path: Path) -> None:
+        model, table, items = model_of_sessions(), session_table(10), [7, 22, 3, 3, 15, 29]
+        given: Any = {"list": items, "tensor": torch.tensor(items), "table": pa.table({"item_id": items})}
+        if form == "file":
+            pq.write_table(given["table"], tmp_path / "deny.parquet")
+        exclude = given.get(form, tmp_path / "deny.parquet")
+        every, nothing = set(range(1, ITEMS + 1)), [set[int]()] * 10
+        found = model.predict(table, k=25, exclude=exclude)["item_id"].to_pylist()
+        assert found == plain(model, table, 25, every - set(items), nothing)
+        found = model.predict(table, k=2, candidates=[3, 7, 8, 9], exclude=exclude)["item_id"].to_pylist()
+        assert found == plain(model, table, 2, {8, 9}, nothing)
+        shown = [set(row) for row in table["item_id"].to_pylist()]
+        found = model.predict(table, k=25, exclude=exclude, exclude_seen=True)["item_id"].to_pylist()
+        assert found == plain(model, table, 25, every - set(items), shown)
+
+    def test_deny_lists_that_do_not_fit_are_refused(self) -> None:
+        model, table, exclude = model_of_sessions(), session_table(10), [7, 22, 3, 3, 15, 29]
+        with pytest.raises(ValueError, match="k is 26, but 25 items can be answers, those in exclude left"):
+            model.predict(table, k=26, exclude=exclude)
+        with pytest.raises(ValueError, match="exclude holds every candidate"):
+            model.predict(table, k=1, candidates=[3, 7], exclude=exclude)
+        with pytest.raises(ValueError, match="exclude holds item 99, but the catalogue has rows 0 to 30"):
+            model.predict(table, k=1, exclude=[99])
+        with pytest.raises(ValueError, match="candidates, exclude and seen are for the k best items"):
+            clicks().predict(click_table(), exclude=[1])
+
     def test_what_was_seen_elsewhere_is_left_out_beside_what_the_session_shows(self) -> None:
         model, table = model_of_sessions(), session_table(10)
         seen = pa.table({"user_id": ["user 3", "user 3", "nobody", "user 8"], "item_id": [5, 6, 9, 11]})
@@ -211,7 +238,8 @@ class TestFiles:
         model, out = model_of_sessions(), tmp_path / "out"
         model.predict_to_parquet(folder, out, k=2, candidates=[1, 2, 3])
         model.predict_to_parquet(folder, out, k=2, candidates=[1, 2, 3])
-        for options in ({"k": 3, "candidates": [1, 2, 3]}, {"k": 2, "candidates": [1, 2, 4]}, {"k": 2}):
+        more = {"k": 2, "candidates": [1, 2, 3], "exclude": [3]}
+        for options in ({"k": 3, "candidates": [1, 2, 3]}, {"k": 2, "candidates": [1, 2, 4]}, {"k": 2}, more):
             with pytest.raises(FileExistsError, match=r"day-0.parquet holds something else, or answers of"):
                 model.predict_to_parquet(folder, out, **options)  # type: ignore[arg-type]
         with torch.no_grad():
