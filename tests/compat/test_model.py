@@ -159,11 +159,27 @@ def test_ragged_columns_are_padded_to_the_longest_of_the_batch():
     torch.testing.assert_close(built(ragged), built({name: x[:, :longest] for name, x in inputs.items()}))
 
 
-def test_the_callers_batch_is_left_as_it_was():
+def test_the_callers_columns_become_float32_and_nothing_else_changes():
     inputs = {name: x.double() if x.is_floating_point() else x for name, x in batch().items()}
-    before = dict(inputs)
-    model()(inputs, training=True)
-    assert inputs == before
+    before, built = dict(inputs), model()
+    built(inputs, training=True)
+    assert {name: x.dtype for name, x in inputs.items()} == {name: x.dtype for name, x in batch().items()}
+    assert all(torch.equal(inputs[name].to(x.dtype), x) for name, x in before.items())
+    assert built.heads[0].body(inputs).dtype is torch.float32
+
+
+def test_a_list_column_of_unknown_length_is_taken():
+    unknown = ColumnSchema(
+        "item_id",
+        tags=[Tags.ITEM_ID, Tags.CATEGORICAL, Tags.LIST],
+        dtype="int64",
+        is_list=True,
+        properties={"domain": {"min": 0, "max": 30}},
+    )
+    inputs = tr.TabularSequenceFeatures.from_schema(
+        Schema([unknown]), max_sequence_length=LENGTH, masking="mlm", d_output=8
+    )
+    assert inputs(batch(), training=True).shape == (4, LENGTH, 8)
 
 
 def test_config_to_torch_model_builds_the_same_model():

@@ -22,7 +22,7 @@ from transformers4rec.torch.ranking_metric import RecallAt
 from transformers4rec.torch.utils.data_utils import T4RecDataLoader
 
 from tests.equivalence.cases import loaders, training
-from tests.equivalence.cases._common import LENGTH, ragged, sessions, small_inputs
+from tests.equivalence.cases._common import LENGTH, ragged, refuses, sessions, small_inputs
 from tests.equivalence.cases.bodies import MODES, WIDTH, built, copied, vectors
 from tests.equivalence.cases.models import batches_of, next_item_model
 from tests.equivalence.cases.tasks import close_all
@@ -212,13 +212,15 @@ def metrics_carried(side: Side) -> None:
 
 
 def callers_dictionary(side: Side) -> None:
-    """23.12.0 makes the caller's float64 columns float32 in its dictionary; the drop-in leaves it."""
+    """A model makes the caller's float64 columns float32 in its dictionary; a block takes them only then."""
     model = next_item_model(side).eval()
     side.weights(model)
     batch = sessions(side)
     batch["price"] = batch["price"].double()
+    refuses(side, "a block before", RuntimeError, lambda: model.heads[0].body(dict(batch)))
     side.close("scores", model(batch))
-    side.value("as the guide has it", (batch["price"].dtype is torch.float32) == side.is_original)
+    side.value("types", {name: str(values.dtype) for name, values in batch.items()})
+    side.close("a block afterwards", model.heads[0].body(batch))
 
 
 def lowest_kept(side: Side) -> None:

@@ -73,7 +73,8 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
         """Every task's result, in training and evaluation with the losses in one.
 
         Args:
-            inputs: columns of a batch; ragged ones as ``<name>__values`` and ``<name>__offsets``.
+            inputs: columns of a batch; ragged ones as ``<name>__values`` and ``<name>__offsets``. Its columns
+                of other floating-point types become float32 in place.
             targets: one tensor, or tensors by column.
             training: whether this is training.
             testing: whether it is evaluation; neither means inference.
@@ -82,7 +83,10 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
         Returns:
             Predictions; or "loss", "labels" and "predictions". By task where there are several.
         """
-        inputs = {name: x.float() if torch.is_floating_point(x) else x for name, x in inputs.items()}
+        # In the caller's dictionary, as 23.12.0: programs give it to a block later, which takes float32 only.
+        for name, x in inputs.items():
+            if torch.is_floating_point(x):
+                inputs[name] = x.float()
         inputs = pad_inputs(inputs, self.max_sequence_length)
         if isinstance(targets, dict) and not targets:
             targets = None

@@ -116,13 +116,13 @@ def get_output_sizes_from_schema(
     Args:
         schema: one of ours, of merlin-core or of merlin_standard_lib.
         batch_size: rows, -1 for any number.
-        max_sequence_length: length of list columns; the schema's value count if not given.
+        max_sequence_length: length of list columns; the schema's value count if not given, -1 for any.
     """
     sizes = {}
     for column in as_schema(schema):
         shape = [batch_size]
         if column.value_count or (column.is_list and Tags.EMBEDDING not in column.tags):
-            shape.append(max_sequence_length or int(column.value_count.max))
+            shape.append(max_sequence_length or int(column.value_count.max or -1))
         if Tags.EMBEDDING in column.tags:
             shape.append(int(column.shape[-1].min))
         sizes[column.name] = torch.Size(shape)
