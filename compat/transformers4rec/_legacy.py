@@ -91,6 +91,10 @@ class Refused(ValueError, AssertionError):
     """What 23.12.0 refused by an assertion: programs catch it as that, or as a wrong value."""
 
 
+class NotGiven(ValueError, TypeError):
+    """What 23.12.0 failed for with a TypeError, where something was None."""
+
+
 def elsewhere(module: str, homes: Mapping[str, str], *unsupported_names: str) -> Callable[[str], Any]:
     """A ``__getattr__`` for a module of whose names some are another module's.
 

@@ -138,3 +138,42 @@ def test_nothing_in_the_package_unpickles():
         assert not re.search(r"^\s*(import|from) (pickle|dill)\b", text, re.MULTILINE), file
         assert "cloudpickle" not in text, file
         assert text.count("torch.load(") == text.count("weights_only=True"), file
+
+
+def test_an_id_outside_its_table_is_named():
+    block = inputs(aggregation="concat")
+    wrong = batch()
+    wrong["category"][2, 1] = 77
+    with pytest.raises(
+        IndexError, match=r"column 'category' has the id 77, its table has rows for 0 to 5: .*domain"
+    ):
+        block(wrong)
+
+
+def test_vectors_that_do_not_fit_a_table():
+    given = tr.PretrainedEmbeddingsInitializer(torch.ones(3, 64))
+    with pytest.raises(RuntimeError, match=r"vectors of shape \(3, 64\) are given for a table of \(31, 64\)"):
+        inputs(embeddings_initializers={"item_id": given})
+
+
+def test_a_masking_by_its_name_is_no_masking():
+    block = inputs(masking="mlm", aggregation="concat", d_output=8)
+    with pytest.raises(AttributeError, match="masking is a MaskSequence or None, got 'clm': give one"):
+        block.masking = "clm"
+    block.masking = None
+    assert block.masking is None
+
+
+@pytest.mark.parametrize(
+    ("options", "errors", "text"),
+    [
+        ({}, (AssertionError, ValueError), "the Trainer has no schema"),
+        ({"schema": schema()}, (TypeError, ValueError), "the Trainer has no train_dataset_or_path"),
+    ],
+)
+def test_a_trainer_without_schema_or_data(tmp_path, options, errors, text):
+    args = tr.T4RecTrainingArguments(output_dir=str(tmp_path), report_to=[], max_sequence_length=LENGTH)
+    trainer = tr.Trainer(model=model(), args=args, **options)
+    for error in errors:
+        with pytest.raises(error, match=f"{text}: assign trainer"):
+            trainer.get_train_dataloader()

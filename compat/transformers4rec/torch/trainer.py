@@ -17,7 +17,7 @@ from transformers.trainer_pt_utils import get_parameter_names
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from transformers4rec import _processes
-from transformers4rec._legacy import elsewhere, legacy, tell_once
+from transformers4rec._legacy import NotGiven, Refused, elsewhere, legacy, tell_once
 from transformers4rec.config.trainer import T4RecTrainingArguments
 from transformers4rec.torch import _accumulation, _checkpoint, _garbage, _logs, _schedules
 from transformers4rec.torch._adamw import AdamW
@@ -129,7 +129,8 @@ class Trainer(EvaluationMixin, FormerMethods, BaseTrainer):
     def _loader(self, dataset_or_path: Any, what: str, batch_size: int, shuffle: bool) -> Any:
         if self.schema is None or dataset_or_path is None:
             missing = "schema" if self.schema is None else f"{what}_dataset_or_path"
-            raise ValueError(
+            refusal = Refused if self.schema is None else NotGiven
+            raise refusal(
                 f"the Trainer has no {missing}: assign trainer.{missing}, or give {what}_dataloader"
             )
         return T4RecDataLoader.parse(self.args.data_loader_engine).from_schema(

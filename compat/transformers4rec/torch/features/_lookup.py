@@ -151,12 +151,25 @@ class EmbeddingFeatures(InputBlock):
 
         The item ids stay on the block as ``item_seq``, where maskings and tasks read them.
         """
-        embedded = {
-            name: self.embedding_tables[name](ids) for name, ids in self.filter_features(inputs).items()
-        }
+        embedded = {name: self._looked_up(name, ids) for name, ids in self.filter_features(inputs).items()}
         if self.item_id:
             self.item_seq = self.item_ids(inputs)
         return embedded
+
+    def _looked_up(self, name: str, ids: torch.Tensor) -> torch.Tensor:
+        table = self.embedding_tables[name]
+        try:
+            vectors: torch.Tensor = table(ids)
+        except IndexError as error:
+            rows = table.weight.shape[0]
+            wrong = ids[(ids < 0) | (ids >= rows)]
+            if not len(wrong):
+                raise
+            raise IndexError(
+                f"column {name!r} has the id {int(wrong[0])}, its table has rows for 0 to {rows - 1}: "
+                "make the largest id the max of the column's domain in the schema"
+            ) from error
+        return vectors
 
     def forward_output_size(self, input_sizes: dict[str, Any]) -> dict[str, torch.Size]:
         """Rows and width of each column's vectors."""

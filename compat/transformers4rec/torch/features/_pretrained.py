@@ -33,8 +33,14 @@ class PretrainedEmbeddingsInitializer(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> None:
         """Writes the vectors into ``x``."""
-        with torch.no_grad():
-            x.copy_(self.weight_matrix)
+        try:
+            with torch.no_grad():
+                x.copy_(self.weight_matrix)
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"vectors of shape {tuple(self.weight_matrix.shape)} are given for a table of "
+                f"{tuple(x.shape)}: give one for each id, 0 (padding) included, and their width as embedding_dims"
+            ) from error
         x.requires_grad = self.trainable
 
 

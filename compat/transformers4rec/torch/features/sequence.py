@@ -190,6 +190,11 @@ class TabularSequenceFeatures(TabularFeatures):
         return self._masking
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "masking" and not (value is None or isinstance(value, torch.nn.Module)):
+            raise AttributeError(
+                f"masking is a MaskSequence or None, got {value!r}: give one, such as "
+                "masking_registry.parse('mlm')(hidden_size=...), or from_schema(masking=...) a name"
+            )
         # torch would register a module under this name and leave the property with the old one.
         super().__setattr__("_masking" if name == "masking" else name, value)
 
