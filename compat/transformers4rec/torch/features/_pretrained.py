@@ -39,7 +39,7 @@ class PretrainedEmbeddingsInitializer(torch.nn.Module):
         except RuntimeError as error:
             raise RuntimeError(
                 f"vectors of shape {tuple(self.weight_matrix.shape)} are given for a table of "
-                f"{tuple(x.shape)}: give one for each id, 0 (padding) included, and their width as embedding_dims"
+                f"{tuple(x.shape)}: give one for each id, 0 (padding) included, and embedding_dims"
             ) from error
         x.requires_grad = self.trainable
 
