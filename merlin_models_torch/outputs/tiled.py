@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from merlin_models_torch._memory import keep_freed_memory
 from merlin_models_torch._products import product, put_product
 
 Reduction = Literal["mean", "sum", "none"]
@@ -30,6 +31,8 @@ _CPU_KEPT = 3 * 2**22
 _CPU_TARGETS = 1024
 _CPU_TILE = 2**21
 _CPU_ITEMS = 8080
+# Numbers from which a gradient is worth its memory being kept: what glibc would map anew each time.
+_LARGE_GRADIENT = 2**15
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,8 @@ def softmax_gradients(
     """
     (count, width), catalogue = hidden.shape, weight.shape[0]
     of_hidden = hidden.new_zeros(count, width) if needs[0] else None
+    if needs[1] and hidden.device.type == "cpu" and catalogue * width >= _LARGE_GRADIENT:
+        keep_freed_memory()
     of_weight = hidden.new_empty(catalogue, width) if needs[1] else None
     of_bias = hidden.new_zeros(catalogue) if needs[2] else None
     found = hidden.new_empty(count) if lse is None else lse
