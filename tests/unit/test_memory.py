@@ -12,7 +12,7 @@ from merlin_models_torch._memory import keep_freed_memory
 
 class Information(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks mapped".split()]
-    _fields_ += [(f"other_{number}", ctypes.c_size_t) for number in range(5)]
+    _fields_ += [("other_" + str(number), ctypes.c_size_t) for number in range(5)]
 
 allocator = ctypes.CDLL(None)
 allocator.mallinfo2.restype = Information
