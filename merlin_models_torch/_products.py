@@ -30,9 +30,10 @@ _LINEAR = _one_dnn()
 
 
 def takes_one_dnn(left: Tensor, right: Tensor) -> bool:
-    """Whether :func:`product` goes to oneDNN: large float32 matrices on a CPU, not while compiling.
+    """Whether :func:`product` goes to oneDNN: large float32 matrices on a CPU.
 
-    ``torch.backends.mkldnn.enabled = False`` keeps everything in ``torch.mm``.
+    What is compiled, exported, traced or transformed by ``torch.func`` stays torch's, and so does everything
+    with ``torch.backends.mkldnn.enabled = False``.
 
     Args:
         left: (n, k).
@@ -44,24 +45,27 @@ def takes_one_dnn(left: Tensor, right: Tensor) -> bool:
         and left.dtype is right.dtype is torch.float32
         and left.device.type == right.device.type == "cpu"
         and not torch.compiler.is_compiling()
+        and not torch._C._is_tracing()
+        and not torch._C._are_functorch_transforms_active()
         and bool(torch.backends.mkldnn.enabled)
     )
 
 
-def product(left: Tensor, right: Tensor) -> Tensor:
+def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     """``torch.mm(left, right)``, computed apart from autograd.
 
     Args:
         left: (n, k).
         right: (k, m).
+        bias: (m,) added to each row.
 
     Returns:
         (n, m), equal to ``torch.mm`` up to the order of sums.
     """
     if takes_one_dnn(left, right):
-        result: Tensor = _LINEAR(left, right.t(), None, "none", [], "")
+        result: Tensor = _LINEAR(left, right.t(), bias, "none", [], "")
         return result
-    return torch.mm(left, right)
+    return torch.mm(left, right) if bias is None else torch.addmm(bias, left, right)
 
 
 def put_product(into: Tensor, left: Tensor, right: Tensor, *, add: bool) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.dropout import dropout
+from merlin_models_torch.blocks.linear import Linear
 from merlin_models_torch.blocks.positions import Positions
 from merlin_models_torch.masking.plan import MaskPlan
 from merlin_models_torch.masking.sight import Sight
@@ -183,8 +184,8 @@ class SelfAttention(nn.Module):
         check_heads(dim, heads)
         self.heads = heads
         self.dropout = dropout
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.out = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim)
+        self.out = Linear(dim, dim)
 
     def forward(self, hidden: Tensor, view: View, positions: Positions | None = None) -> Tensor:
         """Attends.

@@ -12,6 +12,7 @@ from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.activation import Activation, activation_function
 from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.blocks.join import concatenated
+from merlin_models_torch.blocks.linear import Linear
 from merlin_models_torch.serialize import serializable
 
 
@@ -84,7 +85,7 @@ class MLPBlock(nn.Module):
             )
         widths = [in_features, *units]
         self.linears = nn.ModuleList(
-            nn.LazyLinear(width, bias=bias) if before is None else nn.Linear(before, width, bias=bias)
+            nn.LazyLinear(width, bias=bias) if before is None else Linear(before, width, bias=bias)
             for before, width in zip(widths[:-1], units, strict=True)
         )
         self.norms = nn.ModuleList(_normalization(normalization, width) for width in units)

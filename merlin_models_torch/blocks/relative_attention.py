@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from merlin_models_torch.blocks.attention import check_heads
 from merlin_models_torch.blocks.dropout import Dropout
+from merlin_models_torch.blocks.linear import linear
 
 
 def relative_positions(steps: int, dim: int, *, device: torch.device | None = None) -> Tensor:
@@ -178,8 +179,8 @@ def _weights(
     attention: AttentionParameters, hidden: Tensor, positions: Tensor, bias: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     of_query = attention.q.flatten(1) * _scale(attention)
-    weights = torch.cat([of_query, attention.k.flatten(1), attention.v.flatten(1)], 1)
-    query, key, value = _heads(hidden @ weights, 3, *attention.r_w_bias.shape).unbind(2)
+    weights = torch.cat([of_query, attention.k.flatten(1), attention.v.flatten(1)], 1).t()
+    query, key, value = _heads(linear(hidden, weights), 3, *attention.r_w_bias.shape).unbind(2)
     scores = _scores(attention, query, key, positions)
     return (scores if bias is None else scores + bias).softmax(-1), value
 
@@ -192,9 +193,9 @@ def _query_weights(
     visible: tuple[Tensor, Tensor],
 ) -> tuple[Tensor, Tensor]:
     sizes = attention.r_w_bias.shape
-    query = _heads(queries @ (attention.q.flatten(1) * _scale(attention)), *sizes)
-    weights = torch.cat([attention.k.flatten(1), attention.v.flatten(1)], 1)
-    key, value = _heads(hidden @ weights, 2, *sizes).unbind(2)
+    query = _heads(linear(queries, (attention.q.flatten(1) * _scale(attention)).t()), *sizes)
+    weights = torch.cat([attention.k.flatten(1), attention.v.flatten(1)], 1).t()
+    key, value = _heads(linear(hidden, weights), 2, *sizes).unbind(2)
     bias, some = visible
     return (_scores(attention, query, key, positions) + bias).softmax(-1) * some, value
 
@@ -211,7 +212,7 @@ def _mixed(attention: AttentionParameters, weights: Tensor, value: Tensor, befor
     """Values mixed by the weights and projected, added to what was before, and normalised."""
     mixed = torch.matmul(attention.dropout(weights).to(value.dtype), value.transpose(1, 2))
     mixed = mixed.transpose(1, 2).flatten(2)
-    result: Tensor = attention.layer_norm(attention.dropout(mixed @ attention.o.flatten(1).T) + before)
+    result: Tensor = attention.layer_norm(attention.dropout(linear(mixed, attention.o.flatten(1))) + before)
     return result
 
 

@@ -10,6 +10,7 @@ from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.activation import Activation, activation_function
 from merlin_models_torch.blocks.attention import SelfAttention, View, check_heads, check_width
 from merlin_models_torch.blocks.dropout import Dropout
+from merlin_models_torch.blocks.linear import Linear
 from merlin_models_torch.blocks.positions import Positions, RelativeBias, rotation
 from merlin_models_torch.masking.sight import Sight
 from merlin_models_torch.serialize import serializable
@@ -30,8 +31,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, dim: int, *, inner_dim: int, dropout: float, activation: Activation) -> None:
         super().__init__()
-        self.layer_1 = nn.Linear(dim, inner_dim)
-        self.layer_2 = nn.Linear(inner_dim, dim)
+        self.layer_1 = Linear(dim, inner_dim)
+        self.layer_2 = Linear(inner_dim, dim)
         self.dropout = Dropout(dropout)
         self.activation = activation_function(activation)
 

@@ -14,6 +14,7 @@ from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.activation import Activation
 from merlin_models_torch.blocks.attention import check_even, check_heads, check_width, plan_of
 from merlin_models_torch.blocks.dropout import Dropout
+from merlin_models_torch.blocks.linear import Linear
 from merlin_models_torch.blocks.relative_attention import attention_bias, relative_positions
 from merlin_models_torch.blocks.transformer import FeedForward
 from merlin_models_torch.masking.sight import Sight
@@ -35,10 +36,10 @@ class XLAttention(nn.Module):
     def __init__(self, dim: int, *, heads: int, dropout: float) -> None:
         super().__init__()
         check_heads(dim, heads)
-        self.query = nn.Linear(dim, dim, bias=False)
-        self.key_value = nn.Linear(dim, 2 * dim, bias=False)
-        self.distance = nn.Linear(dim, dim, bias=False)
-        self.out = nn.Linear(dim, dim, bias=False)
+        self.query = Linear(dim, dim, bias=False)
+        self.key_value = Linear(dim, 2 * dim, bias=False)
+        self.distance = Linear(dim, dim, bias=False)
+        self.out = Linear(dim, dim, bias=False)
         self.content_bias = nn.Parameter(torch.empty(heads, dim // heads))
         self.distance_bias = nn.Parameter(torch.empty(heads, dim // heads))
         self.dropout = Dropout(dropout)

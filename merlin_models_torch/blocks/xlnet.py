@@ -12,6 +12,7 @@ from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.activation import Activation, activation_function
 from merlin_models_torch.blocks.attention import check_even, check_width, plan_of
 from merlin_models_torch.blocks.dropout import Dropout
+from merlin_models_torch.blocks.linear import Linear
 from merlin_models_torch.blocks.relative_attention import (
     RelativeAttention,
     attention_bias,
@@ -39,8 +40,8 @@ class XLNetFeedForward(nn.Module):
     ) -> None:
         super().__init__()
         self.layer_norm = nn.LayerNorm(dim, eps=layer_norm_eps)
-        self.layer_1 = nn.Linear(dim, inner_dim)
-        self.layer_2 = nn.Linear(inner_dim, dim)
+        self.layer_1 = Linear(dim, inner_dim)
+        self.layer_2 = Linear(inner_dim, dim)
         self.dropout = Dropout(dropout)
         self.activation = activation_function(activation)
 

@@ -9,6 +9,7 @@ import transformers
 from transformers import PreTrainedModel
 
 from merlin_models_torch.blocks.dropout import Dropout
+from merlin_models_torch.blocks.linear import Linear
 from transformers4rec.config._base import T4RecConfig
 from transformers4rec.torch.block._transfo_xl import TransfoXLConfig, TransfoXLModel
 
@@ -34,20 +35,22 @@ def huggingface_model(config: Any) -> PreTrainedModel:
     if isinstance(config, transformers.XLNetConfig):
         from transformers4rec.torch.block._xlnet import XLNetModel
 
-        return with_quick_dropout(XLNetModel(config))
+        return with_quick_parts(XLNetModel(config))
     known = config.transformers_config_cls if isinstance(config, T4RecConfig) else type(config)
     model = transformers.MODEL_MAPPING[known](config)
     if config.output_attentions:
         model.set_attn_implementation("eager")  # the fused ones of transformers 5 give no weights
-    return with_buffers(with_quick_dropout(model))
+    return with_buffers(with_quick_parts(model))
 
 
-def with_quick_dropout(model: PreTrainedModel) -> PreTrainedModel:
-    """The same model, dropping as often by masks that are cheap on CPU."""
+def with_quick_parts(model: PreTrainedModel) -> PreTrainedModel:
+    """The same model, by dropout and linear layers that are cheap on CPU."""
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is torch.nn.Dropout:
                 setattr(module, name, Dropout(child.p))
+            elif type(child) is torch.nn.Linear:
+                child.__class__ = Linear  # a new one would draw weights
     return model
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from merlin_models_torch.blocks.linear import Linear
 from transformers4rec._legacy import legacy
 from transformers4rec.torch.block.base import BuildableBlock, SequentialBlock
 
@@ -86,7 +87,7 @@ class DenseBlock(SequentialBlock):
         dropout: float | None = None,
         normalization: str | None = None,
     ) -> None:
-        parts: list[torch.nn.Module] = [torch.nn.Linear(in_features, out_features, bias=use_bias)]
+        parts: list[torch.nn.Module] = [Linear(in_features, out_features, bias=use_bias)]
         if activation:
             in_place = "inplace" in inspect.signature(activation).parameters
             parts.append(activation(inplace=True) if in_place else activation())
