@@ -1,4 +1,4 @@
-"""Weights of a Transformers4Rec model into the model that its program was rewritten to."""
+"""Weights of a Transformers4Rec model, or one of Merlin Models V1, into what its program was rewritten to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _TASK = r"heads\.0\.prediction_task_dict\.[^.]+\."
 RENAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(old), new)
     for old, new in (
-        (_INPUTS + r"to_merge\.categorical_module\.embedding_tables\.(?P<table>.+)\.weight", "tables"),
+        (
+            _INPUTS + r"to_merge\.(categorical_module|\d+)\.embedding_tables\.(?P<table>[^.]+)\.weight",
+            "tables",
+        ),
         (
             _INPUTS + r"to_merge\.continuous_module\.1\.(?P<j>\d+)\.0\.(?P<p>weight|bias)",
             r"body.layers.\g<i>.continuous_projection.linears.\g<j>.\g<p>",
@@ -56,6 +59,10 @@ RENAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (_INPUTS + r"module\.(?P<p>.+)", r"body.layers.\g<i>.\g<p>"),
         (_TASK + r"pre\.module\.output_layer", "output.weight"),
         (_TARGET + r"pre\.0\.(?P<p>weight|bias)", r"output.outputs.\g<target>.linear.\g<p>"),
+        (
+            _TARGET + r"task_block\.(?P<j>\d+)\.0\.(?P<p>weight|bias)",
+            r"body.layers.1.branches.\g<target>.linears.\g<j>.\g<p>",
+        ),
         (_TASK + r"task_block\.0\.0\.(?P<p>weight|bias)", r"output.projection.\g<p>"),
     )
 )
@@ -77,7 +84,8 @@ def convert_state(state: Mapping[str, Tensor], model: mm.Model) -> dict[str, Ten
     """A legacy state dict under the names of the new model.
 
     Args:
-        state: of a Transformers4Rec model with one head, or of a ranking model of ``merlin.models.torch`` V2.
+        state: of a model of Transformers4Rec or Merlin Models V1 with one head, or of a ranking model of
+            ``merlin.models.torch`` V2.
         model: what the program that made it was rewritten to.
 
     Returns:
@@ -93,12 +101,16 @@ def convert_state(state: Mapping[str, Tensor], model: mm.Model) -> dict[str, Ten
     copies: list[tuple[str, str]] = []
     foreign: list[str] = []
     expected = {name: value for name, value in model.state_dict().items() if not name.startswith("metrics.")}
+    # A body beside a block before the task is a block of its own.
+    inner = any(place.startswith("body.layers.0.layers.") for place in expected)
     for name, value in state.items():
         new = _new_name(name, model)
+        if inner and new and name.startswith("heads.0.body."):
+            new = f"body.layers.0.{new.removeprefix('body.')}"
         if UNUSED.fullmatch(name) and new not in expected:
             continue
         if new:
-            converted[new if new in expected else _elsewhere(new, expected)] = value
+            converted[_elsewhere(new, expected)] = value
         elif place := _copy_of(name, model):
             copies.append((name, place))
         else:
@@ -130,8 +142,9 @@ def _elsewhere(name: str, expected: Mapping[str, Tensor]) -> str:
         (r"\.layer_norm\.norms\.(.+)\.(weight|bias)$", r".embeddings.\1.1.\2"),
         # A single target.
         (r"^output\.outputs\.(.+)\.linear\.(weight|bias)$", r"output.linear.\2"),
+        (r"^body\.layers\.1\.branches\.[^.]+\.", r"body.layers.1."),
     )
-    tried = (re.sub(old, new, name) for old, new in places)
+    tried = [name, *(re.sub(old, new, name) for old, new in places)]
     return next((place for place in tried if place in expected), name)
 
 

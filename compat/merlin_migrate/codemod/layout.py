@@ -135,7 +135,11 @@ def fit(node: cst.BaseExpression, *, column: int, indent: str = "", block: int =
     used = block + len(inner)
     if isinstance(node, cst.Call) and node.args:
         if len(node.args) == 1 and node.args[0].keyword is None:
-            return node
+            value = node.args[0].value
+            if not isinstance(value, (cst.List, cst.Dict)):
+                return node
+            shown = fit(value, column=WIDTH, indent=indent, block=block)
+            return node.with_changes(args=[node.args[0].with_changes(value=shown)])
         args = [
             arg.with_changes(
                 value=fit(arg.value, column=used + len(_head(arg)), indent=inner, block=block),

@@ -34,8 +34,8 @@ class TargetTask:
     Args:
         rule: that rewrites it.
         call: the task, as it is in the program.
-        of_rows: whether its body gives one vector a row, so that there is nothing to sum up; blocks before the
-            task are then the caller's.
+        of_rows: whether its body gives one vector a row, so that there is nothing to sum up; blocks before
+            the task are then the caller's.
 
     Raises:
         ValueError: if an argument has no successor.

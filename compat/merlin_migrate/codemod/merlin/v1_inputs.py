@@ -38,7 +38,9 @@ class InputsOfV1:
         """
         bound = bind(call, ("schema",))
         if bound is None or "schema" not in bound:
-            raise ValueError("TabularFeatures.from_schema is followed with a schema and further arguments by name")
+            raise ValueError(
+                "TabularFeatures.from_schema is followed with a schema and further arguments by name"
+            )
         args = [renamed(bound["schema"], None)]
         joined = False
         for name, arg in bound.items():
@@ -107,23 +109,33 @@ class InputsOfV1:
         for element in display.elements:
             config = self.rule.origin(element.value)
             given = bind(config, ("table",)) if isinstance(config, cst.Call) else None
-            table = self.rule.origin(given["table"].value) if given and set(given) <= {"table", "name"} else None
-            if not isinstance(element, cst.DictElement) or not isinstance(table, cst.Call):
+            table = (
+                self.rule.origin(given["table"].value) if given and set(given) <= {"table", "name"} else None
+            )
+            followed = isinstance(config, cst.Call) and isinstance(table, cst.Call)
+            if not isinstance(element, cst.DictElement) or not followed:
                 raise ValueError(f"the configuration {code(element.value)} cannot be followed")
             sizes = bind(table, _TABLE)
-            if self.name(table) != "TableConfig" or sizes is None or not {"vocabulary_size", "dim"} <= set(sizes):
+            if (
+                self.name(table) != "TableConfig"
+                or sizes is None
+                or not {"vocabulary_size", "dim"} <= set(sizes)
+            ):
                 raise ValueError(f"the table {code(table)} cannot be followed")
             if "initializer" in sizes and code(sizes["initializer"].value) != "None":
-                raise ValueError("the initializer of a table has no successor: mm.EmbeddingTable takes weights")
+                raise ValueError(
+                    "the initializer of a table has no successor: mm.EmbeddingTable takes weights"
+                )
             if "combiner" in sizes and code(sizes["combiner"].value).strip("'\"") != "mean":
                 raise ValueError("a combiner other than 'mean' is given as combiner= of mm.TabularInputBlock")
-            assert isinstance(config, cst.Call)
             found.append((str(literal(element.key)), sizes, [config, table]))
         return found
 
     def _ids(self, name: str, rows: cst.BaseExpression) -> cst.BaseExpression:
         """A column of ids; ids of tables of one configuration were not shared, so each has its own domain."""
-        largest = cst.parse_expression(f"{int(rows.value) - 1}" if isinstance(rows, cst.Integer) else f"{code(rows)} - 1")
+        largest = cst.parse_expression(
+            f"{int(rows.value) - 1}" if isinstance(rows, cst.Integer) else f"{code(rows)} - 1"
+        )
         return self.rule.new(
             f'mm.ColumnSchema("{name}", tags=[mm.Tags.CATEGORICAL], dtype="int64", '
             f'properties={{"domain": {{"min": 0, "max": __largest__, "name": "{name}"}}}})',
@@ -146,7 +158,12 @@ def _joined(arg: cst.Arg) -> cst.Arg:
     """``aggregation=`` of the new block."""
     text = code(arg.value).strip("'\"")
     made = text.removesuffix("()").rpartition(".")[2] if text.endswith("()") else text
-    names = {"concat": "concat", "ConcatFeatures": "concat", "element-wise-sum": "sum", "ElementwiseSum": "sum"}
+    names = {
+        "concat": "concat",
+        "ConcatFeatures": "concat",
+        "element-wise-sum": "sum",
+        "ElementwiseSum": "sum",
+    }
     if made not in names:
         raise ValueError(f"the aggregation {text} has no successor, only 'concat' and 'element-wise-sum'")
     return renamed(arg, "aggregation", cst.SimpleString(f'"{names[made]}"'))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from merlin_migrate.codemod.layout import bind, code, keyword, parse
+from merlin_migrate.codemod.layout import bind, code, is_plain, keyword, parse
 from merlin_migrate.codemod.merlin.uses import short
 from merlin_migrate.codemod.rule import Rule
 from merlin_migrate.codemod.targets import TargetTask
@@ -141,6 +141,8 @@ class ModelsOfV1:
         bound = bind(call, _OF_SCHEMA)
         if bound is None or not {"schema", "body"} <= set(bound):
             raise ValueError("the arguments of Head.from_schema cannot be followed")
+        if not is_plain(bound["schema"].value):
+            raise ValueError("the schema of Head.from_schema is computed in the call: give it a name before")
         made = Model(bound["body"].value, schema=bound["schema"].value, taken=[call])
         return self._finished(made, bound, "task_weight_dict")
 
@@ -262,7 +264,10 @@ class WriterOfV1:
 
     def _of_schema(self, made: Model, schema: cst.BaseExpression) -> cst.BaseExpression:
         outputs = [
-            ("BINARY_CLASSIFICATION", 'mm.BinaryOutput(column, metrics=["precision", "recall", "accuracy"], bias=False)'),
+            (
+                "BINARY_CLASSIFICATION",
+                'mm.BinaryOutput(column, metrics=["precision", "recall", "accuracy"], bias=False)',
+            ),
             ("REGRESSION", 'mm.RegressionOutput(column, metrics=["mse"])'),
         ]
         if self.rule.program.modern:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cached_property
 
 import libcst as cst
 
@@ -24,6 +25,19 @@ class StepsOfV1:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
 
+    def free(self, name: str) -> str:
+        """The name, with underscores behind it where the program has a variable of that name."""
+        while name in self._variables:
+            name += "_"
+        return name
+
+    @cached_property
+    def _variables(self) -> frozenset[str]:
+        nodes = self.rule.tree.nodes
+        other = {id(node.attr) for node in nodes if isinstance(node, cst.Attribute)}
+        other |= {id(node.keyword) for node in nodes if isinstance(node, cst.Arg) and node.keyword}
+        return frozenset(n.value for n in nodes if isinstance(n, cst.Name) and id(n) not in other)
+
     def check(self, method: str, call: cst.Call) -> Mapping[str, cst.Arg]:
         """The arguments of ``fit`` or ``evaluate``.
 
@@ -41,11 +55,13 @@ class StepsOfV1:
         made = self.rule.origin(data)
         if isinstance(made, cst.Call) and code(made.func).rpartition(".")[2] == "DataLoader":
             raise ValueError(
-                f"{method} went through the dataset of a torch DataLoader row by row and left its batches out: "
+                f"{method} went through the dataset of a torch DataLoader and left its batches out: "
                 "give batches in another iterable, such as list(loader)"
             )
         if not isinstance(data, (cst.Name, cst.Attribute, cst.List, cst.Tuple)):
-            raise ValueError(f"the data {code(data)} of {method} are made in the call: give them a name before")
+            raise ValueError(
+                f"the data {code(data)} of {method} are made in the call: give them a name before"
+            )
         return bound
 
     def fit(self, original: cst.Call, call: cst.Call, target: cst.Name | None) -> str:
@@ -58,7 +74,7 @@ class StepsOfV1:
         """
         before, bound = self.check("fit", original), self.check("fit", call)
         model = code(call.func.value)  # type: ignore[attr-defined]
-        free = self.rule.program.free
+        free = self.free
         lines = []
         optimizer = "optimizer"
         given = before.get("optimizer")
@@ -70,7 +86,7 @@ class StepsOfV1:
         else:
             optimizer = code(bound["optimizer"].value)
         epochs = code(bound["num_epochs"].value) if "num_epochs" in bound else "1"
-        rows, loss, each = free("rows"), free("loss"), free("batch_losses")
+        rows, loss, each = free("pair"), free("loss"), free("batch_losses")
         losses = code(target) if target is not None else None
         step = code(self.rule.new(f'mm.Step({model}, {rows}, "train").loss'))
         inner = [
@@ -98,9 +114,7 @@ class StepsOfV1:
         uses = self.rule.uses(named) if isinstance(named, cst.Name) else []
         return any(isinstance(self.rule.parent(use), cst.Attribute) for use in uses)
 
-    def evaluate(
-        self, original: cst.Call, call: cst.Call, target: cst.Name | None, *, several: bool
-    ) -> str:
+    def evaluate(self, original: cst.Call, call: cst.Call, target: cst.Name | None, *, several: bool) -> str:
         """The loop of an evaluation.
 
         Args:
@@ -112,8 +126,7 @@ class StepsOfV1:
         self.check("evaluate", original)
         bound = self.check("evaluate", call)
         model = code(call.func.value)  # type: ignore[attr-defined]
-        free: Callable[[str], str] = self.rule.program.free
-        evaluation, rows = free("evaluation"), free("rows")
+        evaluation, rows = self.free("evaluation"), self.free("pair")
         step = code(self.rule.new(f'mm.Step({model}, {rows}, "evaluate").update({evaluation})'))
         self.rule.api("Step")
         self.rule.program.imports.add("torch")

@@ -8,7 +8,7 @@ from typing import ClassVar
 import libcst as cst
 
 from merlin_migrate.codemod.follow import made
-from merlin_migrate.codemod.layout import bind, code, fit, is_plain, renamed, with_args
+from merlin_migrate.codemod.layout import bind, code, fit, with_args
 from merlin_migrate.codemod.merlin.towers import tower
 from merlin_migrate.codemod.merlin.uses import V2, alias_of, is_v1, moved_alias, short, uses
 from merlin_migrate.codemod.merlin.v1_inputs import InputsOfV1
@@ -20,8 +20,11 @@ _MLP = ("dimensions", "activation", "use_bias", "dropout", "normalization", "fil
 _INPUTS = ("TabularFeatures.from_schema", "MergeTabular")
 _BODIES = (*_INPUTS, "SequentialBlock")
 _KEPT = frozenset(
-    "eval train parameters named_parameters buffers state_dict load_state_dict to cpu cuda modules named_modules "
-    "zero_grad requires_grad_ apply children named_children training".split()
+    {
+        *("eval", "train", "training", "zero_grad", "requires_grad_", "to", "cpu", "cuda", "apply"),
+        *("parameters", "named_parameters", "buffers", "modules", "named_modules", "children"),
+        *("state_dict", "load_state_dict"),
+    }
 )
 _METRICS = {
     "binary_accuracy": "accuracy",
@@ -114,7 +117,11 @@ class MerlinV1Rule(Rule):
         above = self.parent(name)
         if isinstance(above, cst.AssignTarget) or (isinstance(above, cst.Attribute) and above.attr is name):
             return
-        if isinstance(above, (cst.Arg, cst.Param)) and above.keyword is name if isinstance(above, cst.Arg) else False:
+        if (
+            isinstance(above, (cst.Arg, cst.Param)) and above.keyword is name
+            if isinstance(above, cst.Arg)
+            else False
+        ):
             return
         scope = self.scope(name)
         if scope is None or name.value not in scope:
@@ -138,7 +145,9 @@ class MerlinV1Rule(Rule):
             bound = bind(above, ("inputs", "training"))
             plain = bound is not None and "inputs" in bound and set(bound) <= {"inputs", "training"}
             if not plain or (bound and "training" in bound and code(bound["training"].value) != "False"):
-                raise ValueError("a model is called with columns only: mm.Step(model, rows, mode) has its loss")
+                raise ValueError(
+                    "a model is called with columns only: mm.Step(model, rows, mode) has its loss"
+                )
             if model.several:
                 raise ValueError(
                     "what a model of several tasks answers has other names: mm.Step(model, rows, "
@@ -160,7 +169,11 @@ class MerlinV1Rule(Rule):
             self._target(called)
         elif method == "compute_loss" and called is not None:
             bound = bind(called, ("inputs", "targets", "compute_metrics"))
-            if bound is None or not {"inputs", "targets"} <= set(bound) <= {"inputs", "targets", "compute_metrics"}:
+            if bound is None or not {"inputs", "targets"} <= set(bound) <= {
+                "inputs",
+                "targets",
+                "compute_metrics",
+            }:
                 raise ValueError("the arguments of compute_loss cannot be followed")
         elif method == "heads" and self._of_head(above) in ("body", "prediction_task_dict"):
             if self._of_head(above) == "body" and (model.block is not None or len(model.tasks) != 1):
@@ -171,7 +184,9 @@ class MerlinV1Rule(Rule):
     def _of_head(self, heads: cst.Attribute) -> str:
         """What is asked of ``model.heads[0]``."""
         first = self.parent(heads)
-        asked = self.parent(first) if isinstance(first, cst.Subscript) and code(first.slice[0]) == "0" else None
+        asked = (
+            self.parent(first) if isinstance(first, cst.Subscript) and code(first.slice[0]) == "0" else None
+        )
         return asked.attr.value if isinstance(asked, cst.Attribute) else ""
 
     def _target(self, call: cst.Call) -> cst.Name | None:
@@ -200,7 +215,9 @@ class MerlinV1Rule(Rule):
             elif method != "to_model" and method not in _KEPT:
                 raise ValueError(f"{code(above)} has no successor that can be written by itself")
         elif isinstance(above, cst.Call) and above.func is name:
-            raise ValueError(f"the block {name.value} is called with columns: the new one takes mm.Batch(columns)")
+            raise ValueError(
+                f"the block {name.value} is called with columns: the new one takes mm.Batch(columns)"
+            )
 
     def _check_part(self, name: cst.Name, above: cst.Attribute, call: cst.Call) -> None:
         if above.attr.value == "embedding_tables" and call in self._tables:
@@ -238,7 +255,9 @@ class MerlinV1Rule(Rule):
         """
         name = self._inputs.name(original)
         if name == "TabularFeatures.from_schema":
-            return with_args(call.with_changes(func=self.api("TabularInputBlock")), self._inputs.from_schema(call))
+            return with_args(
+                call.with_changes(func=self.api("TabularInputBlock")), self._inputs.from_schema(call)
+            )
         if name == "MergeTabular":
             made_of, _ = self._inputs.merged(original)
             return cst.Call(self.api("TabularInputBlock"), made_of)
@@ -256,7 +275,8 @@ class MerlinV1Rule(Rule):
             plain = [a for a in call.args if not (a.keyword and a.keyword.value == "filter_features")]
             layers = tower(call.with_changes(args=plain), _MLP)
             return with_args(
-                call.with_changes(func=self.api("MLPBlock")), [cst.Arg(layers.units), *layers.options.values()]
+                call.with_changes(func=self.api("MLPBlock")),
+                [cst.Arg(layers.units), *layers.options.values()],
             )
         raise ValueError("")
 

@@ -71,6 +71,10 @@ class Head(LaterHead):
             inputs=inputs,
         )
 
+    def to_model(self, **kwargs: Any) -> Any:
+        """V1's model with this one head."""
+        return Model(self, **kwargs)
+
 
 @legacy
 class Model(LaterModel):
