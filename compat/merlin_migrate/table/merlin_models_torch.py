@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from merlin_migrate.table.entry import Entry
+from merlin_migrate.table.entry import Entry, Kind
 from merlin_migrate.table.rows import Row, rows
 from merlin_migrate.table.transformers4rec import TRANSFORMERS4REC
 
@@ -378,17 +378,31 @@ _LATER = frozenset(
 """What Transformers4Rec has in the modules of V1, and V1 did not have or no program wrote."""
 
 
+_V1_SAID: dict[str, tuple[Kind, str, str]] = {
+    "TabularFeatures": (
+        "adapter",
+        "mm.TabularInputBlock",
+        'from_schema(schema, aggregation=...) is mm.TabularInputBlock(schema, ..., combiner="mean")',
+    ),
+    "MergeTabular": ("manual", "mm.TabularInputBlock", "It takes columns of all kinds from one schema"),
+    "ElementwiseSum": ("manual", "", 'Give aggregation="sum" to mm.TabularInputBlock'),
+    "TabularLayerNorm": ("manual", "", "Give layer_norm=True to mm.TabularInputBlock"),
+    "StochasticSwapNoise": ("manual", "", "Give swap_noise= to mm.TabularInputBlock"),
+}
+"""What is true of V1's classes, which were used for rows and not for sequences."""
+
+
 def _v1(taken: frozenset[str]) -> tuple[Entry, ...]:
-    """V1's classes became those of Transformers4Rec, so what is said of these holds for them."""
+    """V1's classes became those of Transformers4Rec, so what is said of these holds for most of them."""
     found = []
     for entry in TRANSFORMERS4REC:
         places = [name for name in (entry.name, *entry.also) if _v1_place(name)]
         own = [name.replace("transformers4rec.torch", _PACKAGE, 1) for name in places]
         own = [name for name in own if name not in taken]
         if own:
-            found.append(
-                Entry(own[0], entry.kind, entry.replacement, f"{_PAGE}#v1", entry.note, also=tuple(own[1:]))
-            )
+            said = (entry.kind, entry.replacement, entry.note)
+            kind, replacement, note = _V1_SAID.get(own[0].rpartition(".")[2], said)
+            found.append(Entry(own[0], kind, replacement, f"{_PAGE}#v1", note, also=tuple(own[1:])))
     return tuple(found)
 
 

@@ -37,6 +37,7 @@ class MerlinTorchRule(Rule):
         if any(is_v1(self, use) for use, _ in found):
             # The rule of V1 takes the whole program.
             return False
+        imports = set(self.program.imports)
         for use, name in found:
             try:
                 self._try(use, name)
@@ -46,6 +47,8 @@ class MerlinTorchRule(Rule):
                     self._reasons.setdefault(statement, []).append(str(error))
         self._moves = not self._reasons
         self.program.stays = not self._moves
+        # What was tried has asked for imports; what is done asks again.
+        self.program.imports = imports
         if self._moves:
             self.program.alias = alias_of(node) or self.program.alias
         return True

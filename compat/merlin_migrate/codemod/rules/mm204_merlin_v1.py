@@ -69,11 +69,14 @@ class MerlinV1Rule(Rule):
         found = list(uses(self, node))
         if not any(is_v1(self, use) for use, _ in found):
             return False
+        imports = set(self.program.imports)
         self._plan()
         for use, name in found:
             self._tried(use, lambda use=use, name=name: self._try(use, name))  # type: ignore[misc]
         self._moves = not self._reasons
         self.program.stays = not self._moves
+        # What was tried has asked for imports; what is done asks again.
+        self.program.imports = imports
         if self._moves:
             self.program.alias = alias_of(node) or self.program.alias
         return True
