@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -37,7 +37,7 @@ _AT_THRESHOLD: dict[str, type[Metric]] = {
 
 @serializable
 class BinaryOutput(TargetOutput):
-    """The probability that a label is 1, trained by binary cross entropy.
+    """The probability that a label is 1, trained by binary cross entropy if not said otherwise.
 
     ``forward`` gives logits, ``Model.predict`` probabilities in a column ``<target>_score``. Metrics are
     logged as ``val_<target>_<metric>``.
@@ -51,6 +51,8 @@ class BinaryOutput(TargetOutput):
         summary: how a sequence becomes one answer, see :class:`TargetOutput`.
         project: whether a linear layer makes the logit, see :class:`TargetOutput`.
         bias: whether that layer has a bias; without one (as in Transformers4Rec) a vector of zeros means 1/2.
+        loss: "bce", the cross entropy of the logit; of the probability p, "mae" ``|p - y|``, or "mse"
+            ``(p - y)^2`` (Brier 1950).
 
     Raises:
         ValueError: if the target is not one column, or a choice is unknown or out of range.
@@ -74,6 +76,7 @@ class BinaryOutput(TargetOutput):
         summary: Summary | None = None,
         project: bool = True,
         bias: bool = True,
+        loss: Literal["bce", "mae", "mse"] = "bce",
     ) -> None:
         super().__init__(target, weight=weight, metrics=metrics, summary=summary, project=project, bias=bias)
         for name in self.metrics:
@@ -84,11 +87,14 @@ class BinaryOutput(TargetOutput):
             raise ValueError(f"positive_weight is {positive_weight}, expected a number above 0")
         if not 0 < threshold < 1:
             raise ValueError(f"threshold is {threshold}, expected a probability between 0 and 1")
+        if loss not in ("bce", "mae", "mse"):
+            raise ValueError(f"loss is {loss!r}, expected 'bce', 'mae' or 'mse'")
+        self.loss_name: Literal["bce", "mae", "mse"] = loss
         self.positive_weight = positive_weight
         self.threshold = threshold
 
     def losses(self, numbers: Tensor, labels: Tensor) -> Tensor:
-        """``-p y log s(x) - (1 - y) log(1 - s(x))``, ``s`` the sigmoid, ``p`` the weight of a 1.
+        """``-p y log s(x) - (1 - y) log(1 - s(x))``, ``s`` the sigmoid, ``p`` the weight of a 1; or another.
 
         Args:
             numbers: (N,) logits.
@@ -107,6 +113,11 @@ class BinaryOutput(TargetOutput):
                 "labels, or use RegressionOutput"
             )
         positive = numbers.new_tensor(self.positive_weight)
+        if self.loss_name != "bce":
+            labels = labels.to(numbers.dtype)
+            away = (numbers.sigmoid() - labels).abs()
+            each = away if self.loss_name == "mae" else away.square()
+            return torch.where(labels > 0.5, positive * each, each)
         return torch.nn.functional.binary_cross_entropy_with_logits(
             numbers, labels.to(numbers.dtype), pos_weight=positive, reduction="none"
         )
@@ -131,5 +142,6 @@ class BinaryOutput(TargetOutput):
             "positive_weight": self.positive_weight,
             "threshold": self.threshold,
             "bias": self.bias,
+            "loss": self.loss_name,
         }
         return {**super().init_arguments(), **own}

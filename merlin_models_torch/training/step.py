@@ -79,6 +79,14 @@ class Step:
         """Targets in the batch."""
         return int(self.model.output.count(self.planned))
 
+    @property
+    def results(self) -> dict[str, Any]:
+        """The loss, to be learned from, and the output's metrics of this batch alone, by name."""
+        metrics = Evaluation(self.model.output.make_metrics()).to(self.model.device)
+        with torch.no_grad():
+            self.update(metrics)
+        return {**metrics.compute(), "loss": self.loss}
+
     def update(self, evaluation: Evaluation, *, never: Sequence[int] = ()) -> None:
         """Adds the batch to a measurement of the model, such as ``model.evaluations["val"]``.
 

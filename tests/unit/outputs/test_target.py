@@ -215,3 +215,15 @@ def test_without_bias_zeros_mean_one_half_and_the_choice_is_kept() -> None:
     answers = output.predictions(torch.zeros(2, 3), rows(click=[1, 0, 1]))
     assert answers["click_score"].tolist() == [0.5, 0.5]
     assert output.init_arguments()["bias"] is False
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"), [("mae", (0.75 * 3 + 0.25) / 2), ("mse", (0.5625 * 3 + 0.0625) / 2)]
+)
+def test_losses_of_the_probability(loss: str, expected: float) -> None:
+    """Logit -log 3 is 1/4: 3/4 away from a 1, which counts thrice, and 1/4 from a 0."""
+    output = mm.BinaryOutput("click", loss=loss, positive_weight=3.0)  # type: ignore[arg-type]
+    numbers = -torch.tensor([3.0, 3.0]).log()
+    assert output.losses(numbers, torch.tensor([1, 0])).mean() == pytest.approx(expected)
+    with pytest.raises(ValueError, match="loss is 'hinge', expected 'bce', 'mae' or 'mse'"):
+        mm.BinaryOutput("click", loss="hinge")  # type: ignore[arg-type]

@@ -79,3 +79,21 @@ def test_labels_of_rows_are_the_targets_in_any_mode() -> None:
     assert step.targets.tolist() == table["click"].to_pylist()
     expected = torch.nn.functional.binary_cross_entropy_with_logits(step.scores, step.targets.float())
     torch.testing.assert_close(step.loss, expected)
+
+
+def test_results_are_of_the_batch_alone_and_their_loss_is_learned_from() -> None:
+    torch.manual_seed(0)
+    output = mm.BinaryOutput("click", metrics=("accuracy",))
+    model = mm.Model(mm.TabularInputBlock(click_schema(), embedding_dim=4), mm.MLPBlock([4]), output)
+    first, second = list(mm.ParquetLoader(click_table(), click_schema(), batch_size=len(click_table()) // 2))[
+        :2
+    ]
+    assert mm.Step(model, first).results["loss"].item() > 0
+    step = mm.Step(model, second)
+    results = step.results
+    right = ((step.scores > 0) == step.targets.bool()).float().mean()
+    assert sorted(results) == ["click_accuracy", "loss"]
+    torch.testing.assert_close(results["click_accuracy"], right)
+    results["loss"].backward()
+    assert model.output.linear is not None
+    assert model.output.linear.weight.grad is not None

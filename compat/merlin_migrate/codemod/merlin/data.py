@@ -10,6 +10,8 @@ from merlin_migrate.codemod.rule import Rule
 DATASET = "merlin.io.Dataset"
 LOADER = "merlin.dataloader.torch.Loader"
 MULTI = "merlin.models.torch.MultiLoader"
+# Methods of a model and of a batch that look at a data set.
+_ASKS = ("initialize", "sample_from")
 _TRAINER = ("fit", "validate", "test", "predict")
 _PARTS = ("train", "valid", "test")
 _GIVEN_TO = {"fit": ("train", "valid"), "validate": ("valid",), "test": ("test",)}
@@ -66,7 +68,7 @@ class Data:
             known = isinstance(inside, cst.Call) and (
                 self.rule.is_call_of(inside, LOADER)
                 or self.rule.is_call_of(inside, MULTI)
-                or (isinstance(inside.func, cst.Attribute) and inside.func.attr.value == "initialize")
+                or (isinstance(inside.func, cst.Attribute) and inside.func.attr.value in _ASKS)
             )
             if not known:
                 raise ValueError(
@@ -85,7 +87,14 @@ class Data:
             raise ValueError("a Dataset is followed through a variable that is assigned once only")
         return target
 
-    def _of(self, node: cst.BaseExpression) -> tuple[cst.BaseExpression, cst.BaseExpression]:
+    def _initializes(self, use: cst.CSTNode) -> bool:
+        """Whether a data set goes into ``model.initialize(...)`` only, which goes away."""
+        arg = self.rule.parent(use)
+        call = self.rule.parent(arg) if isinstance(arg, cst.Arg) else None
+        func = call.func if isinstance(call, cst.Call) else None
+        return isinstance(func, cst.Attribute) and func.attr.value == "initialize"
+
+    def of(self, node: cst.BaseExpression) -> tuple[cst.BaseExpression, cst.BaseExpression]:
         """Source and schema of the data set that an expression names or makes."""
         call = self.rule.origin(node)
         if not isinstance(call, cst.Call) or not self.rule.is_call_of(call, DATASET):
@@ -114,6 +123,8 @@ class Data:
 
     def _goes_to_trainer(self, use: cst.CSTNode) -> None:
         arg = self.rule.parent(use)
+        if isinstance(arg, cst.For) and arg.iter is use:
+            return  # the rule looks at the loop
         call = self.rule.parent(arg) if isinstance(arg, cst.Arg) else None
         func = call.func if isinstance(call, cst.Call) else None
         if not isinstance(func, cst.Attribute) or func.attr.value not in _TRAINER:
@@ -130,7 +141,7 @@ class Data:
             "drop_last",
         }:
             raise ValueError("a Loader is followed with dataset, batch_size, shuffle and drop_last only")
-        source, schema = self._of(bound["dataset"].value)
+        source, schema = self.of(bound["dataset"].value)
         args = [renamed(bound["dataset"], None, source), cst.Arg(schema)]
         args += [keyword(name, arg.value) for name, arg in bound.items() if name != "dataset"]
         return with_args(call.with_changes(func=self.rule.api("ParquetLoader")), args)
@@ -144,7 +155,7 @@ class Data:
         loaders = {}
         for part in _PARTS:
             if part in bound:
-                source, schema = self._of(bound[part].value)
+                source, schema = self.of(bound[part].value)
                 loader = cst.Call(self.rule.api("ParquetLoader"))
                 args = [cst.Arg(source), cst.Arg(schema), keyword("batch_size", rows)]
                 loaders[part] = with_args(loader, args)
@@ -202,7 +213,7 @@ class Data:
         """The schema in the place of ``dataset.schema``."""
         if node.attr.value != "schema" or not self.rule.is_call_of(self.rule.origin(node.value), DATASET):
             return None
-        return self._of(node.value)[1]
+        return self.of(node.value)[1]
 
     def statement(
         self, original: cst.SimpleStatementLine, updated: cst.SimpleStatementLine
@@ -224,7 +235,11 @@ class Data:
         if not self.rule.is_call_of(value, DATASET):
             return None
         bound = bind(value, ("path_or_source", "engine")) or {}
+        variable = self._variable(value)
+        uses = self.rule.uses(variable) if variable is not None else []
         if "schema" not in bound or is_plain(bound["schema"].value) or not isinstance(new.value, cst.Call):
+            return []
+        if uses and all(self._initializes(use) for use in uses):
             return []
         schema = next(a.value for a in new.value.args if a.keyword and a.keyword.value == "schema")
         target = cst.AssignTarget(cst.Name(f"{code(new.targets[0].target)}_schema"))

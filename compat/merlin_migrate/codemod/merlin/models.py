@@ -8,7 +8,10 @@ import libcst as cst
 
 from merlin_migrate.codemod.layout import bind, code, keyword, renamed, with_args
 from merlin_migrate.codemod.merlin.builders import ADAM, dcn, dlrm
+from merlin_migrate.codemod.merlin.data import Data
 from merlin_migrate.codemod.merlin.towers import MLP_OF_TORCH, Tower, tower
+from merlin_migrate.codemod.merlin.v2_blocks import Routes, plain_args, repeated
+from merlin_migrate.codemod.merlin.v2_steps import StepsOfV2
 from merlin_migrate.codemod.rule import Rule
 
 V2 = "merlin.models.torch"
@@ -24,6 +27,10 @@ _METRICS = {
     "MeanSquaredError": "mse",
     "MeanAbsoluteError": "mae",
 }
+_LOSSES = {
+    "BinaryOutput": {"BCELoss": "bce", "L1Loss": "mae", "MSELoss": "mse"},
+    "RegressionOutput": {"MSELoss": "mse", "L1Loss": "mae", "HuberLoss": "huber"},
+}
 _JOINING = ("MLPBlock", "Concat", "CrossBlock.with_depth")
 DLRM = ("schema", "dim", "bottom_block", "top_block", "interaction", "output_block")
 DCN = ("schema", "depth", "deep_block", "stacked", "input_block", "output_block")
@@ -34,10 +41,13 @@ class ModelsOfTorch:
 
     Args:
         rule: that asks for it.
+        data: that knows the loaders.
     """
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, data: Data) -> None:
         self.rule = rule
+        self.routes = Routes(rule)
+        self.steps = StepsOfV2(rule, self.routes, data)
         self.ways: dict[str, Callable[[cst.Call, cst.Call], cst.BaseExpression]] = {
             f"{V2}.MLPBlock": self._mlp,
             f"{V2}.TabularInputBlock": self._inputs,
@@ -50,6 +60,20 @@ class ModelsOfTorch:
             f"{V2}.DLRMModel": self._dlrm,
             f"{V2}.DCNModel": self._dcn,
             f"{V2}.Model": self._model,
+            f"{V2}.ParallelBlock": self._parallel,
+            f"{V2}.ResidualBlock": self._residual,
+            f"{V2}.ShortcutBlock": lambda _, call: self._of("ShortcutBlock", call, plain_args(call, "name")),
+            f"{V2}.repeat_parallel": self._repeated,
+            f"{V2}.Stack": self._stack,
+            f"{V2}.EmbeddingTable": self._table,
+            f"{V2}.inputs.embedding.infer_embedding_dim": self._inferred,
+            f"{V2}.RouterBlock": lambda original, call: self._of(
+                "TabularInputBlock", call, self.routes.router(original)
+            ),
+            f"{V2}.Batch": lambda _, call: self.steps.batch(call),
+            f"{V2}.Batch.sample_from": lambda _, call: self.steps.sampled(call),
+            f"{V2}.models.base.compute_loss": self.steps.results,
+            f"{V2}.models.base.create_optimizer": lambda _, call: self.steps.optimizer(call),
         }
 
     def name(self, call: cst.Call) -> str | None:
@@ -121,14 +145,58 @@ class ModelsOfTorch:
         depth = self._bound(call, ("depth",))
         return self._of("CrossBlock", call, [renamed(arg, None) for arg in depth.values()])
 
+    def _parallel(self, original: cst.Call, call: cst.Call) -> cst.BaseExpression:
+        if len(call.args) != 1 or call.args[0].keyword or call.args[0].star:
+            raise ValueError("ParallelBlock is followed with one dict of branches")
+        return call.with_changes(func=self.rule.api("ParallelBlock"))
+
+    def _residual(self, original: cst.Call, call: cst.Call) -> cst.BaseExpression:
+        args = plain_args(call, "name")
+        given = any(arg.keyword and arg.keyword.value == "shortcut" for arg in args)
+        quirk = [] if given else self.rule.quirks([keyword("shortcut", cst.SimpleString('"first"'))])
+        return self._of("ResidualBlock", call, [*args, *quirk])
+
+    def _repeated(self, original: cst.Call, call: cst.Call) -> cst.BaseExpression:
+        quirks = self.rule.quirks([keyword("reset", cst.Name("False"))])
+        return self._of(
+            "repeat_parallel", call, repeated(call, concat=self.rule.new("mm.Concat()"), quirks=quirks)
+        )
+
+    def _stack(self, original: cst.Call, call: cst.Call) -> cst.BaseExpression:
+        bound = self._bound(call, ("dim",))
+        given = [renamed(bound["dim"], "dim")] if "dim" in bound else [keyword("dim", cst.Integer("0"))]
+        return self._of("Stack", call, given)
+
+    def _table(self, original: cst.Call, call: cst.Call) -> cst.BaseExpression:
+        bound = self._bound(call, ("dim", "schema", "seq_combiner"))
+        if "schema" not in bound:
+            raise ValueError(
+                "EmbeddingTable gets its columns from the block that it is put in: give it the schema"
+            )
+        args = [renamed(bound["schema"], None)]
+        args += [renamed(bound["dim"], None)] if "dim" in bound else []
+        args += [renamed(bound["seq_combiner"], "combiner")] if "seq_combiner" in bound else []
+        return self._of("EmbeddingTable", call, args)
+
+    def _inferred(self, original: cst.Call, call: cst.Call) -> cst.BaseExpression:
+        bound = self._bound(call, ("schema",))
+        self.rule.api("inferred_dim")
+        return self.rule.new(
+            "mm.inferred_dim(sum(column.int_domain.max for column in __schema__) + 1)",
+            schema=bound["schema"].value,
+        )
+
     def _inputs(self, original: cst.Call, call: cst.Call) -> cst.BaseExpression:
         bound = self._bound(call, ("schema", "init", "agg"))
         init = code(bound["init"].value).strip("'\"") if "init" in bound else "None"
-        if "schema" not in bound or init != "defaults":
+        own = init not in ("defaults", "None") and self.routes.registered(init) is not None
+        if "schema" not in bound or (init != "defaults" and not own):
             raise ValueError(f"TabularInputBlock is followed with a schema and init='defaults', not {init}")
         agg = code(bound["agg"].value).strip("'\"") if "agg" in bound else "None"
         if agg not in ("concat", "None") or (agg == "None" and not self._is_joined(original)):
             raise ValueError(f"what follows TabularInputBlock does not join its vectors by itself, agg={agg}")
+        if own:
+            return self._of("TabularInputBlock", call, self.routes.by_registered(bound["schema"].value, init))
         args = [renamed(bound["schema"], None)]
         args += [keyword("embedding_dim", cst.SimpleString('"infer"'))]
         args += [keyword("combiner", cst.SimpleString('"mean"'))]
@@ -156,12 +224,23 @@ class ModelsOfTorch:
         bound = self._bound(call, ("schema", "loss", "metrics"))
         if "schema" not in bound:
             raise ValueError(f"{name} gets its target from the block that it is put in: give it the column")
-        if "loss" in bound and code(bound["loss"].value) != "None":
-            raise ValueError(f"the loss {code(bound['loss'].value)} of {name} has no successor")
-        args = [renamed(bound["schema"], None)]
+        args = [renamed(bound["schema"], None), *self._loss(name, bound)]
         if "metrics" in bound:
             args.append(renamed(bound["metrics"], "metrics", self._metrics(bound["metrics"].value)))
         return self._of(name, call, args)
+
+    @staticmethod
+    def _loss(name: str, bound: Mapping[str, cst.Arg]) -> list[cst.Arg]:
+        """``loss=`` of an output; that of a binary one is of the probability."""
+        text = code(bound["loss"].value) if "loss" in bound else "None"
+        if text == "None":
+            return []
+        last = text.removesuffix("()").rpartition(".")[2]
+        found = _LOSSES[name].get(last) if text.endswith("()") else None
+        if found is None:
+            raise ValueError(f"the loss {text} of {name} has no successor")
+        default = next(iter(_LOSSES[name].values()))
+        return [] if found == default else [renamed(bound["loss"], "loss", cst.SimpleString(f'"{found}"'))]
 
     @staticmethod
     def _metrics(node: cst.BaseExpression) -> cst.BaseExpression:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import ClassVar
 
 import libcst as cst
@@ -24,8 +25,9 @@ class MerlinTorchRule(Rule):
 
     def __init__(self, program: Program) -> None:
         super().__init__(program)
-        self._models = ModelsOfTorch(self)
         self._data = Data(self)
+        self._models = ModelsOfTorch(self, self._data)
+        self._routes, self._steps = self._models.routes, self._models.steps
         self._reasons: dict[cst.CSTNode, list[str]] = {}
         self._moves = False
 
@@ -38,6 +40,11 @@ class MerlinTorchRule(Rule):
             # The rule of V1 takes the whole program.
             return False
         imports = set(self.program.imports)
+        for filled in self.calls():
+            # First, as they tell which statements go away.
+            if self._routes.name(filled) in ("RouterBlock", "TabularInputBlock"):
+                with contextlib.suppress(ValueError):
+                    self._models.new(filled, filled)
         for use, name in found:
             try:
                 self._try(use, name)
@@ -45,6 +52,11 @@ class MerlinTorchRule(Rule):
                 statement = self.statement_of(use)
                 if statement is not None:
                     self._reasons.setdefault(statement, []).append(str(error))
+        for loop in [each for each in self.tree.nodes if isinstance(each, cst.For)]:
+            try:
+                self._steps.loop(loop)
+            except ValueError as error:
+                self._reasons.setdefault(loop, []).append(str(error))
         self._moves = not self._reasons
         self.program.stays = not self._moves
         # What was tried has asked for imports; what is done asks again.
@@ -61,6 +73,10 @@ class MerlinTorchRule(Rule):
 
     def _try(self, use: cst.BaseExpression, name: str) -> None:
         call = self.parent(use)
+        if name == f"{V2}.TabularInputBlock.register_init":
+            return  # in the way of the block that is filled
+        if any(self._inside(use, line) for line in self._routes.dropped):
+            return
         if not isinstance(call, cst.Call) or call.func is not use:
             raise ValueError("")
         if not name.startswith(f"{V2}.") or self._data.takes(call):
@@ -77,11 +93,44 @@ class MerlinTorchRule(Rule):
         for use in self.uses(variable):
             above = self.parent(use)
             if not isinstance(above, cst.Attribute):
+                if isinstance(above, cst.Call) and above.func is use:
+                    if not self._is_measured(above):
+                        self._steps.answered(above, above)
+                    continue
                 if isinstance(above, cst.Arg):
                     continue
                 raise ValueError(f"the model {variable.value} is used in a way that cannot be followed")
-            if above.attr.value not in ("initialize", "eval", "train", "parameters", "state_dict"):
+            if above.attr.value not in (
+                "initialize",
+                "eval",
+                "train",
+                "parameters",
+                "state_dict",
+                "zero_grad",
+            ):
+                if above.attr.value == "model_outputs" and self._is_measured(self.parent(above)):
+                    continue
                 raise ValueError(f"{code(above)} has no successor that can be written by itself")
+
+    def _is_measured(self, node: cst.CSTNode | None) -> bool:
+        """Whether a call is an argument of ``compute_loss``."""
+        arg = self.parent(node) if node is not None else None
+        call = self.parent(arg) if isinstance(arg, cst.Arg) else None
+        return self._routes.name(call) == "compute_loss"
+
+    def _inside(self, node: cst.CSTNode, outer: cst.CSTNode) -> bool:
+        above: cst.CSTNode | None = node
+        while above is not None and above is not outer:
+            above = self.parent(above)
+        return above is outer
+
+    def visit_SimpleStatementLine(self, node: cst.SimpleStatementLine) -> bool:
+        """Stays out of what goes away."""
+        return not self._moves or node not in self._routes.dropped
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
+        """The same."""
+        return not self._moves or node not in self._routes.dropped
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         """One call of an old name."""
@@ -93,6 +142,16 @@ class MerlinTorchRule(Rule):
         if (trained := self._data.trained(original_node, updated_node)) is not None:
             self.done()
             return trained
+        if self._steps.is_model(original_node.func):
+            if self._is_measured(original_node):
+                return updated_node
+            self.done()
+            return self._steps.answered(original_node, updated_node)
+        counted = original_node.args[0].value if code(original_node.func) == "len" else None
+        if self._steps.is_model(counted):
+            self.done()
+            # The output was one of the blocks.
+            return cst.parse_expression(f"(len({code(original_node.args[0].value)}.body) + 1)")
         name = self.qualified(original_node.func)
         if self._data.takes(original_node) or name is None or not name.startswith(f"{V2}."):
             return updated_node
@@ -117,6 +176,15 @@ class MerlinTorchRule(Rule):
         if self._initializes(original_node.body[0]):
             self.done()
             return self.dropped(updated_node)
+        if original_node in self._routes.dropped:
+            self.done()
+            return self.dropped(updated_node)
+        grown = self._routes.grows(original_node.body[0])
+        small = updated_node.body[0]
+        if grown is not None and isinstance(small, cst.Expr):
+            self.done()
+            target = cst.AssignTarget(cst.Name(grown))
+            return updated_node.with_changes(body=[cst.Assign([target], small.value)])
         lines = self._data.statement(original_node, updated_node)
         if lines is None:
             return updated_node
@@ -136,7 +204,10 @@ class MerlinTorchRule(Rule):
     def leave_FunctionDef(
         self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef
     ) -> cst.BaseStatement:
-        """Marks of decorators and defaults."""
+        """Functions that filled a block go away; marks of decorators and defaults."""
+        if self._moves and original_node in self._routes.dropped:
+            self.done()
+            return self.dropped(cst.SimpleStatementLine([], leading_lines=updated_node.leading_lines))
         return self._marked(original_node, updated_node)
 
     def leave_ClassDef(self, original_node: cst.ClassDef, updated_node: cst.ClassDef) -> cst.BaseStatement:
@@ -144,8 +215,9 @@ class MerlinTorchRule(Rule):
         return self._marked(original_node, updated_node)
 
     def leave_For(self, original_node: cst.For, updated_node: cst.For) -> cst.BaseStatement:
-        """Marks of what is gone through."""
-        return self._marked(original_node, updated_node)
+        """Loops over a loader; marks of what is gone through."""
+        looped = self._steps.looped(original_node, updated_node) if self._moves else updated_node
+        return self._marked(original_node, looped)
 
     def leave_With(self, original_node: cst.With, updated_node: cst.With) -> cst.BaseStatement:
         """Marks in the head."""
