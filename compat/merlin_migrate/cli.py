@@ -273,6 +273,7 @@ def report(paths: Sequence[str | Path], *, exclude: Sequence[str] = (), out: Tex
         The exit code.
     """
     from merlin_migrate.files import python_files
+    from merlin_migrate.report import marked_places
     from merlin_migrate.usage import Usage
     from merlin_migrate.work import each
 
@@ -282,6 +283,7 @@ def report(paths: Sequence[str | Path], *, exclude: Sequence[str] = (), out: Tex
         err.write(f"merlin-migrate: {error}\n")
         return 2
     total, using, failed = Usage(), 0, 0
+    places: list[str] = []
     work = functools.partial(_used, work=Rewriting())
     for path, (result, found) in each(work, files, progress=err if err.isatty() else None):
         if isinstance(result, str):
@@ -290,7 +292,12 @@ def report(paths: Sequence[str | Path], *, exclude: Sequence[str] = (), out: Tex
         if isinstance(found, Usage) and found.before:
             using += 1
             total.add(found)
+        if not isinstance(result, str | None):
+            places += marked_places(path, result, written=False)
     out.writelines(f"{line}\n" for line in total.lines())
+    if places:
+        out.write(f"\n{len(places)} places will be marked for a hand:\n")
+        out.writelines(f"{line}\n" for line in places)
     out.write(f"in {using} of {len(files)} files, {failed} failed\n")
     return 2 if failed else int(bool(using))
 

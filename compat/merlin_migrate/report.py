@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from merlin_migrate.codemod import Result
+from merlin_migrate.codemod.rule import MARK
 from merlin_migrate.codemod.rules import RULES
 
 _COLOURS = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}
@@ -51,9 +52,7 @@ class Report:
         counts = Counter[str]()
         for path, result in self.results.items():
             counts.update(result.applied)
-            for mark in result.marks:
-                place = mark.line if mark.cell is None else f"cell {mark.cell}:{mark.line}"
-                yield f"{path}:{place}: {mark.rule} {mark.reason} ({mark.link})"
+            yield from marked_places(path, result, written=written)
         for path, reason in self.skipped.items():
             yield f"{path}: skipped, {reason}"
         for path, reason in self.failed.items():
@@ -69,6 +68,38 @@ class Report:
                 yield f"  {rule.number} {rule.title}: {counts[rule.number]}"
         if changed and not written:
             yield "nothing is written yet: run again with --write"
+
+
+def marked_places(path: Path, result: Result, *, written: bool) -> Iterator[str]:
+    """The places of one file that need a hand: line, rule, reason, and where to read on.
+
+    Args:
+        path: of the file.
+        result: what became of it.
+        written: whether the file is as rewritten, so that lines are those of the comments; else they are
+            those of the places in the file as it is.
+    """
+    moved = _lines_before(result) if result.marks and result.changed and not written else {}
+    for mark in result.marks:
+        line = moved.get(mark.line, mark.line)
+        place = line if mark.cell is None else f"cell {mark.cell}:{mark.line}"
+        yield f"{path}:{place}: {mark.rule} {mark.reason} ({mark.link})"
+
+
+def _lines_before(result: Result) -> dict[int, int]:
+    """Of each line of the rewritten program, the line as it was; of a comment, that of its place."""
+    before, after = (
+        content.decode("utf-8", "replace").splitlines() for content in (result.before, result.after)
+    )
+    lines: dict[int, int] = {}
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    for _, first, end, new_first, new_end in matcher.get_opcodes():
+        for new in range(new_first, new_end):
+            lines[new + 1] = min(first + new - new_first, max(end - 1, first)) + 1
+    for number in range(len(after), 0, -1):
+        if after[number - 1].lstrip().startswith(MARK):
+            lines[number] = lines.get(number + 1, lines[number])
+    return lines
 
 
 def _files(count: int) -> str:

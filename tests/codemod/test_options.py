@@ -105,11 +105,34 @@ def test_report_counts_names_and_what_needs_a_hand(
     rows = [line.split() for line in lines]
     assert ["transformers4rec.torch.MLPBlock", "2", "2", "0"] in rows
     assert ["transformers4rec.torch.StochasticSwapNoise", "1", "0", "1"] in rows
-    assert lines[-2] == "3 uses of 2 names: 2 move by themselves, 1 need a hand"
+    assert "3 uses of 2 names: 2 move by themselves, 1 need a hand" in lines
     assert lines[-1] == "in 1 of 2 files, 0 failed"
+    place = next(line for line in lines if line.startswith(f"{tmp_path / 'a.py'}:"))
+    assert re.search(r"a\.py:\d+: MM108 transformers4rec\.torch\.StochasticSwapNoise: .* \(migration", place)
     assert (tmp_path / "a.py").read_text().startswith(OLD)
     assert main(["report", str(tmp_path / "b.py")]) == 0
     assert "no legacy names are used" in capsys.readouterr().out
+
+
+def test_lines_are_those_of_the_file_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = tmp_path / "a.py"
+    program.write_text(
+        "from transformers4rec import torch as tr\n\n"
+        "one = tr.MLPBlock([8])\ntwo = tr.MLPBlock(\n    [8],\n    dropout=0.1,\n)\n"
+        "three = tr.StochasticSwapNoise(0.1)\nfour = tr.MLPBlock([4])\nfive = tr.AsTabular('x')\n"
+    )
+    for command in ("report", "rewrite"):
+        assert main([command, str(program)]) == 1
+        printed = "".join(capsys.readouterr())
+        assert re.findall(r"a\.py:(\d+): MM108 transformers4rec\.torch\.(\w+)", printed) == [
+            ("8", "StochasticSwapNoise"),
+            ("10", "AsTabular"),
+        ]
+    main(["rewrite", "--write", str(program)])
+    lines = program.read_text().splitlines()
+    places = re.findall(r"a\.py:(\d+): MM108", capsys.readouterr().err)
+    assert all("# merlin-migrate: MM108" in lines[int(place) - 1] for place in places)
+    assert len(places) == 2
 
 
 def test_names_are_looked_up(capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,6 +158,29 @@ def test_doctor_tells_of_both_distributions_and_of_shadowing(
     out = capsys.readouterr().out
     assert "transformers4rec 23.12.0 and merlin-models-torch-compat are both installed" in out
     assert f"transformers4rec is shadowed by {tmp_path / 'transformers4rec.py'}: rename that" in out
+
+
+def test_doctor_looks_at_versions_and_at_the_working_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    versions = {
+        "merlin-models-torch": "0.1.0",
+        "merlin-models-torch-compat": "0.1.0",
+        "transformers": "5.1.0",
+    }
+    monkeypatch.setattr(doctor_module, "installed", versions.get)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "merlin" / "schema").mkdir(parents=True)  # a namespace package shadows nothing
+    assert list(doctor_module.problems()) == []
+    (tmp_path / "merlin" / "__init__.py").touch()
+    versions |= {"merlin-models-torch-compat": "0.2.0", "transformers": "4.30.2"}
+    one, two, three = doctor_module.problems()
+    assert (
+        "merlin-models-torch is 0.1.0 and merlin-models-torch-compat 0.2.0: install the same version" in one
+    )
+    assert "transformers is 4.30.2, and 5 or newer is needed" in two
+    shadow = tmp_path.resolve() / "merlin" / "__init__.py"
+    assert f"merlin is shadowed by {shadow} for programs beside it" in three
 
 
 class _Terminal(io.StringIO):
