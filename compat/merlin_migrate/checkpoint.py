@@ -83,9 +83,10 @@ COPIES = (
 def convert_state(state: Mapping[str, Tensor], model: mm.Model) -> dict[str, Tensor]:
     """A legacy state dict under the names of the new model.
 
+    Those of ranking models of ``merlin.models.torch`` V2 are told by their names, see :func:`convert_merlin`.
+
     Args:
-        state: of a model of Transformers4Rec or Merlin Models V1 with one head, or of a ranking model of
-            ``merlin.models.torch`` V2.
+        state: of a model of Transformers4Rec or Merlin Models V1 with one head.
         model: what the program that made it was rewritten to.
 
     Returns:
