@@ -82,29 +82,35 @@ def _models(source: Source) -> tuple[mm.Model, Any]:
             new = mm.load(source.model)
         except ValueError as error:
             raise CheckpointError(str(error)) from error
+        marks = 0
     else:
         text = _text(source.model)
         rewritten = _rewritten(source.model, text)
+        marks = len(rewritten.marks)
         if rewritten.changed:
             old = model_of(text, source.model, source.arguments)
         try:
             new = model_of(rewritten.after, source.model, source.arguments)
         except CheckpointError as error:
             # Marked places may be in the training alone, which is not run.
-            if rewritten.marks:
-                raise CheckpointError(
-                    f"{source.model} has {len(rewritten.marks)} places that need a hand: rewrite it, mend "
-                    f"them, and give the result here and {source.model} as it is now by --old ({error})"
-                ) from error
-            raise
+            raise (CheckpointError(f"{_by_hand(source, marks)} ({error})") if marks else error) from None
     if source.old is not None:
         old = model_of(_text(source.old), source.old, source.arguments)
     if not isinstance(new, mm.Model):
+        if marks:
+            raise CheckpointError(_by_hand(source, marks))
         raise CheckpointError(
             f"{source.model} builds a {type(new).__module__}.{type(new).__name__}, expected a model of the "
             "new API: rewrite the program first"
         )
     return new, old
+
+
+def _by_hand(source: Source, marks: int) -> str:
+    return (
+        f"{source.model} has {marks} places that need a hand: rewrite it, mend them, and give the result here "
+        f"and {source.model} as it is now by --old"
+    )
 
 
 def _text(program: Path) -> bytes:

@@ -43,7 +43,9 @@ def model_of(source: bytes, path: Path, arguments: Sequence[str] = ()) -> Any:
         with _as_main(main, path, arguments), _stopped():
             exec(code, main.__dict__)
     except _Training as found:
-        return found.model
+        # What to_lightning() of a legacy model gave holds that model.
+        parent = getattr(found.model, "parent", None)
+        return parent if hasattr(parent, "heads") else found.model
     except SystemExit as end:
         raise CheckpointError(
             f"{path} ends with {end.code!r} before it trains a model: give its own arguments after --"

@@ -54,6 +54,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         ) from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]  # a checkpoint of Lightning
+        if all(name.startswith("parent.") for name in state):  # of what to_lightning() gave
+            state = {name.removeprefix("parent."): value for name, value in state.items()}
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{path} holds no state dict: save model.state_dict(), {GUIDE}")
     return dict(state)
