@@ -108,8 +108,8 @@ def _models(source: Source) -> tuple[mm.Model, Any]:
 
 def _by_hand(source: Source, marks: int) -> str:
     return (
-        f"{source.model} has {marks} places that need a hand: rewrite it, mend them, and give the result here "
-        f"and {source.model} as it is now by --old"
+        f"{source.model} has {marks} places that need a hand: rewrite it, mend them, and give the result "
+        f"here and {source.model} as it is now by --old"
     )
 
 
