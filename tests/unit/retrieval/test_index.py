@@ -9,13 +9,19 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import merlin_models_torch.retrieval.bytes as bytes_module
 import merlin_models_torch.retrieval.index as index_module
 from merlin_models_torch.retrieval import ItemIndex, topk_blockwise
+from merlin_models_torch.retrieval.bytes import ByteGroups
 
 
-@pytest.fixture(autouse=True)
-def _small_catalogues_are_screened(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, params=[True, False], ids=["bytes", "bfloat16"])
+def _small_catalogues_are_screened(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether few queries are screened in bytes, whatever the processor."""
     monkeypatch.setattr(index_module, "_WORTHWHILE", 64)
+    monkeypatch.setattr(index_module, "_WORTH_BYTES", 64)
+    monkeypatch.setattr(bytes_module, "_multiplies_bytes", lambda: request.param)
+    return bool(request.param)
 
 
 def vectors(rows: int, width: int, seed: int, *, scale: float = 1.0) -> torch.Tensor:
@@ -69,6 +75,29 @@ def test_few_items_are_scored_again(monkeypatch: pytest.MonkeyPatch, queries: in
     ItemIndex(vectors(64_000, 8, 3)).topk(vectors(queries, 8, 4), k=5)
     assert len(numbers) == 1
     assert numbers[0] < 6_400
+
+
+@pytest.mark.parametrize("scale", [1e-35, 1e-3, 1.0, 300.0])
+def test_the_best_of_each_group_lies_between_its_bounds(scale: float) -> None:
+    table = vectors(4_000, 24, 5, scale=scale) * torch.logspace(-3, 3, 4_000)[:, None]
+    table[64:128] = 0
+    asked = torch.cat([vectors(2, 24, 6), torch.zeros(1, 24)])
+    upper, lower = ByteGroups(table, width=16).bounds(asked)
+    best = (asked.double() @ table.double().T).unflatten(1, (-1, 16)).amax(2)
+    assert upper.shape == best.shape
+    assert (upper >= best).all()
+    assert (lower <= best).all()
+    # And they are close, beside the largest score that the norms allow.
+    norms = asked.norm(dim=1)[:, None] * table.norm(dim=1).unflatten(0, (-1, 16)).amax(1)
+    assert (upper - lower <= 0.06 * norms + 1e-9).all()
+
+
+def test_numbers_that_are_not_finite_go_by_the_plain_formula() -> None:
+    table, asked = vectors(6_400, 8, 1), vectors(1, 8, 2)
+    asked[0, 0] = torch.inf
+    assert torch.equal(ItemIndex(table).topk(asked, k=3)[1], topk_blockwise(asked, table, k=3)[1])
+    table[7, 0] = torch.inf
+    assert ByteGroups.fit(table) is False
 
 
 @pytest.mark.parametrize(("first", "by_the_index"), [(400, True), (400_000, False)])
