@@ -30,6 +30,9 @@ _WIDE, _NARROW = 64, 16
 # Bytes are faster than bfloat16 for so many queries, with groups of so many items, and than the plain formula
 # above so many items for each answer, measured on CPU.
 _BYTE_QUERIES, _BYTE_WIDTH, _WORTH_BYTES = 4, 32, 2048
+# Making the rounded vectors takes as long as the plain formula for some 40 queries; so many go by it first, where
+# they come by ones and twos.
+_FIRST = 32
 # Where more of the catalogue is to be scored again, the plain formula is faster.
 _MOST = 1 / 8
 # Items for each answer above which screening is faster, measured on CPU.
@@ -65,7 +68,7 @@ class ItemIndex:
 
     Args:
         items: (V, D) float, one row per item id; not copied, but for the rounded vectors, which are made when
-            a question is large enough for them to pay.
+            a question is large enough for them to pay, or small ones have come often enough.
         bias: (V,) float added to the dot products.
         temperature: divides the scores.
 
@@ -83,6 +86,7 @@ class ItemIndex:
         self.items = items.detach()
         self.bias = None if bias is None else bias.detach()
         self.temperature = temperature
+        self._asked = 0
 
     @cached_property
     def _rounded(self) -> tuple[Tensor, float, float]:
@@ -209,6 +213,9 @@ class ItemIndex:
         wanted = k + banned.shape[0] + (0 if excluded is None else excluded.shape[1])
         width = _WIDE if len(queries) < _FEW else _NARROW
         few = len(queries) <= _BYTE_QUERIES and len(self.items) >= _WORTH_BYTES * wanted
+        if few and self._asked < _FIRST:
+            self._asked += len(queries)
+            return self._plain(queries, k, excluded, banned)
         if few and self.bias is None and self._bytes is not None:
             return self._by_bytes(self._bytes, queries, wanted, k, excluded, banned)
         if self.items.dtype != torch.float32 or len(self.items) < _WORTHWHILE * wanted:

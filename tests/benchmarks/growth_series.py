@@ -108,7 +108,8 @@ def topk(queries: int) -> Callable[[int, Path], Work]:
         from merlin_models_torch.retrieval import ItemIndex
 
         asked, index = torch.randn(queries, WIDTH), ItemIndex(torch.randn(items, WIDTH))
-        index.topk(asked, k=100)
+        for _ in range(40 // queries + 1):
+            index.topk(asked, k=100)
         return lambda: index.topk(asked, k=100)
 
     return make

@@ -25,12 +25,13 @@ def _tensors(folder: Path) -> tuple[Any, Any]:
 
 
 def ours(folder: Path, **size: int) -> Callable[[], Any]:
-    """Many questions to one catalogue: what is made for the first of them is not measured."""
+    """Many questions to one catalogue: what is made by the first of them is not measured."""
     from merlin_models_torch.retrieval import ItemIndex
 
     queries, items = _tensors(folder)
     index = ItemIndex(items)
-    index.topk(queries, k=K)
+    for _ in range(40 // queries.shape[0] + 1):
+        index.topk(queries, k=K)
     return lambda: index.topk(queries, k=K)
 
 

@@ -20,6 +20,7 @@ def _small_catalogues_are_screened(request: pytest.FixtureRequest, monkeypatch: 
     """Whether few queries are screened in bytes, whatever the processor."""
     monkeypatch.setattr(index_module, "_WORTHWHILE", 64)
     monkeypatch.setattr(index_module, "_WORTH_BYTES", 64)
+    monkeypatch.setattr(index_module, "_FIRST", 0)
     monkeypatch.setattr(bytes_module, "_multiplies_bytes", lambda: request.param)
     return bool(request.param)
 
@@ -113,6 +114,20 @@ def test_nothing_is_lost_where_rounding_hides_the_order(
     assert bool(numbers) == by_the_index
     assert torch.equal(rows, topk_blockwise(asked, table, k=20)[1])
     assert torch.equal(scores[0], table[rows[0], 0])
+
+
+def test_rounded_vectors_are_made_when_small_questions_have_come_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(index_module, "_FIRST", 3)
+    numbers = rows_decided(monkeypatch)
+    index, asked = ItemIndex(vectors(64_000, 8, 3)), vectors(2, 8, 4)
+    answers = [index.topk(asked, k=5) for _ in range(3)]
+    assert len(numbers) == 1
+    for answer in answers:
+        same(answer, answers[0])
+    index.topk(vectors(20, 8, 5), k=5)
+    assert len(numbers) == 2
 
 
 def test_equal_scores_come_in_order_of_row() -> None:
