@@ -30,8 +30,8 @@ _WIDE, _NARROW = 64, 16
 # Bytes are faster than bfloat16 for so many queries, with groups of so many items, and than the plain formula
 # above so many items for each answer, measured on CPU.
 _BYTE_QUERIES, _BYTE_WIDTH, _WORTH_BYTES = 4, 32, 2048
-# Making the rounded vectors takes as long as the plain formula for some 40 queries; so many go by it first, where
-# they come by ones and twos.
+# Making the rounded vectors takes as long as the plain formula for some 40 queries; so many go by it first,
+# where they come by ones and twos.
 _FIRST = 32
 # Where more of the catalogue is to be scored again, the plain formula is faster.
 _MOST = 1 / 8
