@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_EXACT = 2**18
 _BINS = 2**20
 # Logits beyond it are as good as certain.
 _LARGEST = 24.0
@@ -38,8 +39,8 @@ class ClickFigures:
 class ClickMeasure:
     """Adds up :class:`ClickFigures`, in memory that does not grow with the rows.
 
-    The area under the ROC curve is that of logits sorted into a million bins, where those of one bin count as
-    equal. The other measures are exact.
+    All measures are exact up to a quarter of a million labels. With more, logits are sorted into a million
+    bins for the ROC curve, where those of one bin count as equal.
 
     Args:
         output: a :class:`BinaryOutput`.
@@ -47,7 +48,10 @@ class ClickMeasure:
 
     def __init__(self, output: Any) -> None:
         self._output = output
-        self._bins = torch.zeros(2, _BINS, dtype=torch.int64)
+        # Logits and labels, until they are too many; then how many labels 0 and 1 are in each bin.
+        self._held: list[tuple[Tensor, Tensor]] = []
+        self._bins: Tensor | None = None
+        self._counts = torch.zeros(2, dtype=torch.int64)
         self._groups = torch.zeros(3, _GROUPS, dtype=torch.float64)
         names = [name for name in output.metrics if name not in ("auc", "average_precision")]
         self._metrics = {name: output.metric(name) for name in dict.fromkeys((*names, "log_loss"))}
@@ -61,18 +65,37 @@ class ClickMeasure:
         probabilities = self._output.link(logits)
         for metric in self._metrics.values():
             metric.update(probabilities, labels)
-        places = ((logits.clamp(-_LARGEST, _LARGEST) / (2 * _LARGEST) + 0.5) * (_BINS - 1)).round().long()
-        self._bins.view(-1).index_add_(0, labels.long() * _BINS + places, torch.ones_like(places))
+        self._counts += torch.bincount(labels, minlength=2)
+        self._held.append((logits, labels))
+        if self._bins is not None or int(self._counts.sum()) > _EXACT:
+            self._sort_into_bins()
         group = (probabilities * _GROUPS).long().clamp(max=_GROUPS - 1)
         for row, of_each in enumerate((torch.ones_like(probabilities), probabilities, labels)):
             self._groups[row] += torch.bincount(group, weights=of_each.double(), minlength=_GROUPS)
 
+    def _sort_into_bins(self) -> None:
+        if self._bins is None:
+            self._bins = torch.zeros(2, _BINS, dtype=torch.int64)
+        for logits, labels in self._held:
+            share = logits.clamp(-_LARGEST, _LARGEST) / (2 * _LARGEST) + 0.5
+            _add(self._bins, (share * (_BINS - 1)).round().long(), labels)
+        self._held = []
+
+    def _curve(self) -> Tensor:
+        if self._bins is not None:
+            return _roc(self._bins)
+        logits, labels = (torch.cat(parts) for parts in zip(*self._held, strict=True))
+        values, places = torch.unique(self._output.link(logits), return_inverse=True)
+        bins = torch.zeros(2, len(values), dtype=torch.int64)
+        _add(bins, places, labels)
+        return _roc(bins)
+
     def compute(self) -> ClickFigures | None:
         """What all labels so far come to; None without one."""
-        negatives, positives = (int(row.sum()) for row in self._bins)
+        negatives, positives = self._counts.tolist()
         if not negatives + positives:
             return None
-        curve = _roc(self._bins)
+        curve = self._curve()
         values = {name: float(metric.compute()) for name, metric in self._metrics.items()}
         if negatives and positives:
             values = {"auc": _area(curve), **values}
@@ -80,6 +103,11 @@ class ClickMeasure:
             (int(count), mean / count, hits / count) for count, mean, hits in self._groups.T.tolist() if count
         ]
         return ClickFigures(negatives + positives, positives, values, _thinned(curve), groups)
+
+
+def _add(bins: Tensor, places: Tensor, labels: Tensor) -> None:
+    """Counts labels (N,) of 0 and 1 in their places of (2, P) bins."""
+    bins.view(-1).index_add_(0, labels * bins.shape[1] + places, torch.ones_like(places))
 
 
 def _roc(bins: Tensor) -> Tensor:

@@ -52,9 +52,10 @@ def read_curves(curves: Any) -> tuple[dict[str, list[Point]], str]:
 
     Raises:
         ValueError: if there is no such file, or it holds no metrics.
+        TypeError: if it is none of these.
     """
     if isinstance(curves, Mapping):
-        return {str(name): _of_points(name, points) for name, points in curves.items()}, "training time"
+        return {str(name): _of_points(name, points) for name, points in curves.items()}, "steps or epochs"
     if hasattr(curves, "loggers"):  # a Trainer
         found = [
             one for one in curves.loggers if hasattr(getattr(one, "experiment", None), "metrics_file_path")
@@ -69,6 +70,11 @@ def read_curves(curves: Any) -> tuple[dict[str, list[Point]], str]:
     if hasattr(getattr(curves, "experiment", None), "metrics_file_path"):
         curves.save()
         curves = curves.experiment.metrics_file_path
+    if not isinstance(curves, (str, Path)):
+        raise TypeError(
+            f"curves is a {type(curves).__name__}, expected a CSVLogger, its folder, a Trainer with one, or "
+            "points by name"
+        )
     path = _file(Path(curves))
     found_curves: dict[str, _Curve] = {}
     with path.open(newline="", encoding="utf-8") as file:

@@ -94,6 +94,11 @@ def report(
     """
     if examples < 0:
         raise ValueError(f"examples is {examples}, expected 0 or more")
+    if model.is_sharded:
+        raise ValueError(
+            "this model's items are shared out to several processes: call unshard_items(model) in all of "
+            "them first"
+        )
     rows, training = _opened(data)
     loader = _loader(model, rows, batch_size)
     source = loader.source

@@ -96,5 +96,9 @@ def test_what_holds_no_curves_is_told(tmp_path: Path) -> None:
         ValueError, match=r"the Trainer has the loggers \[\], and curves are read from a CSVLog"
     ):
         read_curves(lightning.Trainer(logger=False, accelerator="cpu", enable_checkpointing=False))
+    with pytest.raises(
+        TypeError, match="curves is a int, expected a CSVLogger, its folder, a Trainer with one"
+    ):
+        read_curves(3)
     with pytest.raises(ValueError, match=r"the curve 'loss' holds .*, expected pairs of numbers"):
         read_curves({"loss": [1.0, 2.0]})

@@ -99,8 +99,19 @@ class TestClicks:
         generator = torch.Generator().manual_seed(0)
         labels = torch.randint(2, (900,), generator=generator)
         logits = scale * (torch.randn(900, generator=generator) + labels)
-        exact = float(BinaryAUROC()(logits.clamp(-24, 24).double(), labels))
-        assert self.figures(logits, labels).values["auc"] == pytest.approx(exact, abs=1e-3)
+        exact = float(BinaryAUROC()(logits.sigmoid(), labels))
+        assert self.figures(logits, labels).values["auc"] == pytest.approx(exact, abs=1e-6)
+
+    def test_many_labels_are_sorted_into_bins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        generator = torch.Generator().manual_seed(0)
+        labels = torch.randint(2, (900,), generator=generator)
+        logits = torch.randn(900, generator=generator) + labels
+        wanted = self.figures(logits, labels)
+        monkeypatch.setattr("merlin_models_torch.reporting.clicks._EXACT", 250)
+        found = self.figures(logits, labels)
+        assert found.values["auc"] == pytest.approx(wanted.values["auc"], abs=1e-4)
+        assert (found.count, found.positives) == (wanted.count, wanted.positives)
+        assert found.calibration == wanted.calibration
 
     def test_the_curve_by_hand(self) -> None:
         figures = self.figures(torch.tensor([2.0, 1.0, 0.0, -1.0]), torch.tensor([1, 0, 1, 0]))
