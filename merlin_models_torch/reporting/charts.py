@@ -14,6 +14,8 @@ WIDTH, HEIGHT = 360, 260
 LEFT, RIGHT, TOP, BOTTOM = 58, 8, 34, 44
 # Where a picture without a legend begins.
 BARE = 14
+# Characters of a name in a legend.
+_NAME = 18
 
 
 @dataclass(frozen=True)
@@ -231,6 +233,6 @@ def _legend(names: Sequence[str]) -> str:
     parts, x = [], float(LEFT)
     for number, name in enumerate(names):
         parts.append(f'<rect class="bar series-{number}" x="{x:.0f}" y="8" width="12" height="12" rx="2"/>')
-        parts.append(f'<text class="name" x="{x + 18:.0f}" y="18">{text(name)}</text>')
-        x += 18 + 7.2 * len(name) + 20
+        parts.append(f'<text class="name" x="{x + 18:.0f}" y="18">{text(name, longest=_NAME)}</text>')
+        x += 18 + 7.2 * min(len(name), _NAME) + 20
     return "".join(parts)

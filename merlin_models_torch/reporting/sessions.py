@@ -127,7 +127,7 @@ def _attention_figure(attention: Attention) -> str:
     names, shares = attention.names, attention.shares
     columns = [str(number + 1) for number in range(len(names))]
     last = int(shares[-1].argmax())
-    rows = [f"{name} {number}" for name, number in zip(names, columns, strict=True)]
+    rows = [f"{number}. {name}" for name, number in zip(names, columns, strict=True)]
     told = (
         f"The last position takes most from position {last + 1}, {names[last]}: {float(shares[-1, last]):.2f}"
     )

@@ -12,7 +12,7 @@ STYLE = """
   --sixth: #a79bff; --seventh: #d3c04a; --hit: #16361f; --hit-text: #8fdca5;
   --level-0: #eaf3ff; --level-1: #b2d5fb; --level-2: #78b0ee; --level-3: #4780bd; --level-4: #2f567f; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--text); line-height: 1.5;
+body { margin: 0; background: var(--page); color: var(--text); line-height: 1.5; overflow-wrap: anywhere;
   font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 main { max-width: 1120px; margin: 0 auto; padding: 2rem 1rem 4rem; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .5rem; }
@@ -76,7 +76,7 @@ th:first-child { text-align: left; } thead th { color: var(--muted); font-weight
   .875rem; }
 .path li { border: 1px solid var(--line); border-radius: .375rem; padding: .0625rem .5rem; }
 .path li, .answers li, .next, h3 { overflow-wrap: anywhere; }
-small { color: var(--muted); font-size: .75rem; }
+small { color: var(--muted); font-size: .75rem; display: inline-block; max-width: 100%; }
 .next { margin: .75rem 0 0; } .next b { font-weight: 650; }
 .answers { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9rem), 1fr));
   gap: .75rem; }
