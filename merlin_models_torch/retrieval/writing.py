@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from merlin_models_torch.training.model import Model
 
 _QUESTION = b"merlin_models_torch.question"
-_ROWS = 65_536
+# Answers are written in groups of so many rows, or of so many bytes where rows are long.
+_ROWS, _BYTES = 65_536, 32 * 2**20
 Write = Callable[[pa.Table], None]
 
 
@@ -113,13 +114,14 @@ class _File:
         self._part: Path | None = None
         self._writer: Any = None
         self._held: list[pa.Table] = []
-        self._count = 0
+        self._count = self._bytes = 0
 
     def write(self, table: pa.Table) -> None:
         self._held.append(table)
         self._count += table.num_rows
+        self._bytes += table.nbytes
         self._told(table.num_rows)
-        if self._count >= _ROWS:
+        if self._count >= _ROWS or self._bytes >= _BYTES:
             self._flush()
 
     def _flush(self) -> None:
@@ -128,7 +130,7 @@ class _File:
         if not self._held:
             return
         table = pa.concat_tables(self._held).replace_schema_metadata({_QUESTION: self._question})
-        self._held, self._count = [], 0
+        self._held, self._count, self._bytes = [], 0, 0
         with writing(self._path):
             if self._part is None:
                 self._part = self._stack.enter_context(whole_file(self._path))

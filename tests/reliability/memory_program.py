@@ -1,0 +1,84 @@
+"""``python -m tests.reliability.memory_program FOLDER``: peak memory of answering, as JSON."""
+
+import json
+import os
+import resource
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+import merlin_models_torch as mm
+from tests.unit.clicks import click_schema, click_table
+from tests.unit.sessions import session_model, session_table
+
+
+def peak(run: Callable[[], object]) -> int:
+    """KiB that a process takes at most which runs something."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            run()
+            os.write(writing, str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        found = told.read()
+    os.waitpid(child, 0)
+    return int(found)
+
+
+def written(path: Path, part: pa.Table, times: int) -> Path:
+    """A file of so many row groups."""
+    with pq.ParquetWriter(path, part.schema) as writer:
+        for _ in range(times):
+            writer.write_table(part)
+    return path
+
+
+def main(folder: Path) -> None:
+    """Answers to 8 and to 64 row groups, written as they come and, to compare with, held."""
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+    torch.manual_seed(0)
+    inputs = mm.TabularInputBlock(click_schema(), embedding_dim=4)
+    clicks = mm.Model(inputs, mm.MLPBlock([4]), mm.BinaryOutput("click"))
+    cases = {
+        "items": (session_model(), session_table(512), {"k": 10, "keys": ["user_id"]}),
+        "scores": (clicks, click_table(4096), {}),
+    }
+    found: dict[str, dict[str, list[int]]] = {}
+    for name, (model, part, options) in cases.items():
+        found[name] = {"written": [], "held": []}
+        for times in (8, 64):
+            data = written(folder / f"{name}-{times}.parquet", part, times)
+            # Nothing of the parent's is counted as new, as it was used before.
+            model.predict_to_parquet(part, folder / f"{name}-warm", batch_size=256, overwrite=True, **options)  # type: ignore[arg-type]
+            out = folder / f"{name}-{times}"
+
+            def write(
+                model: mm.Model = model, data: Path = data, out: Path = out, options: dict = options
+            ) -> None:  # type: ignore[type-arg]
+                model.predict_to_parquet(data, out, batch_size=256, **options)
+
+            def hold(model: mm.Model = model, data: Path = data, options: dict = options) -> None:  # type: ignore[type-arg]
+                model.predict(data, batch_size=256, **options)
+
+            found[name]["written"].append(peak(write))
+            found[name]["held"].append(peak(hold))
+            assert pq.read_metadata(out / data.name).num_rows == times * part.num_rows
+    sys.stdout.write(json.dumps(found))
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    # So that the smaller file is written in several groups as well.
+    with mock.patch("merlin_models_torch.retrieval.writing._ROWS", 1024):
+        main(Path(sys.argv[1]))
