@@ -23,6 +23,8 @@ from fastapi.responses import JSONResponse
 from merlin_models_torch.exporting.reader import ExportedModel, RequestError
 
 _LARGEST_REQUEST = 1 << 20
+# Values that rows answered together have at most, those included that fill up the shorter ones.
+TOGETHER = 1 << 18
 
 
 class Batching:
@@ -53,10 +55,18 @@ class Batching:
     async def run(self) -> None:
         """Answers until it is cancelled."""
         loop = asyncio.get_running_loop()
+        apart: tuple[Any, asyncio.Future[Any]] | None = None
         while True:
-            some = [await self._waiting.get()]
-            while len(some) < self.largest and not self._waiting.empty():
-                some.append(self._waiting.get_nowait())
+            some = [apart or await self._waiting.get()]
+            apart = None
+            longest = _longest(some[0][0])
+            while apart is None and len(some) < self.largest and not self._waiting.empty():
+                one = self._waiting.get_nowait()
+                longest = max(longest, _longest(one[0]))
+                if longest * (len(some) + 1) > TOGETHER:
+                    apart = one
+                else:
+                    some.append(one)
             try:
                 answers: Sequence[Any] = await loop.run_in_executor(
                     self._thread, self.model.answer, [row for row, _ in some]
@@ -70,6 +80,10 @@ class Batching:
                     future.set_exception(answer)
                 else:
                     future.set_result(answer)
+
+
+def _longest(row: Any) -> int:
+    return max([1, *(len(values) for values in row.values() if isinstance(values, list))])
 
 
 def app(folder: str | Path, *, largest: int = 64) -> fastapi.FastAPI:
@@ -108,9 +122,13 @@ def app(folder: str | Path, *, largest: int = 64) -> fastapi.FastAPI:
         except (ValueError, RecursionError) as error:
             return JSONResponse({"error": f"the request is not JSON: {type(error).__name__}"}, 400)
         try:
-            return JSONResponse(await server.state.batching.answer(row))
+            found = await server.state.batching.answer(row)
         except RequestError as error:
             return JSONResponse({"error": str(error)}, 422)
+        try:
+            return JSONResponse(found)
+        except ValueError:
+            return JSONResponse({"error": "the scores are beyond all numbers: give smaller ones"}, 422)
 
     return server
 

@@ -211,7 +211,7 @@ def denied(model: Model, exclude: Any) -> Tensor:
 
 
 def _rows_within(model: Model, items: Any, size: int, name: str) -> Tensor:
-    ids = torch.unique(_item_rows(model, items, name))
+    ids: Tensor = torch.unique(_item_rows(model, items, name))
     wrong = ids[(ids < 0) | (ids >= size)]
     if len(wrong):
         raise ValueError(

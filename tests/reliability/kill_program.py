@@ -14,9 +14,11 @@ from importlib import import_module
 from pathlib import Path
 from unittest import mock
 
+import lightning
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 import merlin_models_torch as mm
 from merlin_models_torch.exporting import reader
@@ -88,6 +90,32 @@ def rewritten(folder: Path) -> State:
     return found
 
 
+def trained(folder: Path) -> State:
+    """The checkpoint that is there, of whatever step, and the model that training ends with."""
+    found = saved(folder)
+    if (folder / "last.ckpt").exists():
+        assert torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]
+        found["checkpoint"] = "whole"
+    return found
+
+
+def _train(folder: Path) -> None:
+    """Eight steps, a checkpoint after every third, from the last one on; then the model is saved."""
+    made = model(3)
+    last = folder / "last.ckpt"
+    trainer = lightning.Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        logger=False,
+        callbacks=[ModelCheckpoint(folder, every_n_train_steps=3, save_top_k=1, filename="last")],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    loader = mm.ParquetLoader(folder / "day-0.parquet", made.schema, batch_size=3, shuffle=True)
+    trainer.fit(made, loader, ckpt_path=last if last.exists() else None, weights_only=True)
+    made.eval().save(folder / "model", overwrite=True)
+
+
 def _rewrite(folder: Path) -> None:
     from merlin_migrate.cli import main
 
@@ -139,7 +167,8 @@ def scenarios() -> dict[str, Scenario]:
         "export over": Scenario(export, export, exported, every=2, sized=0, timed=0),
         "predict": Scenario(_data, lambda folder: _predict(new, folder), answered, sized=4, timed=4),
         "prepare": Scenario(partial(_sessions, seed=0), partial(_sessions, seed=1), prepared, every=2),
-        "rewrite": Scenario(_programs, _rewrite, rewritten),
+        "rewrite": Scenario(_programs, _rewrite, rewritten, every=2),
+        "train": Scenario(_data, _train, trained, every=4, sized=1, timed=2),
     }
 
 

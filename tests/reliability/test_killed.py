@@ -40,7 +40,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Any:
         ("export over", 2),
         ("predict", 8),
         ("prepare", 5),
-        ("rewrite", 6),
+        ("rewrite", 4),
+        ("train", 4),
     ],
 )
 def test_nothing_looks_whole_that_is_not_and_the_rerun_ends_the_same(

@@ -1,6 +1,7 @@
 """The server: right answers under load from other processes, and a reason for what cannot be answered."""
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -95,6 +96,43 @@ def test_what_is_no_row_is_refused(body: bytes, status: int, said: str, server: 
     assert answer["error"].startswith(said)
 
 
+def test_scores_that_are_no_numbers_are_no_server_error(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(ExportedModel, "answer", lambda _, rows: [{"score": float("nan")} for _ in rows])
+        [(status, answer)] = replies(server, [json.dumps(ONE).encode()])
+    assert (status, answer) == (422, {"error": "the scores are beyond all numbers: give smaller ones"})
+    assert [status for status, _ in replies(server, [json.dumps(ONE).encode()])] == [200]
+
+
+def test_what_would_be_filled_up_too_far_is_answered_apart() -> None:
+    from merlin_models_torch.examples.serve import TOGETHER, Batching
+
+    class Model:
+        def __init__(self) -> None:
+            self.asked: list[list[int]] = []
+
+        def check(self, row: Any) -> None:
+            """Fits."""
+
+        def answer(self, rows: Any) -> list[dict[str, Any]]:
+            self.asked.append([len(row["sizes"]) for row in rows])
+            return [{"size": len(row["sizes"])} for row in rows]
+
+    model, lengths = Model(), [3, 1, TOGETHER // 4, 2, 5, TOGETHER * 2, 1, 1, *[TOGETHER // 3] * 5]
+
+    async def all_of_them() -> list[dict[str, Any]]:
+        batching = Batching(model)  # type: ignore[arg-type]
+        task = asyncio.create_task(batching.run())
+        found = await asyncio.gather(*(batching.answer({"sizes": [0] * length}) for length in lengths))
+        task.cancel()
+        return found
+
+    assert [one["size"] for one in asyncio.run(all_of_them())] == lengths
+    assert [length for asked in model.asked for length in asked] == lengths
+    assert all(len(asked) == 1 or len(asked) * max(asked) <= TOGETHER for asked in model.asked)
+    assert len(model.asked) < 8
+
+
 def bad_value(rng: np.random.Generator, depth: int = 0) -> Any:
     """Any value of JSON, odd ones among them."""
     kind = int(rng.integers(0, 10 if depth < 3 else 8))
@@ -107,9 +145,17 @@ def bad_value(rng: np.random.Generator, depth: int = 0) -> Any:
 
 def bad_body(rng: np.random.Generator) -> bytes:
     """A request that is wrong in one way at least."""
-    way = int(rng.integers(0, 4))
+    way = int(rng.integers(0, 7))
     if way == 0:
         return rng.bytes(int(rng.integers(0, 40)))
+    if way == 4:
+        text = bytearray(json.dumps(ONE).encode())
+        text[int(rng.integers(0, len(text)))] = int(rng.integers(0x80, 0x100))
+        return bytes(text)
+    if way == 5:
+        return json.dumps(ONE).encode()[:-1] + b', "more": ' + b'[{"a":' * int(rng.integers(1, 3000))
+    if way == 6:
+        return json.dumps({**ONE, "item_id": [[int(n)] for n in rng.integers(-9, 9, 500)]}).encode()
     if way == 1:
         return json.dumps(bad_value(rng)).encode()
     if way == 2:
@@ -148,7 +194,7 @@ with concurrent.futures.ThreadPoolExecutor(8) as pool:
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def port(folder: Path) -> Iterator[int]:
     """A server in a process of its own."""
     import http.client
@@ -173,6 +219,47 @@ def port(folder: Path) -> Iterator[int]:
         finally:
             server.terminate()
             server.wait(60)
+
+
+ODD = [
+    (b"GET /answer HTTP/1.1\r\nHost: a\r\n\r\n", b"405"),
+    (b"POST /health HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", b"405"),
+    (b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", b"404"),
+    (b"POST /answer/../../etc/passwd HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", b"404"),
+    (b"POST /answer HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", b"422"),
+    (b"POST /answer HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n\xff\xfe{", b"400"),
+    (b"POST /answer HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
+    (b"POST /answer HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n{", b""),
+    (b"POST /answer HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n{}", b"400"),
+    (b"POST /answer HTTP/9.9\r\n\r\n", b"400"),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20, b"400"),
+    (b"GET / HTTP/1.1\r\nX: " + b"a" * 200_000 + b"\r\n\r\n", b"40"),
+    (b"", b""),
+]
+
+
+def test_after_requests_that_are_no_http_a_good_one_is_answered(port: int) -> None:
+    import http.client
+    import socket
+
+    rng = np.random.default_rng(1)
+    bodies = [bad_body(rng) for _ in range(200)]
+    head = "POST /answer HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n"
+    asked = [*ODD, *((head.format(len(body)).encode() + body, b"4") for body in bodies)]
+    for request, status in asked:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=60) as connection,
+            contextlib.suppress(ConnectionError),
+        ):
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            answer = connection.recv(1000)
+            assert answer == b"" or answer.split(b" ")[1].startswith(status), request[:80]
+    good = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    good.request("POST", "/answer", json.dumps(ONE))
+    response = good.getresponse()
+    assert response.status == 200
+    assert len(json.loads(response.read())["item_id"]) == 5
 
 
 def test_every_request_of_another_process_is_answered_right(port: int, folder: Path) -> None:
