@@ -168,12 +168,15 @@ class TabularInputBlock(ColumnEncoder):
 
         Raises:
             KeyError: if a column of the schema is missing.
+            ValueError: if a list that is not combined has another length than the items of its row.
         """
         batch = batch.select(self.schema.column_names)
         if not self.sequences:
             return batch, None
-        first = self.item_id if self.item_id in self.sequences else self.sequences[0]
-        lengths = batch.lengths(first or self.sequences[0])
+        first = self.item_id if self.item_id in self.sequences else None
+        first = first or self.sequences[0]
+        _check_lengths(batch, first, self.sequences)
+        lengths = batch.lengths(first)
         limit = limit or self.max_sequence_length
         columns = {name: _latest(batch[name], lengths, limit) for name in self.sequences}
         if limit is not None:
@@ -250,6 +253,24 @@ class TabularInputBlock(ColumnEncoder):
             raise ValueError(f"aggregation {self.aggregation!r} needs vectors of one width, got {widths}")
         total = torch.stack(ordered).sum(0)
         return total if self.aggregation == "sum" else total / len(ordered)
+
+
+def _check_lengths(batch: Batch, first: str, sequences: Sequence[str]) -> None:
+    """Refuses lists that cannot go together position by position; matrices do not tell their lengths."""
+    leading = batch[first]
+    if not isinstance(leading, Ragged):
+        return
+    for name in sequences:
+        column = batch[name]
+        if not isinstance(column, Ragged) or column.offsets is leading.offsets:
+            continue
+        if not torch.equal(column.offsets, leading.offsets):
+            row = int((column.lengths != leading.lengths).int().argmax())
+            raise ValueError(
+                f"list column {name!r} has {int(column.lengths[row])} values in row {row} of the batch where "
+                f"{first!r} has {int(leading.lengths[row])}: combine it by combiner={{{name!r}: 'mean'}}, or "
+                "read it by an input block of its own"
+            )
 
 
 def _width(column: Column) -> int:

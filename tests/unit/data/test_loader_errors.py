@@ -150,6 +150,18 @@ def test_sequences_of_different_lengths() -> None:
     refused(table, ITEMS + Schema([price]), text)
 
 
+@pytest.mark.parametrize("limit", [0, 2**30])
+def test_vectors_of_different_widths_in_row_groups(parquet: Write, limit: int) -> None:
+    vectors = ColumnSchema("vector", [Tags.EMBEDDING, Tags.SEQUENCE], dtype="float32", is_list=True)
+    table = pa.table(
+        {"item_id": [[1], [2], [3], [4]], "vector": [[[0.1]], [[0.2]], [[0.3, 0.4]], [[0.5, 0.6]]]}
+    )
+    path = parquet(table, row_group_size=2)
+    with pytest.raises(DataError, match=r"column 'vector' .*has vectors of 1 and of 2 values: give all one"):
+        for _ in ParquetLoader(path, ITEMS + Schema([vectors]), batch_size=3, memory_limit=limit):
+            pass
+
+
 def test_no_rows(parquet: Write) -> None:
     empty = pa.table({"item_id": pa.array([], pa.list_(pa.int64()))})
     refused(empty, ITEMS, "the table holds no rows: give data with at least one row")

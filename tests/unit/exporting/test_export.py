@@ -378,6 +378,18 @@ def test_a_body_that_no_graph_can_hold_is_named(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_inner_lists_of_numbers_are_refused_unless_they_have_one_width(tmp_path: Path) -> None:
+    def columns(width: Any) -> mm.Schema:
+        price = mm.ColumnSchema("price", [mm.Tags.CONTINUOUS], {}, "float32", dims=(None, None, width))
+        return mm.Schema([session_model().schema["item_id"], price])
+
+    for width in (None, (0, 3)):
+        model = mm.SessionModel(columns(width), dim=8, layers=1, max_sequence_length=5)
+        with pytest.raises(ValueError, match="column 'price' has lists of numbers inside lists, of which a"):
+            mm.export(model, tmp_path / "export", k=3)
+    assert not list(tmp_path.iterdir())
+
+
 def test_several_targets_with_items_are_refused(tmp_path: Path) -> None:
     inputs = mm.TabularInputBlock(
         mm.Schema([session_model().schema["item_id"]]), embedding_dim=8, masking=mm.CausalMasking()

@@ -78,3 +78,18 @@ def test_each_sequence_keeps_its_length_and_padding_changes_nothing(tmp_path: Pa
     assert torch.equal(
         mm.load(tmp_path / "model", trusted=["tests"])(next(iter(together))), made(next(iter(together)))
     )
+
+
+@pytest.mark.parametrize("masking", [mm.CausalMasking(), None])
+def test_lists_of_different_lengths_do_not_go_together_position_by_position(
+    masking: mm.Masking | None,
+) -> None:
+    batch = next(iter(mm.ParquetLoader(table(8), schema(), batch_size=8)))
+    inputs = mm.TabularInputBlock(schema(), embedding_dim=8, masking=masking)
+    text = (
+        r"'searched' has \d values in row \d .* where 'item_id' has \d: combine it by combiner={'searched': "
+    )
+    with pytest.raises(ValueError, match=text):
+        inputs.for_prediction(batch)
+    combined = mm.TabularInputBlock(schema(), embedding_dim=8, masking=masking, combiner={"searched": "mean"})
+    assert combined(combined.for_prediction(batch)).shape[-1] == 16
