@@ -35,7 +35,8 @@ def main(out: Path, rows: int) -> object:
     items, scores = made.predict(path).predictions
     if rank == 0:
         seen = {name: tensor.detach().clone() for name, tensor in made.model.state_dict().items()}
-        seen |= {"loss": torch.tensor(metrics["eval_/loss"])}
+        measured = {name: value for name, value in metrics.items() if name.startswith("eval_/")}
+        seen |= {name: torch.tensor(value) for name, value in measured.items()}
         seen |= {
             f"log {n}": torch.tensor(e["loss"]) for n, e in enumerate(made.state.log_history) if "loss" in e
         }

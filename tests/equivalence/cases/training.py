@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,7 +13,9 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers4rec import torch as tr
@@ -23,6 +27,7 @@ from tests.equivalence.side import Side
 
 LENGTH = 6
 ROWS = 4
+ROOT = Path(__file__).parents[3]
 
 
 def build(side: Side, *, transformer: bool = False, masking: str = "causal", targets: bool = False) -> Any:
@@ -321,6 +326,33 @@ def loss_weighted_by_batches(side: Side) -> None:
     side.value("mean over targets", abs((losses * targets).sum().item() / targets.sum().item() - loss) < 1e-5)
 
 
+def several_processes(side: Side) -> None:
+    """Two processes, by gloo, share an evaluation out and report the metrics of all its sessions."""
+    model = build(side)
+    save_file(
+        {name: x.clone() for name, x in model.state_dict().items()}, side.scratch / "weights.safetensors"
+    )
+    sessions = pq.read_table(write_with_targets(side, rows=24))
+    # As many targets in each process: 23.12.0 cannot gather others.
+    several = [len(items) > 1 for items in sessions["item_id"].to_pylist()]
+    sessions = sessions.filter(several).slice(0, 12)
+    pq.write_table(sessions, side.scratch / "sessions.parquet", row_group_size=6)
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    program = ["-m", "tests.equivalence.two_processes", str(side.scratch)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    command = [sys.executable, "-W", "ignore", *launch, *program]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    found = [json.loads((side.scratch / f"metrics-{rank}.json").read_text()) for rank in range(2)]
+    side.value("alike", found[0] == found[1])
+    side.value("names", sorted(found[0]))
+    for name, value in found[0].items():
+        side.close(name, torch.tensor(value, dtype=torch.float64))
+
+
 def other_path(side: Side) -> None:
     """``evaluate(path)`` reads ``eval_dataset_or_path`` all the same."""
     model = build(side)
@@ -480,6 +512,7 @@ CASES = {
     **{f"evaluate-{name}": partial(evaluate, **options) for name, options in _EVALUATIONS.items()},
     "evaluate-top-k": partial(evaluate, compute_metrics=None, change=top_k),
     "evaluation-loss-weighted-by-the-last-batch": loss_weighted_by_batches,
+    "evaluate-by-two-processes": several_processes,
     "evaluate-other-path": other_path,
     "warmup-ratio-ignored": warmup_ratio_ignored,
     "resume": resume,
