@@ -82,10 +82,11 @@ class Step:
     @property
     def results(self) -> dict[str, Any]:
         """The loss, to be learned from, and the output's metrics of this batch alone, by name."""
+        loss = self.loss  # first, as the body runs once and has to be learned from
         metrics = Evaluation(self.model.output.make_metrics()).to(self.model.device)
         with torch.no_grad():
             self.update(metrics)
-        return {**metrics.compute(), "loss": self.loss}
+        return {**metrics.compute(), "loss": loss}
 
     def update(self, evaluation: Evaluation, *, never: Sequence[int] = ()) -> None:
         """Adds the batch to a measurement of the model, such as ``model.evaluations["val"]``.

@@ -104,6 +104,13 @@ class Rule:
         result: Left = updated if leave is None else leave(self, node, updated)
         return _marked(result, self._marks.pop()) if states else result
 
+    def rewritten(self, node: cst.BaseExpression) -> cst.BaseExpression:
+        """What the pass makes of an expression of the program that is to stand elsewhere."""
+        made = self._changed(node)
+        if not isinstance(made, cst.BaseExpression):
+            raise TypeError(f"{code(node)} is no expression any more")
+        return made
+
     def calls(self) -> list[cst.Call]:
         """All calls of the program."""
         return [node for node in self.tree.nodes if isinstance(node, cst.Call)]
@@ -236,6 +243,17 @@ class Rule:
             above = self.parent(above)
         return columns
 
+    def within(self, node: cst.CSTNode) -> str:
+        """Spaces of the line a node begins, beyond those of its block."""
+        spread, above = 0, self.parent(node)
+        while above is not None and not isinstance(above, Statement):
+            if isinstance(above, (cst.Call, cst.List, cst.Dict)) and isinstance(
+                _opening(above), cst.ParenthesizedWhitespace
+            ):
+                spread += 1
+            above = self.parent(above)
+        return "    " * spread
+
     def statement_of(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """The statement a node is in."""
         above: cst.CSTNode | None = node
@@ -307,6 +325,13 @@ def _methods(rule: type[Rule], kind: type[cst.CSTNode]) -> tuple[Any, Any, bool]
     name = kind.__name__
     states = issubclass(kind, Statement)
     return getattr(rule, f"visit_{name}", None), getattr(rule, f"leave_{name}", None), states
+
+
+def _opening(node: cst.Call | cst.List | cst.Dict) -> cst.BaseParenthesizableWhitespace:
+    """What stands behind the first bracket of a node."""
+    if isinstance(node, cst.Call):
+        return node.whitespace_before_args
+    return node.lbracket.whitespace_after if isinstance(node, cst.List) else node.lbrace.whitespace_after
 
 
 def _is_dropped(line: cst.BaseStatement) -> bool:

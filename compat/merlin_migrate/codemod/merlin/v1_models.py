@@ -161,19 +161,10 @@ class WriterOfV1:
 
     Args:
         rule: that asks for it.
-        new: gives an expression of the program in the new names.
     """
 
-    def __init__(self, rule: Rule, new: object) -> None:
+    def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self._new = new
-
-    def new(self, node: cst.BaseExpression) -> cst.BaseExpression:
-        """An expression of the program in the new names."""
-        made = self._new(node)  # type: ignore[operator]
-        if not isinstance(made, cst.BaseExpression):
-            raise TypeError(f"{code(node)} is no expression any more")
-        return made
 
     def written(self, made: Model, *, trained: bool) -> cst.Call:
         """``mm.Model(body, tower, output)``.
@@ -185,7 +176,7 @@ class WriterOfV1:
         Raises:
             ValueError: if something has no successor.
         """
-        args = [cst.Arg(self.new(made.body))]
+        args = [cst.Arg(self.rule.rewritten(made.body))]
         tower = self._tower(made)
         args += [] if tower is None else [cst.Arg(tower)]
         args.append(cst.Arg(self._output(made)))
@@ -227,18 +218,18 @@ class WriterOfV1:
             return self.rule.new(
                 "mm.ParallelBlock({name: __block__ for name in "
                 "__schema__.select([mm.Tags.BINARY_CLASSIFICATION, mm.Tags.REGRESSION]).column_names})",
-                block=self.new(made.block),
-                schema=self.new(made.schema),
+                block=self.rule.rewritten(made.block),
+                schema=self.rule.rewritten(made.schema),
             )
         blocks = [self._block_of(made, task) for task in made.tasks]
         if len(blocks) == 1:
-            return None if blocks[0] is None else self.new(blocks[0])
+            return None if blocks[0] is None else self.rule.rewritten(blocks[0])
         if all(block is None for block in blocks):
             return None
         if any(block is None for block in blocks):
             raise ValueError("some tasks have a block before them and some have not: write mm.ParallelBlock")
         items = [
-            cst.DictElement(self._target(task), self.new(block))
+            cst.DictElement(self._target(task), self.rule.rewritten(block))
             for task, block in zip(made.tasks, blocks, strict=True)
             if block is not None
         ]
@@ -246,7 +237,7 @@ class WriterOfV1:
 
     def _output(self, made: Model) -> cst.BaseExpression:
         if made.schema is not None:
-            return self._of_schema(made, self.new(made.schema))
+            return self._of_schema(made, self.rule.rewritten(made.schema))
         outputs = [TargetTask(self.rule, task, of_rows=True).written(task) for task in made.tasks]
         if len(outputs) == 1:
             if made.weights is not None:
@@ -280,7 +271,7 @@ class WriterOfV1:
         both = parse("[*__a__, *__b__]", {"a": _generator(listed[0]), "b": _generator(listed[1])})
         args = [cst.Arg(both)]
         if made.weights is not None:
-            args.append(keyword("loss_weights", self.new(made.weights)))
+            args.append(keyword("loss_weights", self.rule.rewritten(made.weights)))
         return self._joined(args, made)
 
     def _joined(self, args: list[cst.Arg], made: Model) -> cst.BaseExpression:

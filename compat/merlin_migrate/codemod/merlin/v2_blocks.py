@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import libcst as cst
 
 from merlin_migrate.codemod.layout import bind, code, keyword, literal, renamed
@@ -110,7 +108,7 @@ class Routes:
                 raise ValueError(
                     "the route of continuous columns has dropout, which continuous_projection has not"
                 )
-            args.append(keyword("continuous_projection", units))
+            args.append(keyword("continuous_projection", self.rule.rewritten(units)))
         return args
 
     def _tables(self, made: cst.Call) -> list[cst.Arg]:
@@ -121,8 +119,12 @@ class Routes:
             or not {"dim"} <= set(bound) <= {"dim", "seq_combiner"}
         ):
             raise ValueError(f"the route to {code(made)} cannot be followed")
-        args = [keyword("embedding_dim", bound["dim"].value)]
-        return args + ([keyword("combiner", bound["seq_combiner"].value)] if "seq_combiner" in bound else [])
+        args = [keyword("embedding_dim", self.rule.rewritten(bound["dim"].value))]
+        return args + (
+            [keyword("combiner", self.rule.rewritten(bound["seq_combiner"].value))]
+            if "seq_combiner" in bound
+            else []
+        )
 
     # Registered ways
 
@@ -173,18 +175,6 @@ class Routes:
 
     def _is_used(self, function: cst.FunctionDef) -> bool:
         return bool(self.rule.uses(function.name)) if self.rule.scope(function.name) else False
-
-    def parts(self) -> Iterator[cst.CSTNode]:
-        """Calls within statements that go away."""
-        for node in self.rule.tree.nodes:
-            if isinstance(node, cst.Call) and any(self._inside(node, line) for line in self.dropped):
-                yield node
-
-    def _inside(self, node: cst.CSTNode, outer: cst.CSTNode) -> bool:
-        above: cst.CSTNode | None = node
-        while above is not None and above is not outer:
-            above = self.rule.parent(above)
-        return above is outer
 
     # Branches
 

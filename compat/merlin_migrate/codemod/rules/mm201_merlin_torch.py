@@ -10,7 +10,7 @@ import libcst as cst
 from merlin_migrate.codemod.layout import code, fit
 from merlin_migrate.codemod.merlin.data import Data
 from merlin_migrate.codemod.merlin.models import V2, ModelsOfTorch
-from merlin_migrate.codemod.merlin.uses import alias_of, is_v1, moved_alias, uses
+from merlin_migrate.codemod.merlin.uses import alias_of, is_v1, moved_alias, short, uses
 from merlin_migrate.codemod.rule import Program, Rule
 
 _MODELS = {f"{V2}.{name}" for name in ("Model", "DLRMModel", "DCNModel")}
@@ -75,7 +75,8 @@ class MerlinTorchRule(Rule):
         call = self.parent(use)
         if name == f"{V2}.TabularInputBlock.register_init":
             return  # in the way of the block that is filled
-        if any(self._inside(use, line) for line in self._routes.dropped):
+        in_route = short(name) in ("EmbeddingTables", "MLPBlock", "Concat")
+        if in_route and any(self._inside(use, line) for line in self._routes.dropped):
             return
         if not isinstance(call, cst.Call) or call.func is not use:
             raise ValueError("")
@@ -138,7 +139,12 @@ class MerlinTorchRule(Rule):
             return updated_node
         if (loader := self._data.loader(original_node)) is not None:
             self.done()
-            return fit(loader, column=self.column(original_node), block=self.depth(original_node))
+            return fit(
+                loader,
+                column=self.column(original_node),
+                indent=self.within(original_node),
+                block=self.depth(original_node),
+            )
         if (trained := self._data.trained(original_node, updated_node)) is not None:
             self.done()
             return trained
@@ -157,7 +163,12 @@ class MerlinTorchRule(Rule):
             return updated_node
         self.done()
         made = self._models.new(original_node, updated_node)
-        return fit(made, column=self.column(original_node), block=self.depth(original_node))
+        return fit(
+            made,
+            column=self.column(original_node),
+            indent=self.within(original_node),
+            block=self.depth(original_node),
+        )
 
     def leave_Attribute(
         self, original_node: cst.Attribute, updated_node: cst.Attribute

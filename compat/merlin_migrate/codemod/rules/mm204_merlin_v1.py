@@ -51,7 +51,7 @@ class MerlinV1Rule(Rule):
         self._inputs = InputsOfV1(self)
         self._models = ModelsOfV1(self)
         self._steps = StepsOfV1(self)
-        self._writer = WriterOfV1(self, self._changed)
+        self._writer = WriterOfV1(self)
         self._reasons: dict[cst.CSTNode, list[str]] = {}
         self._made: dict[cst.CSTNode, Model] = {}
         self._taken: set[cst.CSTNode] = set()
@@ -298,7 +298,12 @@ class MerlinV1Rule(Rule):
         if original_node in self._made:
             self.done()
             call = self._writer.written(self._made[original_node], trained=self._trained)
-            return fit(call, column=self.column(original_node), block=self.depth(original_node))
+            return fit(
+                call,
+                column=self.column(original_node),
+                indent=self.within(original_node),
+                block=self.depth(original_node),
+            )
         func = original_node.func
         if isinstance(func, cst.Name) and func in self._of:
             return self._answered(updated_node, self._of[func])
@@ -309,7 +314,12 @@ class MerlinV1Rule(Rule):
             new = self._expressed(original_node, updated_node)
             if "\n" in code(updated_node):
                 return new
-            return fit(new, column=self.column(original_node), block=self.depth(original_node))
+            return fit(
+                new,
+                column=self.column(original_node),
+                indent=self.within(original_node),
+                block=self.depth(original_node),
+            )
         return updated_node
 
     def _answered(self, call: cst.Call, model: Model) -> cst.BaseExpression:
