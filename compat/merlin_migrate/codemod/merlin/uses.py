@@ -14,12 +14,15 @@ V2 = "merlin.models.torch"
 ROOTS = (f"{V2}.", "merlin.io.", "merlin.dataloader.")
 
 
-def uses(rule: Rule, node: cst.CSTNode) -> Iterator[tuple[cst.BaseExpression, str]]:
-    """Each use of a name of merlin.models.torch, merlin.io or merlin.dataloader, the longest dotted.
+def uses(
+    rule: Rule, node: cst.CSTNode, roots: tuple[str, ...] = ROOTS
+) -> Iterator[tuple[cst.BaseExpression, str]]:
+    """Each use of a name of some packages, the longest dotted.
 
     Args:
         rule: that asks.
         node: the program, or a part of it.
+        roots: of the names; merlin.models.torch, merlin.io and merlin.dataloader if not given.
 
     Yields:
         The expression, and what it names.
@@ -28,12 +31,12 @@ def uses(rule: Rule, node: cst.CSTNode) -> Iterator[tuple[cst.BaseExpression, st
         return
     if isinstance(node, (cst.Name, cst.Attribute)):
         name = rule.qualified(node)
-        if name and name.startswith(ROOTS) and _is_dotted(node):
+        if name and name.startswith(roots) and _is_dotted(node):
             yield node, name
             return
     for child in below(node):
         if not (isinstance(node, cst.Attribute) and child is node.attr):
-            yield from uses(rule, child)
+            yield from uses(rule, child, roots)
 
 
 def short(name: str) -> str:
@@ -49,22 +52,25 @@ def is_v1(rule: Rule, node: cst.BaseExpression) -> bool:
     return entry is not None and entry.name.startswith(f"{V2}.") and entry.guide.endswith("#v1")
 
 
-def alias_of(module: cst.CSTNode) -> str | None:
-    """The name that the old package was imported under, which is the new one's from then on."""
-    return next((str(n.evaluated_alias) for n in walk(module) if is_package(n) and n.evaluated_alias), None)
+def alias_of(module: cst.CSTNode, package: str = V2) -> str | None:
+    """The name that an old package was imported under, which is the new one's from then on."""
+    nodes = (node for node in walk(module) if is_package(node, package))
+    return next((str(node.evaluated_alias) for node in nodes if node.evaluated_alias), None)
 
 
-def moved_alias(rule: Rule, original: cst.ImportAlias, updated: cst.ImportAlias) -> cst.ImportAlias:
+def moved_alias(
+    rule: Rule, original: cst.ImportAlias, updated: cst.ImportAlias, package: str = V2
+) -> cst.ImportAlias:
     """``import merlin.models.torch as mm`` with the new package's name; other imports as they are."""
     inside = isinstance(rule.parent(original), cst.ImportFrom)
-    if inside or original.evaluated_alias != rule.program.alias or not is_package(original):
+    if inside or original.evaluated_alias != rule.program.alias or not is_package(original, package):
         return updated
     return updated.with_changes(name=cst.Name("merlin_models_torch"))
 
 
-def is_package(node: cst.CSTNode) -> TypeGuard[cst.ImportAlias]:
-    """Whether a node imports merlin.models.torch itself."""
-    return isinstance(node, cst.ImportAlias) and node.evaluated_name == V2
+def is_package(node: cst.CSTNode, package: str = V2) -> TypeGuard[cst.ImportAlias]:
+    """Whether a node imports the package itself."""
+    return isinstance(node, cst.ImportAlias) and node.evaluated_name == package
 
 
 def _is_dotted(node: cst.BaseExpression) -> bool:

@@ -7,7 +7,8 @@ from typing import ClassVar
 import libcst as cst
 
 from merlin_migrate.codemod.layout import code, fit
-from merlin_migrate.codemod.merlin.tensorflow import ModelsOfTensorFlow
+from merlin_migrate.codemod.merlin.tensorflow import TF, ModelsOfTensorFlow
+from merlin_migrate.codemod.merlin.uses import alias_of, moved_alias, uses
 from merlin_migrate.codemod.rule import Program, Rule
 
 _KERAS = {
@@ -33,12 +34,24 @@ class MerlinTensorFlowRule(Rule):
         super().__init__(program)
         self._models = ModelsOfTensorFlow(self)
         self._parts: set[cst.CSTNode] = set()
+        # Whether nothing of the old package is left, so that its name is the new one's.
+        self._all = False
 
     def visit_Module(self, node: cst.Module) -> bool:
         """Finds the towers and samplers that a model's own call takes up, or that stay with it."""
         calls = [call for call in self.calls() if self._models.name(call)]
+        imports = set(self.program.imports)
         failed = [call for call in calls if not self._can(call)]
+        failed = [call for call in failed if call not in self._models.taken]
         self._parts = {inner for call in failed for inner in calls if self._inside(inner, call)}
+        self.program.imports = imports
+        named = {use for use, _ in uses(self, node, (f"{TF}.",))}
+        done = [call for call in calls if call not in failed]
+        left = [call for call in failed if not any(self._inside(call, other) for other in done)]
+        self._all = bool(calls) and not left and named <= {call.func for call in calls}
+        self._all = self._all and alias_of(node, TF) == "mm"
+        if self._all:
+            self.program.alias = "mm"
         return bool(calls)
 
     def _can(self, call: cst.Call) -> bool:
@@ -54,6 +67,26 @@ class MerlinTensorFlowRule(Rule):
             above = self.parent(above)
         return above is outer
 
+    def leave_ImportAlias(
+        self, original_node: cst.ImportAlias, updated_node: cst.ImportAlias
+    ) -> cst.ImportAlias:
+        """``import merlin.models.tf as mm``."""
+        return moved_alias(self, original_node, updated_node, TF) if self._all else updated_node
+
+    def visit_SimpleStatementLine(self, node: cst.SimpleStatementLine) -> bool:
+        """Stays out of what goes away."""
+        return not self._goes(node)
+
+    def leave_SimpleStatementLine(
+        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
+    ) -> cst.BaseStatement:
+        """Encoders in variables, which a model has taken up."""
+        return self.dropped(updated_node) if self._goes(original_node) else updated_node
+
+    def _goes(self, line: cst.SimpleStatementLine) -> bool:
+        small = line.body[0] if len(line.body) == 1 else None
+        return isinstance(small, cst.Assign) and small.value in self._models.taken
+
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         """One definition, or one step of Keras training."""
         self._mark_keras(original_node)
@@ -66,7 +99,8 @@ class MerlinTensorFlowRule(Rule):
                 self.mark(str(error), "models")
             return updated_node
         self.done()
-        return fit(made, column=self.column(original_node), block=self.depth(original_node))
+        within = self.within(original_node)
+        return fit(made, column=self.column(original_node), indent=within, block=self.depth(original_node))
 
     def _mark_keras(self, call: cst.Call) -> None:
         func = call.func
