@@ -91,12 +91,19 @@ class ItemIndex:
     @cached_property
     def _rounded(self) -> tuple[Tensor, float, float]:
         """The vectors in bfloat16, the norm of the longest, and of the largest rounding error of one."""
-        vectors = self.items.float()
-        if self.bias is not None:
-            # The bias is a further coordinate, for which every query has a 1.
-            vectors = torch.cat([vectors, self.bias.float()[:, None]], 1)
-        rounded = vectors.bfloat16()
-        return rounded, _longest(vectors), _longest(vectors - rounded.float())
+        # The bias is a further coordinate, for which every query has a 1.
+        width = self.items.shape[1] + (self.bias is not None)
+        rounded = torch.empty(len(self.items), width, dtype=torch.bfloat16, device=self.items.device)
+        longest = error = 0.0
+        for start in range(0, len(self.items), _GATHERED):
+            some = slice(start, start + _GATHERED)
+            vectors = self.items[some].float()
+            if self.bias is not None:
+                vectors = torch.cat([vectors, self.bias[some].float()[:, None]], 1)
+            rounded[some] = vectors
+            longest = max(longest, _longest(vectors))
+            error = max(error, _longest(vectors - rounded[some].float()))
+        return rounded, longest, error
 
     @cached_property
     def _bytes(self) -> ByteGroups | None:
