@@ -1,7 +1,7 @@
 """One side of the getting-started program in a fresh process.
 
-``python -m tests.benchmarks.new_api_program SIDE DATA EPOCHS LENGTH K`` prints JSON: process seconds from the
-first import to the last answer. Writes the (N, K) answers to the test sessions.
+``python -m tests.benchmarks.new_api_program SIDE DATA MASKING EPOCHS LENGTH K`` prints JSON: process seconds
+from the first import to the last answer. Writes the (N, K) answers to the test sessions.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 
-def legacy(data: Path, epochs: int, length: int, k: int) -> np.ndarray:
-    """Transformers4Rec: XLNet, masking "mlm", and the settings of its first example."""
+def legacy(data: Path, masking: str, epochs: int, length: int, k: int) -> np.ndarray:
+    """Transformers4Rec: XLNet, and settings like those of its first example."""
     import torch
     from merlin.schema.io.tensorflow_metadata import TensorflowMetadata
     from transformers import set_seed
@@ -28,7 +28,7 @@ def legacy(data: Path, epochs: int, length: int, k: int) -> np.ndarray:
     set_seed(1)
     schema = TensorflowMetadata.from_proto_text_file(str(data), "schema.pbtxt").to_merlin_schema()
     inputs = tr.TabularSequenceFeatures.from_schema(
-        schema, max_sequence_length=length, aggregation="concat", masking="mlm", d_output=64
+        schema, max_sequence_length=length, aggregation="concat", masking=masking, d_output=64
     )
     config = tr.XLNetConfig.build(d_model=64, n_head=4, n_layer=2, total_seq_length=length)
     body = tr.SequentialBlock(inputs, tr.MLPBlock([64]), tr.TransformerBlock(config, masking=inputs.masking))
@@ -55,8 +55,8 @@ def legacy(data: Path, epochs: int, length: int, k: int) -> np.ndarray:
     return np.asarray(trainer.predict(str(data / "test.parquet")).predictions[0])
 
 
-def ours(data: Path, epochs: int, length: int, k: int) -> np.ndarray:
-    """The new API with its defaults."""
+def ours(data: Path, masking: str, epochs: int, length: int, k: int) -> np.ndarray:
+    """The new API with its defaults, but for the masking."""
     import lightning
     import torch
 
@@ -68,7 +68,7 @@ def ours(data: Path, epochs: int, length: int, k: int) -> np.ndarray:
     rows = mm.ParquetLoader(
         data / "train.parquet", schema, batch_size=128, shuffle=True, max_sequence_length=length
     )
-    model = mm.SessionModel(schema, max_sequence_length=length)
+    model = mm.SessionModel(schema, masking=masking, max_sequence_length=length)
     trainer = lightning.Trainer(
         max_epochs=epochs,
         accelerator="cpu",
@@ -83,11 +83,11 @@ def ours(data: Path, epochs: int, length: int, k: int) -> np.ndarray:
 
 def main() -> None:
     start = time.process_time()
-    side, data, *numbers = sys.argv[1:]
+    side, data, masking, *numbers = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
-    found = {"legacy": legacy, "ours": ours}[side](Path(data), *map(int, numbers))
+    found = {"legacy": legacy, "ours": ours}[side](Path(data), masking, *map(int, numbers))
     seconds = time.process_time() - start
     np.save(Path(data) / f"{side}.npy", found)
     answers.write(json.dumps({"seconds": seconds}) + "\n")
