@@ -118,6 +118,14 @@ ROWS = (
         speed=100,
         tolerance=1e-6,
     ),
+    Row(
+        "evaluation of the drop-in as a whole: XLNet, 10k items, 800 steps of 128, top 100, metrics",
+        "whole_evaluation",
+        {"steps": 800, "batch_size": 128},
+        rounds=1,
+        speed=3,
+        tolerance=1e-4,
+    ),
 )
 IMPORT_LIMIT = 0.3
 

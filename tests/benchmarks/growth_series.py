@@ -184,6 +184,14 @@ def streamed(rows: int, folder: Path, columns: int = 4) -> Work:
     return run
 
 
+def evaluation_loop(steps: int, folder: Path) -> Work:
+    """The drop-in's evaluation beside the model: the best 100 items of 128 rows a step, kept and joined."""
+    from tests.benchmarks.rows import evaluation
+
+    evaluation.prepare(folder, steps=steps, batch_size=128)
+    return evaluation.ours(folder, steps=steps, batch_size=128)
+
+
 _CATALOGUE = (10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
 _FEW = (1_000, 2_000, 4_000)
 SERIES = (
@@ -230,5 +238,12 @@ SERIES = (
         (5_000, 10_000, 20_000),
         memory=True,
         rounds=1,
+    ),
+    Series(
+        "evaluation loop of the drop-in, without the model",
+        "steps",
+        evaluation_loop,
+        (200, 400, 800, 1600, 3200),
+        (4, 8, 16),
     ),
 )
