@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_rewrite(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     one = commands.add_parser(
         "rewrite",
-        help="rewrite programs for Transformers4Rec to merlin_models_torch",
+        help="rewrite programs for Transformers4Rec and Merlin Models to merlin_models_torch",
         description="Shows what would change; --write changes the files. Exit code: 0 nothing left to do, "
         "1 changes or marks pending, 2 failures.",
     )
@@ -296,7 +296,7 @@ def report(paths: Sequence[str | Path], *, exclude: Sequence[str] = (), out: Tex
             places += marked_places(path, result, written=False)
     out.writelines(f"{line}\n" for line in total.lines())
     if places:
-        out.write(f"\n{len(places)} places will be marked for a hand:\n")
+        out.write(f"\n{len(places)} places will be marked for a hand, also without a legacy name:\n")
         out.writelines(f"{line}\n" for line in places)
     out.write(f"in {using} of {len(files)} files, {failed} failed\n")
     return 2 if failed else int(bool(using))

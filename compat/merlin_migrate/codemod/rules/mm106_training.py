@@ -12,6 +12,7 @@ from merlin_migrate.codemod.arguments import Training, parsed_fields, sorted_arg
 from merlin_migrate.codemod.emit import DATASETS, Emitter, Plan
 from merlin_migrate.codemod.layout import bind, code, is_plain
 from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.table import find
 
 TRAINER = "transformers4rec.torch.Trainer"
 ARGUMENTS = "transformers4rec.config.trainer.T4RecTrainingArguments"
@@ -267,7 +268,10 @@ class TrainingRule(Rule):
         ):
             self._calls[call] = lambda: self._emit.validate(plan)
         else:
-            self._mark_at(use, f"the trainer's {attr} has no successor that can be written by itself")
+            known = find(f"transformers4rec.torch.Trainer.{attr}")
+            new = known.replacement if known is not None else ""
+            becomes = f"becomes {new}, which cannot" if new else "has no successor that can"
+            self._mark_at(use, f"the trainer's {attr} {becomes} be written by itself")
 
     def _is_deleted(self, use: cst.CSTNode) -> bool:
         above: cst.CSTNode | None = use
