@@ -41,10 +41,11 @@ def takes_one_dnn(left: Tensor, right: Tensor) -> bool:
     """
     return (
         _LINEAR is not None
+        # Before the sizes are looked at, which would bind what is exported to them.
+        and not torch.compiler.is_compiling()
         and left.shape[0] * right.numel() >= _FEWEST
         and left.dtype is right.dtype is torch.float32
         and left.device.type == right.device.type == "cpu"
-        and not torch.compiler.is_compiling()
         and not torch._C._is_tracing()
         and not torch._C._are_functorch_transforms_active()
         and bool(torch.backends.mkldnn.enabled)
