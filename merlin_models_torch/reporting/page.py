@@ -13,6 +13,7 @@ from pathlib import Path
 
 from merlin_models_torch.reporting.style import STYLE
 from merlin_models_torch.reporting.text import label, text
+from merlin_models_torch.storage import whole_file, writing
 
 
 @dataclass(frozen=True)
@@ -76,15 +77,15 @@ def write_page(page: str, path: str | os.PathLike[str]) -> Path:
 
     Returns:
         The path.
+
+    Raises:
+        WriteError: if it cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(page, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as work:
+        work.write_text(page, encoding="utf-8")
     return path
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from unittest import mock
+from xml.etree import ElementTree
 
 import lightning
 import pyarrow as pa
@@ -88,6 +89,16 @@ def rewritten(folder: Path) -> State:
         compile(path.read_text(), path.name, "exec")
         found[path.name] = digest(path.read_bytes())
     return found
+
+
+def reported(folder: Path) -> State:
+    """The page that is there."""
+    path = folder / "page" / "report.html"
+    if not path.exists():
+        return {}
+    text = path.read_text(encoding="utf-8")
+    ElementTree.fromstring(text.partition("\n")[2])
+    return {"page": digest(text.encode())}
 
 
 def trained(folder: Path) -> State:
@@ -166,6 +177,9 @@ def scenarios() -> dict[str, Scenario]:
         "export": Scenario(lambda folder: None, export, exported),
         "export over": Scenario(export, export, exported, every=2, sized=0, timed=0),
         "predict": Scenario(_data, lambda folder: _predict(new, folder), answered, sized=4, timed=4),
+        "rerank": Scenario(_data, lambda folder: _rerank(new, folder), answered, every=2),
+        "report": Scenario(_data, partial(_report, new), reported),
+        "report over": Scenario(partial(_report, old, data=True), partial(_report, new), reported, every=2),
         "prepare": Scenario(partial(_sessions, seed=0), partial(_sessions, seed=1), prepared, every=2),
         "rewrite": Scenario(_programs, _rewrite, rewritten, every=2),
         "train": Scenario(_data, _train, trained, every=4, sized=1, timed=2),
@@ -179,6 +193,18 @@ def _save(made: mm.Model, folder: Path) -> None:
 def _predict(made: mm.Model, folder: Path) -> None:
     files = [folder / f"day-{number}.parquet" for number in range(3)]
     made.predict_to_parquet(files, folder / "answers", k=3, keys=["user_id"], batch_size=5)
+
+
+def _rerank(made: mm.Model, folder: Path) -> None:
+    files = [folder / f"day-{number}.parquet" for number in range(3)]
+    ids = ["item 4", "item 9", "item 20"]
+    made.rerank_to_parquet(files, folder / "answers", ids, k=2, keys=["user_id"], batch_size=5)
+
+
+def _report(made: mm.Model, folder: Path, *, data: bool = False) -> None:
+    if data:
+        _data(folder)
+    mm.report(made, folder / "day-0.parquet", folder / "page", examples=1)
 
 
 def main(folder: Path) -> None:
