@@ -18,6 +18,7 @@ from merlin_models_torch.serialize import serializable
 from merlin_models_torch.training.compiling import outside_graphs
 from merlin_models_torch.training.model import Model
 from merlin_models_torch.training.optim import OptimizerChoice, OptimizerConfig
+from merlin_models_torch.training.pairs import as_batch
 from merlin_models_torch.training.sample import sample_batch
 
 
@@ -93,6 +94,7 @@ class ReplacedItemModel(Model):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Both losses of one batch, weighted: a scalar."""
+        batch = as_batch(batch, self.output)
         generator = self._generator(batch_idx)
         planned = self._planned(batch, "train", generator)
         hidden = self.body(planned)

@@ -18,6 +18,7 @@ from merlin_models_torch.outputs import CategoricalOutput, ItemOutput, ScoreOutp
 from merlin_models_torch.outputs.base import Never
 from merlin_models_torch.outputs.seen import seen_items
 from merlin_models_torch.schema import Selection
+from merlin_models_torch.training.pairs import as_batch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -116,6 +117,7 @@ class Answering(lightning.LightningModule):
             Scores (B, K) and item rows (B, K) of what comes next, K the output's largest cut-off; or the
             scores of an output that does not name items, by name.
         """
+        batch = as_batch(batch, self.output)
         if isinstance(self.output, ItemOutput):
             return self.topk(batch, k=max(self.output.top_ks))
         return self.scores(batch)

@@ -205,10 +205,6 @@ class Model(Answering):
         if has_group():
             destroy_group_at_exit()
 
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
-        """Takes pairs of columns and labels too, such as a plain ``torch.utils.data.DataLoader`` gives."""
-        return as_batch(batch, self.output)
-
     def on_fit_start(self) -> None:
         """Refuses a callback or schedule that looks at a metric which is not logged.
 
@@ -232,7 +228,8 @@ class Model(Answering):
         return ("train_loss", *(f"{stage}_{name}" for stage in STAGES for name in names[stage] or ()))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch under the training plan: a scalar."""
+        """The loss of one batch, or of a pair of columns and labels, under the training plan: a scalar."""
+        batch = as_batch(batch, self.output)
         generator = self._generator(batch_idx)
         planned = self._planned(batch, "train", generator)
         return self._loss(self.body(planned), planned, generator)
@@ -309,6 +306,7 @@ class Model(Answering):
         self._evaluation_step(batch, "test")
 
     def _evaluation_step(self, batch: Batch, stage: str) -> None:
+        batch = as_batch(batch, self.output)
         planned = self._planned(batch, "evaluate")
         counts = self._has_targets(planned)
         if counts or self.is_sharded:
