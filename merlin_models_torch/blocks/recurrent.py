@@ -76,12 +76,17 @@ class RecurrentBlock(nn.Module):
         if self.bidirectional and not self.over_rows:
             # From right to left padding would come first, so it has to be cut off; from left to right it is
             # only met after the last position in use.
+            if _is_exporting():
+                return self._masked(both_ways(self.recurrent, inputs, plan.lengths), plan.lengths)
             lengths = plan.lengths.clamp(min=1).cpu()
             packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
             states = pad_packed_sequence(self.recurrent(packed)[0], batch_first=True, total_length=steps)[0]
         else:
             states = self.recurrent(inputs)[0]
-        outside = torch.arange(steps, device=inputs.device) >= plan.lengths[:, None]
+        return self._masked(states, plan.lengths)
+
+    def _masked(self, states: Tensor, lengths: Tensor) -> Tensor:
+        outside = torch.arange(states.shape[1], device=states.device) >= lengths[:, None]
         return self.dropout(states.masked_fill(outside[..., None], 0))  # type: ignore[no-any-return]
 
     def _sight(self) -> Sight:
@@ -95,6 +100,44 @@ class RecurrentBlock(nn.Module):
                 remedies={"causal": "bidirectional=False"},
             )
         return Sight(name, frozenset({"causal"}), remedies={"full": "bidirectional=True"})
+
+
+def _is_exporting() -> bool:
+    # torch 2.6 does not tell.
+    told = getattr(torch.compiler, "is_exporting", None)
+    return told is not None and bool(told())
+
+
+def both_ways(layer: nn.RNNBase, inputs: Tensor, lengths: Tensor) -> Tensor:
+    """What a layer of two directions gives for the positions in use, without packing them, for a graph.
+
+    Of the direction from right to left each row is turned round within its length, and so is what it gives.
+
+    Args:
+        layer: a GRU or LSTM, batch first, in evaluation mode.
+        inputs: (B, T, S) float.
+        lengths: (B,) int64 positions in use.
+
+    Returns:
+        (B, T, D); without meaning at positions not in use.
+    """
+    steps = torch.arange(inputs.shape[1], device=inputs.device)
+    turned = torch.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)[..., None]
+    run = torch.lstm if isinstance(layer, nn.LSTM) else torch.gru
+    start: Any = inputs.new_zeros(1, inputs.shape[0], layer.hidden_size)
+    if isinstance(layer, nn.LSTM):
+        start = (start, start)
+    states = inputs
+    for number in range(layer.num_layers):
+        found = []
+        for suffix in ("", "_reverse"):
+            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            weights = [getattr(layer, f"{name}_l{number}{suffix}") for name in names]
+            given = states.gather(1, turned.expand_as(states)) if suffix else states
+            one = run(given, start, weights, True, 1, 0.0, False, False, True)[0]
+            found.append(one.gather(1, turned.expand_as(one)) if suffix else one)
+        states = torch.cat(found, 2)
+    return states
 
 
 @serializable

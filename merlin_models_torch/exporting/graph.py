@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from merlin_models_torch.exporting.inputs import Columns, Input
+from merlin_models_torch.outputs import TwoTowerOutput
+from merlin_models_torch.retrieval.candidates import tower
 from merlin_models_torch.retrieval.encoder import TopKEncoder
 
 if TYPE_CHECKING:
@@ -47,7 +49,11 @@ class ItemGraph(Graph):
 
     def __init__(self, columns: Columns, best: TopKEncoder, item_id: str) -> None:
         super().__init__(columns)
-        self.best = best
+        output = best.model.output
+        # Of two towers only the one of queries is registered, so that the program holds no other.
+        queries = tower(best.model, output.query) if isinstance(output, TwoTowerOutput) else None
+        self.part: nn.Module = best if queries is None else queries
+        self._best = (best,)
         self.item_id = item_id
 
     @property
@@ -62,7 +68,7 @@ class ItemGraph(Graph):
     def forward(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Scores (B, k) in falling order and item rows (B, k) int64; -inf and -1 where there are too few."""
         batch = self.columns.batch(dict(tensors))
-        scores, items = self.best.search(batch, tensors[EXCLUDE], tensors[CANDIDATES])
+        scores, items = self._best[0].search(batch, tensors[EXCLUDE], tensors[CANDIDATES])
         return {ITEMS: items, "score": scores}
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from merlin_models_torch.batch import Batch, Ragged
+from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.inputs.columns import is_nested
 from merlin_models_torch.masking import MaskPlan
@@ -74,18 +74,42 @@ class Sized(Batch):
 
 
 @dataclass(frozen=True)
+class Filled(Ragged):
+    """A list column that comes as a matrix with its lengths, since zeros may be among its numbers.
+
+    Args:
+        values: (B, S, ...), filled up on the right.
+        offsets: (B,) int64 values of each row that are in use.
+    """
+
+    @property
+    def lengths(self) -> Tensor:
+        """(B,) int64 values in each row."""
+        return self.offsets
+
+    def __len__(self) -> int:
+        return self.values.shape[0]
+
+    def padded(self, length: int | None = None, *, value: float = 0) -> Tensor:
+        """The matrix as it is."""
+        return self.values
+
+
+@dataclass(frozen=True)
 class Columns:
     """The columns that a model reads, as inputs of a program.
 
     Args:
         inputs: features, then lengths.
         leaders: the list column whose length stands for each list column's, by name.
+        combined: lists of numbers that become one vector of the row, each with a length of its own.
         longest: positions that sequences may have.
         padded: whether all sequences get that many, for layers whose steps a graph holds one by one.
     """
 
     inputs: tuple[Input, ...]
     leaders: dict[str, str]
+    combined: tuple[str, ...]
     longest: int
     padded: bool = False
 
@@ -93,9 +117,11 @@ class Columns:
         """The batch that the model reads of a program's inputs."""
         names = [one.name for one in self.inputs if one.kind == "feature"]
         sizes = {name: tensors[length_name(leader)] for name, leader in self.leaders.items()}
-        features = {name: tensors[name] for name in names}
+        features: dict[str, Column] = {name: tensors[name] for name in names}
+        for name in self.combined:
+            features[name] = Filled(tensors[name], tensors[length_name(name)])
         if self.padded:
-            features |= {name: self._padded(features[name]) for name in self.leaders}
+            features |= {name: self._padded(tensors[name]) for name in self.leaders}
         return Sized(features, sizes=sizes)
 
     def _padded(self, matrix: Tensor) -> Tensor:
@@ -107,8 +133,9 @@ class Columns:
         found: dict[str, Tensor] = {}
         for one in self.inputs:
             if one.kind == "length":
-                sizes = batch.lengths(one.name.removesuffix(LENGTH))
-                found[one.name] = sizes.clamp(max=self.longest)
+                name = one.name.removesuffix(LENGTH)
+                sizes = batch.lengths(name)
+                found[one.name] = sizes if name in self.combined else sizes.clamp(max=self.longest)
                 continue
             column = batch[one.name]
             if isinstance(column, Ragged):
@@ -138,25 +165,31 @@ def columns_of(
         if block.sequences:
             leader = str(block.item_id if block.item_id in block.sequences else block.sequences[0])
             leaders.update({name: leader for name in block.sequences if name in schema.column_names})
-    features = [*_features(schema, leaders)]
+    lists = {name for block in blocks for name in block.lists}
+    combined = tuple(
+        column.name
+        for column in schema
+        if column.name in lists and column.name not in leaders and Tags.CATEGORICAL not in column.tags
+    )
+    features = [*_features(schema, leaders, combined)]
     lengths = [
-        Input(length_name(leader), "length", torch.int64, ("batch",))
-        for leader in dict.fromkeys(leaders.values())
+        Input(length_name(name), "length", torch.int64, ("batch",))
+        for name in (*dict.fromkeys(leaders.values()), *combined)
     ]
-    return Columns((*features, *lengths), leaders, longest, padded)
+    return Columns((*features, *lengths), leaders, combined, longest, padded)
 
 
-def _features(schema: Schema, leaders: dict[str, str]) -> Iterator[Input]:
+def _features(schema: Schema, leaders: dict[str, str], combined: tuple[str, ...]) -> Iterator[Input]:
     for column in schema:
         name = column.name
         categorical = Tags.CATEGORICAL in column.tags
         dims: tuple[str, ...] = ("batch",)
         if name in leaders:
             dims = ("batch", f"{leaders[name]}_length")
-        elif column.is_list and not categorical:
+        elif column.is_list and not categorical and name not in combined:
             raise ValueError(
-                f"column {name!r} is a list of numbers that are combined, of which a matrix does not tell "
-                "zeros from padding: leave it out of an export, or give it as a column of the row"
+                f"column {name!r} is a vector of numbers, which an export does not take: leave it out of the "
+                "model, or give it as columns of the row"
             )
         elif column.is_list:
             dims = ("batch", f"{name}_length")

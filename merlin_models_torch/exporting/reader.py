@@ -78,7 +78,10 @@ class ExportedModel:
             domain: {value: vocabulary["first"] + i for i, value in enumerate(vocabulary["values"])}
             for domain, vocabulary in self.signature["vocabularies"].items()
         }
-        self._counted = {one["counts"] for one in self.signature["inputs"] if one["kind"] == "length"}
+        # The fewest values of a list by the dimension that it has with others.
+        self._counted = {
+            one["counts"]: one.get("least", 1) for one in self.signature["inputs"] if one["kind"] == "length"
+        }
         try:
             self._run = _runner(folder / program, self.signature)
         except Exception as error:
@@ -168,7 +171,7 @@ class ExportedModel:
             return self._value(one, row[name])
         values = _list(name, row[name])
         if dims[1] in self._counted:
-            if not values:
+            if len(values) < self._counted[dims[1]]:
                 raise RequestError(f"column {name!r} is empty, expected at least one value")
             limit = self.signature["dimensions"][dims[1]]["max"]
             values = values[-limit:] if limit else values
@@ -367,6 +370,7 @@ def _fits(one: Mapping[str, Any], signature: Mapping[str, Any]) -> bool:
         and 1 <= len(dims) <= 3
         and all(isinstance(dim, str) and dim in signature["dimensions"] for dim in dims)
         and (kind != "length" or one.get("counts") in signature["dimensions"])
+        and type(one.get("least", 1)) is int
         and (kind != "filter" or len(dims) == 2)
     )
 

@@ -37,7 +37,7 @@ def signature(model: Model, graph: Graph, program: Program, *, k: int | None) ->
     return {
         "format": FORMAT,
         "k": k,
-        "inputs": [_input(one, model, schema, domains, answered) for one in graph.inputs],
+        "inputs": [_input(one, graph, model, schema, domains, answered) for one in graph.inputs],
         "outputs": [
             _output(name, tensor, model, items=(items, answered) if name == ITEMS and items else None)
             for name, tensor in program.outputs.items()
@@ -51,7 +51,7 @@ def signature(model: Model, graph: Graph, program: Program, *, k: int | None) ->
 
 
 def _input(
-    one: Input, model: Model, schema: Schema, domains: dict[str, str], answered: str | None
+    one: Input, graph: Graph, model: Model, schema: Schema, domains: dict[str, str], answered: str | None
 ) -> dict[str, Any]:
     described: dict[str, Any] = {
         "name": one.name,
@@ -62,6 +62,8 @@ def _input(
     }
     if one.kind == "length":
         described["counts"] = f"{one.name.removesuffix(LENGTH)}_length"
+        # A list that is combined may be empty, a sequence not.
+        described["least"] = 0 if one.name.removesuffix(LENGTH) in graph.columns.combined else 1
     elif one.kind == "filter":
         described |= _ids(model, answered, _catalogue(model))
     elif one.name in domains:

@@ -25,4 +25,5 @@ def outside_graphs(function: F) -> F:
 
 def has_ragged(batch: Batch) -> bool:
     """Whether a column has to be padded first, to a width that only its data tells."""
-    return any(isinstance(column, Ragged) for column in batch.features.values())
+    # A class made from it may be a matrix already.
+    return any(type(column) is Ragged for column in batch.features.values())

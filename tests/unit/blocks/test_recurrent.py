@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from merlin_models_torch.batch import Batch
-from merlin_models_torch.blocks.recurrent import GRUBlock, LSTMBlock
+from merlin_models_torch.blocks.recurrent import GRUBlock, LSTMBlock, both_ways
 from merlin_models_torch.masking.plan import MaskPlan
 
 KINDS = [(GRUBlock, nn.GRU), (LSTMBlock, nn.LSTM)]
@@ -32,6 +32,17 @@ def test_equals_torchs_row_by_row_without_padding(block_class, torch_class, both
         torch.testing.assert_close(outputs[row, :length], want)
         assert not outputs[row, length:].any()
     torch.testing.assert_close(block(inputs), theirs(inputs)[0])
+
+
+@pytest.mark.parametrize(("block_class", "torch_class"), KINDS)
+def test_both_ways_without_packing_are_those_of_packed_rows(block_class, torch_class):
+    torch.manual_seed(0)
+    block = block_class(8, in_features=4, layers=3, bidirectional=True)
+    inputs = torch.randn(3, 6, 4)
+    found = both_ways(block.recurrent, inputs, LENGTHS)
+    wanted = block(inputs, batch_of("full"))
+    for row, length in enumerate(LENGTHS.tolist()):
+        torch.testing.assert_close(found[row, :length], wanted[row, :length])
 
 
 @pytest.mark.parametrize(("block_class", "torch_class"), KINDS)

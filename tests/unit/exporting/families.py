@@ -71,6 +71,15 @@ def wide_session() -> mm.Model:
     )
 
 
+def lists_of_numbers() -> mm.Model:
+    """A click for a row with lists of ids and of numbers, each combined."""
+    schema = mm.Schema([categorical("genres", 5, mm.Tags.USER), continuous("spent", mm.Tags.USER)])
+    inputs = mm.TabularInputBlock(
+        schema, embedding_dim=WIDTH, combiner={"genres": "mean", "spent": "mean"}, continuous_projection=4
+    )
+    return mm.Model(inputs, mm.MLPBlock([8]), mm.BinaryOutput("click"))
+
+
 def clicked_session() -> mm.Model:
     """A click for the whole session."""
     inputs = mm.TabularInputBlock(
@@ -95,6 +104,8 @@ SESSIONS: dict[str, Family] = {
     "xlnet, permuted": Family(session(_block(mm.XLNetBlock, two_streams=True), "permuted"), {"k": 5}),
     "transformer-xl": Family(session(_block(mm.TransformerXLBlock)), {"k": 5, "candidates": range(3, 25)}),
     "gru": Family(session(mm.GRUBlock(WIDTH), exclude_seen=True), {"k": 5}),
+    "gru, both ways": Family(session(mm.GRUBlock(WIDTH, bidirectional=True, layers=2), "random"), {"k": 5}),
+    "lstm, both ways": Family(session(mm.LSTMBlock(WIDTH, bidirectional=True), "random"), {"k": 5}),
     "consistent": Family(
         session(mm.ConsistentBlock(_block(mm.TransformerBlock, positions="none"), dim=WIDTH)), {"k": 5}
     ),
@@ -114,6 +125,7 @@ ROWS: dict[str, Family] = {
     "matrix factorisation": Family(lambda: mm.MatrixFactorizationModel(click_schema(), dim=4), {"k": 4}),
     "matrix factorisation, pairs": Family(lambda: mm.MatrixFactorizationModel(click_schema(), dim=4)),
     "two towers": Family(towers, {"k": 3, "candidates": ITEMS}),
+    "lists of numbers": Family(lists_of_numbers),
     "dlrm": Family(lambda: mm.DLRMModel(CLICK, embedding_dim=8, bottom=[8], top=[16])),
     "dcn": Family(lambda: mm.DCNModel(CLICK, embedding_dim=8, deep=[16])),
     "deepfm": Family(lambda: mm.DeepFMModel(CLICK, embedding_dim=8, deep=[16])),

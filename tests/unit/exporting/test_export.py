@@ -42,10 +42,12 @@ def rows_of(family: Family, model: mm.Model, edge: str) -> mm.Batch:
     for column in schema:
         ids = mm.Tags.CATEGORICAL in column.tags
         top = schema.cardinality(column.name) if ids else 0
-        own = rng.integers(0, 4, count) if column.name in ("sizes", "genres") else lengths
+        own = rng.integers(0, 4, count) if column.name in ("sizes", "genres", "spent") else lengths
         total = int(own.sum()) if column.is_list else count
         values = rng.integers(1, top, total) if ids else rng.random(total, dtype=np.float32)
         values = np.full_like(values, 1) if unknown and ids else values
+        # Zeros count where numbers are combined.
+        values = np.where(rng.random(total) < 0.4, 0, values) if column.name == "spent" else values
         tensor = torch.from_numpy(values)
         offsets = torch.tensor([0, *own.cumsum()])
         columns[column.name] = mm.Ragged(tensor, offsets) if column.is_list else tensor
@@ -178,6 +180,20 @@ def raw_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
     return rows
 
 
+def test_the_program_of_two_towers_holds_the_tower_of_queries_alone(exports: Exports) -> None:
+    model, folder = exports.get("two towers", "torch")
+    program = torch.export.load(folder / "model.pt2")
+    used = {spec.target for spec in program.graph_signature.input_specs if spec.target is not None}
+    assert {*program.state_dict} <= used
+    queries, candidates = (
+        sum(weight.numel() for weight in mm.retrieval.candidates.tower(model, name).parameters())
+        for name in (model.output.query, model.output.candidate)
+    )
+    held = sum(weight.numel() for weight in program.state_dict.values())
+    assert held == queries
+    assert candidates > 0
+
+
 def test_raw_ids_in_and_out_as_the_encoder_answers(exports: Exports) -> None:
     model, folder = exports.get(WORDS, "torch")
     exported = ExportedModel(folder)
@@ -200,6 +216,24 @@ def test_raw_ids_in_and_out_as_the_encoder_answers(exports: Exports) -> None:
     assert left == [item for item in [allowed[1], "item 3"] if item in left]
     assert left[0] == allowed[1]
     assert exported.answer([{**rows[0], "candidates": ["nothing of ours"]}]) == [{"item_id": [], "score": []}]
+
+
+def test_lists_of_numbers_may_be_empty_and_hold_zeros(exports: Exports) -> None:
+    model, folder = exports.get("lists of numbers", "torch")
+    rows = [
+        {"genres": [], "spent": []},
+        {"genres": [2], "spent": [0.0, 3.0]},
+        {"genres": [1, 4], "spent": [0.0]},
+    ]
+    table = pa.table(
+        {
+            "genres": pa.array([row["genres"] for row in rows], pa.list_(pa.int64())),
+            "spent": pa.array([row["spent"] for row in rows], pa.list_(pa.float32())),
+        }
+    )
+    wanted = model.predict(table)["click_score"].to_pylist()
+    found = [answer["click_score"] for answer in ExportedModel(folder).answer(rows)]
+    assert found == pytest.approx(wanted, abs=1e-6)
 
 
 ONE: dict[str, Any] = raw_rows(1, seed=4)[0]
@@ -369,11 +403,15 @@ def test_what_does_not_fit_is_refused(
 
 
 def test_a_body_that_no_graph_can_hold_is_named(tmp_path: Path) -> None:
+    class Branching(torch.nn.Module):
+        def forward(self, inputs: Tensor) -> Tensor:
+            return inputs * 2 if bool(inputs.sum() > 0) else inputs
+
     inputs = mm.TabularInputBlock(
-        mm.Schema([session_model().schema["item_id"]]), embedding_dim=8, masking=mm.RandomMasking()
+        mm.Schema([session_model().schema["item_id"]]), embedding_dim=8, masking=mm.CausalMasking()
     )
-    model = mm.Model(inputs, mm.GRUBlock(8, bidirectional=True), mm.CategoricalOutput())
-    with pytest.raises(ValueError, match=r"the model cannot be exported, torch.export says .*GRUBlock"):
+    model = mm.Model(inputs, mm.GRUBlock(8), Branching(), mm.CategoricalOutput())
+    with pytest.raises(ValueError, match=r"the model cannot be exported, torch.export says .*Branching"):
         mm.export(model, tmp_path / "export", k=3, max_sequence_length=5)
     assert not list(tmp_path.iterdir())
 
