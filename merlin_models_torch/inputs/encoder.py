@@ -62,6 +62,8 @@ class ColumnEncoder(nn.Module):
         self.lists = [c.name for c in self.schema if c.is_list]
         self.embeddings = Shared(embeddings, self.schema, "embeddings", also=crosses or ())
         self.extra_embeddings = Shared(extra_embeddings, self.schema, "extra_embeddings")
+        for name in self.categorical:
+            self._check_room(name, self.schema[name])
         hows = column_combiners(combiner, self.lists)
         pooling = {name for name in self.lists if self.embeddings.pools(name) or name in hows}
         self.sequences = [n for n in self.lists if n not in pooling or is_nested(self.schema[n])]
@@ -241,16 +243,17 @@ class ColumnEncoder(nn.Module):
         return self
 
     def _check_room(self, name: str, column: ColumnSchema) -> None:
-        """Refuses new ids of a column whose module has a fixed number of them."""
-        rows = Schema([column]).cardinality(name)
+        """Refuses ids of a column whose module has a fixed number of them."""
+        largest = (column.properties.get("domain") or {}).get("max")
+        rows = 0 if largest is None else int(largest) + 1
         for module in (self.embeddings.find(name), self.extra_embeddings.find(name)):
             if module is None or isinstance(module, EmbeddingTable):
                 continue
             has = getattr(module, "num_embeddings", getattr(module, "cardinality", rows))
             if has < rows:
                 raise ValueError(
-                    f"column {name!r} would have {rows} ids, and its {type(module).__name__} has {has}: make "
-                    "the block anew with one that has as many, only an EmbeddingTable grows"
+                    f"column {name!r} has ids from 0 to {rows - 1}, and its {type(module).__name__} has "
+                    f"{has} rows: make the block with one that has as many, only an EmbeddingTable grows"
                 )
 
     def vectors(self, batch: Batch) -> dict[str, Tensor]:

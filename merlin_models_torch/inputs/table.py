@@ -65,7 +65,7 @@ class EmbeddingTable(nn.Embedding):
         init_std: standard deviation of the normal initial values.
 
     Raises:
-        ValueError: if weights do not fit the domains, or ``unknown`` is not in one.
+        ValueError: if weights do not fit the domains, ``unknown`` is not in one, or the width is below 1.
 
     Example:
         >>> column = ColumnSchema("genre", properties={"domain": {"min": 0, "max": 5}}, dtype="int64")
@@ -88,6 +88,8 @@ class EmbeddingTable(nn.Embedding):
         schema = Schema([columns]) if isinstance(columns, ColumnSchema) else columns
         if not len(schema):
             raise ValueError("an embedding table needs at least one column: select a categorical one")
+        if dim is not None and dim < 1:
+            raise ValueError(f"dim is {dim}, expected a width of at least 1, or None to infer one")
         layout = spans(schema, unknown=unknown)
         given = _by_domain(weights, layout)
         width = dim or next((w.shape[1] for w in given.values()), None) or inferred_dim(total(layout))

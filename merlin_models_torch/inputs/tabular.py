@@ -73,8 +73,9 @@ class TabularInputBlock(ColumnEncoder):
             :class:`StochasticSwapNoise`.
 
     Raises:
-        ValueError: if the schema has no column to use, masking finds no item-id list, or an option names a
-            column that there is not.
+        ValueError: if the schema has no column to use, masking finds no item-id list, an option names a
+            column that there is not, or a column's module has fewer rows than the column has ids.
+        TypeError: if the masking is none.
 
     Example:
         >>> inputs = TabularInputBlock(schema, embedding_dim=8, masking=CausalMasking())
@@ -131,6 +132,13 @@ class TabularInputBlock(ColumnEncoder):
             raise ValueError(
                 f"aggregation must be 'concat', 'sum', 'mean', 'stack' or a module, got {aggregation!r}"
             )
+        if masking is not None and not hasattr(masking, "evaluate"):
+            raise TypeError(
+                f"masking is a {type(masking).__name__}, expected a masking such as CausalMasking(): make one"
+            )
+        for argument, given in (("max_sequence_length", max_sequence_length), ("pad_to", pad_to)):
+            if given is not None and given < 1:
+                raise ValueError(f"{argument} is {given}, expected at least 1 position, or None for no limit")
         if masking is not None and self.item_id not in self.sequences:
             raise ValueError(
                 "masking needs a list column tagged Tags.ITEM_ID; "

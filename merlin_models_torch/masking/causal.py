@@ -10,6 +10,8 @@ from torch import Tensor
 
 from merlin_models_torch.masking.plan import MaskPlan, Mode, positions
 
+_CHOICES = {"targets": ("all", "last"), "evaluate_on": ("all", "last"), "attention": ("causal", "full")}
+
 
 @dataclass(frozen=True)
 class CausalMasking:
@@ -35,7 +37,8 @@ class CausalMasking:
             targets that is the position with this many items after it, or the first.
 
     Raises:
-        ValueError: if ``next_k`` is less than 1, or more with a legacy option that shows the targets.
+        ValueError: for a choice that there is not; if ``next_k`` is less than 1, or more with a legacy option
+            that shows the targets.
 
     Example:
         >>> ids, lengths = torch.tensor([[5, 6, 7, 8], [9, 4, 0, 0]]), torch.tensor([4, 2])
@@ -58,6 +61,9 @@ class CausalMasking:
     next_k: int = 1
 
     def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {list(choices)}")
         if self.next_k < 1:
             raise ValueError(f"next_k is {self.next_k}, expected at least 1 item to predict")
         if self.next_k > 1 and not self._leaves_out_last:

@@ -50,8 +50,8 @@ class CategoricalOutput(nn.Module):
         top_ks: cut-offs of the metrics; 10 and 20 if not given, lower where the catalogue is smaller.
 
     Raises:
-        ValueError: if the temperature is not positive, or seen items of the input are to be left out of the
-            answers of another domain.
+        ValueError: if the temperature is not positive, label smoothing is no share, or seen items of the input
+            are to be left out of the answers of another domain.
 
     Example:
         >>> inputs = mm.TabularInputBlock(schema, embedding_dim=8, masking=mm.CausalMasking())
@@ -81,6 +81,8 @@ class CategoricalOutput(nn.Module):
         super().__init__()
         if temperature <= 0:
             raise ValueError(f"temperature must be positive, got {temperature}")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing is {label_smoothing}, expected a share from 0 to below 1")
         self._column = None if target is None else single_column(target)
         self.target = None if self._column is None else self._column.name
         self.needs_plan = target is None

@@ -13,7 +13,7 @@ from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.outputs.base import Widths
 from merlin_models_torch.outputs.categorical import CategoricalOutput
 from merlin_models_torch.outputs.growth import Start
-from merlin_models_torch.outputs.negatives import InBatchNegatives, Negatives, NegativeSampler
+from merlin_models_torch.outputs.negatives import Negatives, NegativeSampler, sampler_of
 from merlin_models_torch.outputs.pairwise import (
     bce_loss,
     bpr_max_loss,
@@ -60,6 +60,7 @@ class ContrastiveOutput(CategoricalOutput):
 
     Raises:
         ValueError: if the loss is unknown or a number out of range.
+        TypeError: if the negatives are no sampler.
 
     Example:
         >>> inputs = mm.TabularInputBlock(schema, embedding_dim=8, masking=mm.CausalMasking())
@@ -99,7 +100,7 @@ class ContrastiveOutput(CategoricalOutput):
             metrics=metrics,
             top_ks=top_ks,
         )
-        self.negatives = InBatchNegatives() if negatives is None else negatives
+        self.negatives = sampler_of(negatives)
         self.contrast = Contrast(loss, log_q=log_q, calibration=calibration, penalty=penalty)
 
     def build(self, inputs: TabularInputBlock, width: Widths) -> None:

@@ -370,6 +370,20 @@ class MixedNegatives(NegativeSampler):
         return torch.stack([sampler.expected(ids, rows=rows) for sampler in self._all()]).sum(0)
 
 
+def sampler_of(negatives: NegativeSampler | None) -> NegativeSampler:
+    """What is given, or the other targets of the batch.
+
+    Raises:
+        TypeError: if it is no sampler.
+    """
+    if negatives is not None and not isinstance(negatives, NegativeSampler):
+        raise TypeError(
+            f"negatives is a {type(negatives).__name__}, expected a sampler such as UniformNegatives(100): "
+            "make one, of several by MixedNegatives(...)"
+        )
+    return InBatchNegatives() if negatives is None else negatives
+
+
 def _built(frequency: ItemFrequency | None) -> ItemFrequency:
     if frequency is None:
         raise RuntimeError("this sampler has no sizes yet: put it into a Model, or call build()")

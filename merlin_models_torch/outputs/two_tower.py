@@ -14,7 +14,7 @@ from merlin_models_torch.metrics import RetrievalMetrics
 from merlin_models_torch.outputs.base import Widths
 from merlin_models_torch.outputs.contrastive import Contrast, ContrastiveLoss, LogQ
 from merlin_models_torch.outputs.labels import column_of, per_row, single_column
-from merlin_models_torch.outputs.negatives import InBatchNegatives, NegativeSampler
+from merlin_models_torch.outputs.negatives import NegativeSampler, sampler_of
 from merlin_models_torch.schema import ColumnSchema, Schema
 from merlin_models_torch.serialize import serializable
 
@@ -96,7 +96,7 @@ class TwoTowerOutput(nn.Module):
             size = int(largest) + 1
         if temperature <= 0:
             raise ValueError(f"temperature must be positive, got {temperature}")
-        self.negatives = InBatchNegatives() if negatives is None else negatives
+        self.negatives = sampler_of(negatives)
         if self.negatives.looks_up:
             raise ValueError(
                 "negatives draws items of the whole catalogue, which have no vectors here: use "

@@ -55,8 +55,8 @@ class OptimizerConfig:
             own. A callable or a ready one gets all of them, sparse or not.
 
     Raises:
-        ValueError: for a name or schedule that there is not, a rate that is not positive, or settings beside
-            an optimiser that brings its own.
+        ValueError: for a name or schedule that there is not, a rate that is not positive, fewer than 0 steps
+            of warm-up, or settings beside an optimiser that brings its own.
 
     Example:
         >>> config = OptimizerConfig("adamw", lr=1e-3, tables=OptimizerConfig("adagrad", lr=0.05))
@@ -87,6 +87,8 @@ class OptimizerConfig:
             )
         if self.lr is not None and self.lr <= 0:
             raise ValueError(f"learning rate must be positive, got {self.lr}")
+        if self.warmup_steps < 0:
+            raise ValueError(f"warmup_steps is {self.warmup_steps}, expected 0 or more")
         if self.schedule not in FORMULAS:
             if not isinstance(self.schedule, ScheduleConfig):
                 object.__setattr__(self, "schedule", ScheduleConfig(self.schedule))

@@ -466,3 +466,19 @@ def test_noise_does_not_exchange_what_fills_lists_up() -> None:
     noisy = mm.StochasticSwapNoise(0.9)(values)
     assert torch.equal(noisy.isnan(), values.isnan())
     assert not torch.equal(noisy.nan_to_num(), values.nan_to_num())
+
+
+def test_what_cannot_be_used_is_refused_when_the_block_is_made() -> None:
+    with pytest.raises(TypeError, match=r"masking is a str, expected a masking such as CausalMasking\(\)"):
+        mm.TabularInputBlock(session_schema(), masking="causal")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="max_sequence_length is 0, expected at least 1 position"):
+        mm.TabularInputBlock(session_schema(), max_sequence_length=0)
+    with pytest.raises(ValueError, match="pad_to is -1, expected at least 1 position"):
+        mm.TabularInputBlock(session_schema(), pad_to=-1)
+    few = {"item_id": mm.PretrainedEmbeddings(shape=(ITEMS, 4))}
+    text = f"'item_id' has ids from 0 to {ITEMS}, and its PretrainedEmbeddings has {ITEMS} rows: make"
+    for argument in ("embeddings", "extra_embeddings"):
+        with pytest.raises(ValueError, match=text):
+            mm.TabularInputBlock(session_schema(), **{argument: few})  # type: ignore[arg-type]
+    enough = {"item_id": mm.PretrainedEmbeddings(shape=(ITEMS + 1, 4))}
+    assert "item_id" in mm.TabularInputBlock(session_schema(), embeddings=enough).embeddings

@@ -182,3 +182,9 @@ def test_tables_of_a_schema_are_one_for_each_domain() -> None:
         tables({"item": RAGGED})
     with pytest.raises(ValueError, match="embedding_dim names 'brand'"):
         mm.EmbeddingTables(BOTH, embedding_dim={"brand": 3})
+
+
+@pytest.mark.parametrize("dim", [0, -1])
+def test_a_width_below_one_is_refused(dim: int) -> None:
+    with pytest.raises(ValueError, match=f"dim is {dim}, expected a width of at least 1, or None to infer"):
+        mm.EmbeddingTable(categorical("item", 5), dim)

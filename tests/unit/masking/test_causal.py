@@ -1,5 +1,7 @@
 """Causal masking, by hand."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -114,3 +116,10 @@ def test_impossible_next_k_is_refused() -> None:
         CausalMasking(next_k=0)
     with pytest.raises(ValueError, match=r"next_k is 2 and the masking is a legacy one \(attention='full'"):
         CausalMasking(next_k=2, attention="full")
+
+
+@pytest.mark.parametrize("options", [{"targets": "lst"}, {"evaluate_on": "first"}, {"attention": "both"}])
+def test_a_choice_that_there_is_not_is_refused(options: dict[str, Any]) -> None:
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=f"{name} is {value!r}, expected one of"):
+        CausalMasking(**options)

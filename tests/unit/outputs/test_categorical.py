@@ -157,3 +157,9 @@ def test_errors_name_the_argument() -> None:
         mm.CategoricalOutput(temperature=0)
     with pytest.raises(RuntimeError, match="put it into a Model, or call build"):
         _ = mm.CategoricalOutput().item_vectors
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_label_smoothing_is_a_share(share: float) -> None:
+    with pytest.raises(ValueError, match=f"label_smoothing is {share}, expected a share from 0 to below 1"):
+        mm.CategoricalOutput(label_smoothing=share)

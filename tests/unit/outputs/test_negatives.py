@@ -1,10 +1,13 @@
 """Samplers: their distribution is the one they state, the cache is a queue, estimates by hand."""
 
 from math import log
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
+import merlin_models_torch as mm
 from merlin_models_torch.outputs import (
     CachedNegatives,
     InBatchNegatives,
@@ -154,3 +157,12 @@ def test_errors_say_what_to_do() -> None:
         MixedNegatives()
     with pytest.raises(RuntimeError, match="put it into a Model"):
         InBatchNegatives().expected(torch.tensor([1]), rows=1)
+
+
+@pytest.mark.parametrize("given", [[mm.outputs.UniformNegatives(3)], "popularity", nn.Identity()])
+def test_what_is_no_sampler_is_refused(given: Any) -> None:
+    text = f"negatives is a {type(given).__name__}, expected a sampler such as UniformNegatives"
+    with pytest.raises(TypeError, match=text):
+        mm.ContrastiveOutput(negatives=given)
+    with pytest.raises(TypeError, match=text):
+        mm.TwoTowerOutput("item_id", size=5, negatives=given)

@@ -215,3 +215,8 @@ def test_several_optimizers_save_and_load_their_state_as_one() -> None:
     calls = []
     both[0].step(lambda: calls.append(torch.is_grad_enabled()))
     assert calls == [True]
+
+
+def test_a_warm_up_of_fewer_than_no_steps_is_refused() -> None:
+    with pytest.raises(ValueError, match="warmup_steps is -1, expected 0 or more"):
+        mm.OptimizerConfig(warmup_steps=-1)
