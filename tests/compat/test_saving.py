@@ -10,7 +10,7 @@ import torchmetrics
 from transformers4rec import torch as tr
 from transformers4rec.torch.model._saved import SavedModelError
 
-from tests.compat.small import LENGTH, batch, model, schema
+from tests.compat.small import LENGTH, batch, model, schema, trainer
 
 NAMES = ("t4rec_model_class.json", "t4rec_model_class.safetensors")
 TARGETS = {"click": torch.tensor([0, 1, 1, 0]), "seconds": torch.tensor([1.0, 2.0, 3.0, 4.0])}
@@ -256,3 +256,11 @@ def test_what_lacks_a_part_is_refused(tmp_path):
 def test_something_else_than_a_model_is_refused(tmp_path):
     with pytest.raises(SavedModelError, match="holds a int, not a Model"):
         tr.Model.load(with_model(tmp_path, 3))
+
+
+def test_a_folder_without_a_saved_model_says_what_to_do(tmp_path):
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    made = trainer(tmp_path)
+    for load in (tr.Model.load, made.load_model_trainer_states_from_checkpoint):
+        with pytest.raises(FileNotFoundError, match=r"no saved model .*t4rec_model_class.json: .*as model="):
+            load(str(tmp_path))

@@ -56,6 +56,11 @@ def load(folder: str | os.PathLike[str], name: str) -> Any:
         from merlin_migrate.weights import why_no_pickle
 
         raise NotImplementedError(why_no_pickle(config.with_suffix(".pkl")))
+    if not config.is_file():
+        raise FileNotFoundError(
+            f"there is no saved model {config}: Model.save writes one; where there are weights alone, such as "
+            "pytorch_model.bin, build the model and give it to load_state_dict, or as model="
+        )
     content, stored = config.read_bytes(), weights.read_bytes()
     try:
         whole = json.loads(content)
