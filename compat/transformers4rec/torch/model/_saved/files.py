@@ -58,8 +58,8 @@ def load(folder: str | os.PathLike[str], name: str) -> Any:
         raise NotImplementedError(why_no_pickle(config.with_suffix(".pkl")))
     if not config.is_file():
         raise FileNotFoundError(
-            f"there is no saved model {config}: Model.save writes one; where there are weights alone, such as "
-            "pytorch_model.bin, build the model and give it to load_state_dict, or as model="
+            f"there is no saved model {config}: Model.save writes one; where there are weights alone, "
+            "such as pytorch_model.bin, build the model and give it to load_state_dict, or as model="
         )
     content, stored = config.read_bytes(), weights.read_bytes()
     try:
