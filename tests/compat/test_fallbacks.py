@@ -160,6 +160,7 @@ def test_names_of_merlin_core_that_are_not_here_say_what_to_do():
         ("from merlin.core.dispatch import random_uniform", "Write it with pandas, NumPy or pyarrow"),
         ("from merlin.core.utils import download_file", "Download with urllib"),
         ("from merlin.core.utils import nothing_known", "install merlin-core"),
+        ("from merlin.datasets.synthetic import generate_data", "mm.data.generate_sessions"),
         ("import merlin.dag.ops.rename", "Name and tag columns with mm.ColumnSchema"),
         ("from merlin.dag import ColumnSelector; ColumnSelector(['a']) >> 1", "Give a loader its operators"),
     ],
@@ -168,6 +169,19 @@ def test_statements_end_in_one_clear_error(statement, text):
     ran = run(statement)
     (told,) = (line for line in ran.stderr.splitlines() if line.startswith("merlin.core._absent.MissingName"))
     assert text in told
+
+
+def test_types_and_former_names():
+    import merlin.dtypes as md
+    from merlin.dataloader.torch import Loader
+    from merlin.loader.torch import Loader as Former
+    from merlin.schema import ColumnSchema
+
+    assert Former is Loader
+    assert ColumnSchema("a", dtype=md.int32).dtype.name == "int32"
+    assert [md.string.name, md.boolean.name, md.datetime64ns.name] == ["str", "bool", "datetime64[ns]"]
+    assert md.dtype("float32") is not None
+    assert md.float32 == md.dtype("float32")
 
 
 def test_an_operator_says_which_column_or_id_is_wrong():

@@ -10,6 +10,10 @@ _GUIDE = "from-transformers4rec.md#schema-and-data"
 _OPERATOR = "Write a function of a batch, which gives a new one"
 _COLUMNS = "A batch holds tensors and mm.Ragged columns by name"
 
+_DTYPES = """uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64 string boolean object_
+struct unknown datetime64 datetime64Y datetime64M datetime64D datetime64h datetime64m datetime64s datetime64ms
+datetime64us datetime64ns"""
+
 _HERE = (
     (
         "core.dispatch",
@@ -20,6 +24,10 @@ _HERE = (
     ("core.dispatch", "HAS_GPU", "Ask torch.cuda.is_available()"),
     ("core.compat", "HAS_GPU", "Ask torch.cuda.is_available()"),
     ("core.compat", "cupy cudf dask_cudf", "None here: nothing but torch uses a GPU"),
+    ("dtypes", "dtype DType Dimension Shape aliases", "The same of mm.schema"),
+    ("dtypes", _DTYPES, "Write its name where a dtype is taken, or mm.schema.dtype('int64')"),
+    ("dtypes.aliases", _DTYPES, "Write its name where a dtype is taken, or mm.schema.dtype('int64')"),
+    ("loader.torch", "Loader DLDataLoader", "The former name of merlin.dataloader.torch"),
     ("core.protocols", "Transformable DataFrameLike DictLike SeriesLike", "A type for annotations"),
     ("dag", "BaseOperator Operator ColumnSelector group_values_offsets ungroup_values_offsets", _OPERATOR),
     ("dag.operator", "Operator", _OPERATOR),
@@ -53,6 +61,7 @@ _NOT_HERE = (
     ),
     ("dag", "DataFormats Supports", "An operator works on a merlin.table.TensorTable"),
     ("dag.operator", "DataFormats Supports", "An operator works on a merlin.table.TensorTable"),
+    ("dtypes", "register mappings", "Types of numpy, torch and Arrow are known"),
     ("dag", "ops", "Name and tag columns with mm.ColumnSchema and Schema.select_by_tag"),
     ("table", "CupyColumn TensorflowColumn", "Columns are of NumPy or torch"),
     ("table", "df_from_tensor_table tensor_table_from_df", "Write TensorTable.to_df and from_df"),
@@ -64,6 +73,9 @@ _NOT_HERE = (
 def merlin_core() -> Iterator[Entry]:
     """The entries; names of which the same is said share one."""
     kinds: dict[Kind, tuple[tuple[str, str, str], ...]] = {"manual": _HERE, "unsupported": _NOT_HERE}
+    note = "transformers4rec.data makes examples of the former kind"
+    also = ("merlin.datasets.synthetic",)
+    yield Entry("merlin.datasets", "unsupported", "mm.data.generate_sessions", _GUIDE, note, also=also)
     for kind, rows in kinds.items():
         for module, names, note in rows:
             name, *others = (f"merlin.{module}.{one}" for one in names.split())

@@ -24,6 +24,7 @@ _FALLBACKS = {
     ),
     "merlin.core": ("merlin.core.dispatch", "merlin.core.protocols"),
     "merlin.dag": ("merlin.dag", "merlin.dag.operator", "merlin.dag.selector"),
+    "merlin.dtypes": ("merlin.dtypes", "merlin.dtypes.aliases"),
     "merlin.table": ("merlin.table", "merlin.table.tensor_table", "merlin.table.tensor_column"),
 }
 
@@ -46,7 +47,7 @@ def main(site: Path, archive: Path) -> None:
     served: Names = {}
     for package, modules in _FALLBACKS.items():
         found = public_names(_folder(site, package), package)
-        served.update({module: found[module] for module in modules})
+        served.update({module: [name for name in found[module] if name != "*"] for module in modules})
     _write("merlin_core", served)
 
 

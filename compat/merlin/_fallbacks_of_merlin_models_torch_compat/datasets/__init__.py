@@ -1,0 +1,6 @@
+"""``merlin.datasets`` of merlin-models is not here: importing it, or what is below it, says what to do."""
+
+from merlin.core._absent import MissingName
+from merlin_migrate.warnings import unsupported
+
+raise MissingName(unsupported(__name__))

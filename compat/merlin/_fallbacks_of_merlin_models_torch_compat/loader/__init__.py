@@ -1,0 +1,1 @@
+"""``merlin.loader``, the former name of ``merlin.dataloader``."""
