@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from merlin_models_torch.blocks.linear import linear
 from transformers4rec.torch.block.base import Block, BuildableBlock
 from transformers4rec.torch.model._sampler import LogUniformSampler
 
@@ -96,7 +97,7 @@ class _NextItemPredictionTask(torch.nn.Module):
         if self.sampled_softmax and training:
             scores, targets = self.sampled(inputs, targets, weight)
         else:
-            scores = inputs @ weight.t()
+            scores = linear(inputs, weight)
         if self.softmax_temperature and self.softmax_temperature != 1:
             scores = scores / self.softmax_temperature
         return scores, targets
