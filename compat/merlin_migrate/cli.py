@@ -323,8 +323,19 @@ def names(words: Sequence[str], *, out: TextIO) -> int:
             for argument, becomes in entry.arguments.items():
                 out.write(f"    {argument}: {becomes}\n")
     if not found:
-        out.write(f"no name has {' and '.join(map(repr, words))}\n")
+        out.write(f"no name has {' and '.join(map(repr, words))}{_near(words)}\n")
     return int(not found)
+
+
+def _near(words: Sequence[str]) -> str:
+    """Last parts of names that look like one of the words."""
+    import difflib
+
+    from merlin_migrate.table import entries
+
+    parts = {name.rpartition(".")[2] for entry in entries() for name in (entry.name, *entry.also)}
+    near = [match for word in words for match in difflib.get_close_matches(word, parts, n=3, cutoff=0.75)]
+    return f"; near it are {', '.join(near)}" if near else ""
 
 
 def doctor(*, out: TextIO) -> int:

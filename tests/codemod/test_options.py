@@ -141,6 +141,9 @@ def test_names_are_looked_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("transformers4rec.torch.XLNetConfig.build (argument renamed): Use mm.XLNetBlock")
     assert "    n_head: heads\n" in out
     assert main(["names", "no such name"]) == 1
+    assert capsys.readouterr().out == "no name has 'no such name'\n"
+    assert main(["names", "NextItemPredictonTask"]) == 1
+    assert "; near it are NextItemPredictionTask" in capsys.readouterr().out
 
 
 def test_doctor_tells_of_both_distributions_and_of_shadowing(
