@@ -12,6 +12,8 @@ REFERENCE := .venv/reference
 MERLIN := .venv/merlin
 PINS := tests/equivalence/reference-constraints.txt
 MERLIN_PINS := tests/interop/merlin-constraints.txt
+# Run beside real merlin-core and without it.
+BOTH := tests/interop/test_merlin_schema.py tests/interop/test_io_and_loader.py
 
 .PHONY: demo test lint equivalence interop bench growth ml-1m diginetica ml-100k retrieval matrix clean
 
@@ -32,6 +34,7 @@ equivalence: $(MODERN)/.done $(REFERENCE)/.done
 
 interop: $(MODERN)/.done $(MERLIN)/.done
 	OMP_NUM_THREADS=$(THREADS) $(MERLIN)/bin/python -m pytest tests/interop
+	OMP_NUM_THREADS=$(THREADS) $(MODERN)/bin/python -m pytest $(BOTH)
 
 bench: $(MODERN)/.done $(REFERENCE)/.done
 	REFERENCE_PYTHON=$(REFERENCE)/bin/python $(MODERN)/bin/python -m tests.benchmarks --out benchmarks.md
