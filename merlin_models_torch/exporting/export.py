@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
-from merlin_models_torch.batch import Ragged
 from merlin_models_torch.exporting.graph import Graph, ItemGraph, ScoreGraph
 from merlin_models_torch.exporting.index import GraphIndex, exact_order, order_of_onnx
 from merlin_models_torch.exporting.inputs import Columns, columns_of
@@ -56,13 +55,15 @@ def export(
     Args:
         model: on the CPU.
         folder: to make.
-        k: answers, for a model of items. Two towers without it give the score of each row's pair.
+        k: answers, for a model of items. Two towers without it give the score of each row's pair; items among
+            several targets are as many as their output's largest cut-off.
         format: "torch" (``model.pt2`` for ``torch.export.load``), "aoti" (the same compiled for this machine,
             for ``torch._inductor.aoti_load_package``; needs a C++ compiler), "onnx" (``model.onnx``; extra
             ``onnx``), or "triton" (the latter as a model of Triton's repository, with ``config.pbtxt``).
         candidates: as for :meth:`Model.predict`: the only items that may be answers to any row.
         exclude: as for :meth:`Model.predict`: items that are no answers to any row.
-        exclude_seen: as for :meth:`Model.predict`, for sessions.
+        exclude_seen: as for :meth:`Model.predict`, for sessions; of a longer one the latest items, which the
+            program is given.
         max_sequence_length: positions of the longest sequences; the model's own, or 512, if not given.
         overwrite: replace the folder if an export is there.
 
@@ -126,15 +127,21 @@ def _graph(
     output: Any = model.output
     if isinstance(output, ItemOutput) and k is None:
         raise ValueError("k is not given: say how many items to answer with, such as k=10")
-    if k is None:
-        if candidates is not None or exclude is not None or exclude_seen:
+    several = bool(getattr(output, "item_columns", None))
+    if k is None or several:
+        if candidates is not None or exclude is not None or (exclude_seen and not several):
             raise ValueError(
                 "candidates, exclude and exclude_seen are for the k best items, and this is "
                 f"{type(output).__name__} without k: leave them out, or give k"
             )
-        graph = ScoreGraph(_columns(model, model.schema, length), model)
-        _check_scores(graph, model)
-        return graph
+        columns = _columns(model, model.schema, length)
+        return ScoreGraph(
+            columns,
+            model,
+            k=k,
+            exclude_seen=bool(exclude_seen),
+            order=order_of_onnx if onnx else exact_order,
+        )
     if not isinstance(output, (ItemOutput, TwoTowerOutput)):
         raise ValueError(f"k is {k}, but {type(output).__name__} gives scores and no items: leave it out")
     index = functools.partial(GraphIndex, order=order_of_onnx if onnx else exact_order)
@@ -160,15 +167,3 @@ def _columns(model: Model, schema: Any, length: int | None) -> Columns:
         )
     recurrent = any(isinstance(module, nn.RNNBase) for module in model.body.modules())
     return columns_of(model.input_blocks, schema, longest=length or longest, padded=recurrent)
-
-
-def _check_scores(graph: ScoreGraph, model: Model) -> None:
-    sizes = {dim: 2 for one in graph.inputs for dim in one.dims}
-    tensors = {one.name: one.example(sizes) for one in graph.inputs}
-    scores = model.scores(graph.columns.batch(tensors))
-    lists = [name for name, column in scores.items() if isinstance(column, Ragged)]
-    if lists:
-        raise ValueError(
-            f"{type(model.output).__name__} answers with lists ({', '.join(lists)}), which a program cannot "
-            "give for rows of different lengths: export a model with one score or the k best items of a row"
-        )

@@ -217,14 +217,19 @@ class ExportedModel:
 
     def _decoded(self, row: Mapping[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = {}
-        kept = slice(None)
+        counts: dict[str, int] = {}
         for one in self.signature["outputs"]:
             values = row[one["name"]].tolist()
+            if one.get("kind") == "length":
+                continue
             if "column" in one:
-                kept = slice(sum(value >= 0 for value in values))
-                answer[one["column"]] = [self._original(one, value) for value in values[kept]]
+                count = counts[one["name"]] = sum(value >= 0 for value in values)
+                answer[one["column"]] = [self._original(one, value) for value in values[:count]]
+            elif "of" in one:
+                answer[one["name"]] = values[: counts[one["of"]]]
             else:
-                answer[one["name"]] = values[kept] if isinstance(values, list) else values
+                own = values[: int(row[one["lengths"]])] if "lengths" in one else values
+                answer[one["name"]] = own
         return answer
 
     def _original(self, one: Mapping[str, Any], code: int) -> Any:
@@ -362,8 +367,10 @@ def _fits(one: Mapping[str, Any], signature: Mapping[str, Any]) -> bool:
     if type(rows) is not int or ("column" in one and not isinstance(one["column"], str)):
         return False
     kind, dims = one.get("kind"), one.get("dims", [])
-    if kind is None:
-        return "column" not in one or "vocabulary" in one
+    if "counts" not in one and "fill" not in one:
+        names = {other.get("name") for other in signature["outputs"]}
+        known = all(one[key] in names for key in ("of", "lengths") if key in one)
+        return known and ("column" not in one or "vocabulary" in one)
     return (
         kind in ("feature", "length", "filter")
         and one["dtype"] in ("int64", "float32")

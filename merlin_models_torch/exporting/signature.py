@@ -9,7 +9,7 @@ from torch import Tensor
 
 from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.exporting.graph import ITEMS, Graph, ItemGraph
-from merlin_models_torch.exporting.inputs import LENGTH, Input
+from merlin_models_torch.exporting.inputs import LENGTH, Input, length_name
 from merlin_models_torch.exporting.programs import Program
 from merlin_models_torch.schema import Schema
 from merlin_models_torch.schema.codec import schema_to_features
@@ -26,20 +26,24 @@ def signature(model: Model, graph: Graph, program: Program, *, k: int | None) ->
     Returns:
         ``inputs``, each with name, kind ("feature", "length" of a sequence, "filter"), dtype, dims by name
         and what fills up; of ids their ``vocabulary`` or, without one, how many rows there are; ``outputs``
-        likewise; ``dimensions``: the least and the largest size of each; ``schema`` of the columns; and the
+        likewise, of scores of items which these are ("of"), of lists the output that holds their "lengths";
+        ``dimensions``: the least and the largest size of each; ``schema`` of the columns; and the
         ``vocabularies`` by domain: value ``i`` has code ``first + i``, 0 is padding, others are ``unknown``.
     """
     items = graph.item_id if isinstance(graph, ItemGraph) else None
     schema = model.schema.select_by_name([one.name for one in graph.inputs if one.kind == "feature"])
     domains = {name: domain for block in model.input_blocks for name, domain in block.domains.items()}
     answered = getattr(model.output, "domain", None) or domains.get(items or "")
-    used = {domains[name] for name in schema.column_names if name in domains} | {answered}
+    columns: dict[str, str | None] = getattr(model.output, "item_columns", {})
+    several = {f"{name}_{ITEMS}": (name, domain) for name, domain in columns.items()}
+    used = {domain for _, domain in several.values()}
+    used |= {domains[name] for name in schema.column_names if name in domains} | {answered}
     return {
         "format": FORMAT,
         "k": k,
         "inputs": [_input(one, graph, model, schema, domains, answered) for one in graph.inputs],
         "outputs": [
-            _output(name, tensor, model, items=(items, answered) if name == ITEMS and items else None)
+            _output(name, tensor, graph, model, {ITEMS: (items, answered)} if items else several)
             for name, tensor in program.outputs.items()
         ],
         "dimensions": {dim: {"min": low, "max": high} for dim, (low, high) in program.dims.items()},
@@ -72,22 +76,34 @@ def _input(
 
 
 def _output(
-    name: str, tensor: Tensor, model: Model, *, items: tuple[str, str | None] | None
+    name: str, tensor: Tensor, graph: Graph, model: Model, items: dict[str, tuple[str, str | None]]
 ) -> dict[str, Any]:
-    dims = ["batch", *tensor.shape[1:]]
+    dims: list[Any] = ["batch", *tensor.shape[1:]]
     described = {"name": name, "dtype": str(tensor.dtype).removeprefix("torch."), "dims": dims}
-    if items is None:
-        return described
-    column, domain = items
-    return {**described, "column": column, **_ids(model, domain, _catalogue(model))}
+    if name in items:
+        column, domain = items[name]
+        return {**described, "column": column, **_ids(model, domain, _catalogue(model, column))}
+    if name.endswith(LENGTH):
+        return {**described, "kind": "length"}
+    scored = ITEMS if name == "score" else f"{name.removesuffix('_score')}_{ITEMS}"
+    if scored in items:
+        return {**described, "of": scored}
+    if tensor.dim() == 2:
+        described["lengths"] = length_name(name)
+        if not graph.columns.padded:
+            dims[1] = f"{next(iter(graph.columns.leaders.values()))}_length"
+    return described
 
 
 def _ids(model: Model, domain: str | None, rows: int) -> dict[str, Any]:
     return {"vocabulary": domain if domain in model.vocabularies else None, "rows": rows}
 
 
-def _catalogue(model: Model) -> int:
+def _catalogue(model: Model, column: str | None = None) -> int:
     output: Any = model.output
+    for one in getattr(output, "items", {}).values():
+        if one.item_id == column:
+            output = one
     return int(output.size if hasattr(output, "size") else output.cardinality)
 
 

@@ -170,17 +170,20 @@ class TargetOutput(nn.Module):
 
     def predictions(self, hidden: Tensor, batch: Batch) -> dict[str, Column]:
         """``<target>_score``: (B,), or a list for the positions of each row; the labels need not be there."""
-        columns = self.columns(self(hidden, batch))
-        plan = batch.plan
-        if plan is None:
-            return dict(columns)
-        lengths = plan.lengths - max(plan.extend, 0)
         return {
-            name: column
-            if column.dim() == 1
-            else Ragged.from_padded(column, lengths.clamp(max=column.shape[1]))
-            for name, column in columns.items()
+            name: matrix if lengths is None else Ragged.from_padded(matrix, lengths)
+            for name, (matrix, lengths) in self.matrices(hidden, batch).items()
         }
+
+    def matrices(self, hidden: Tensor, batch: Batch) -> dict[str, tuple[Tensor, Tensor | None]]:
+        """The predictions before lists are cut: (B,) or (B, T), and the (B,) lengths of lists."""
+        plan = batch.plan
+        lengths = None if plan is None else plan.lengths - max(plan.extend, 0)
+        found: dict[str, tuple[Tensor, Tensor | None]] = {}
+        for name, column in self.columns(self(hidden, batch)).items():
+            own = None if lengths is None or column.dim() == 1 else lengths.clamp(max=column.shape[1])
+            found[name] = column, own
+        return found
 
     def judged(self, labels: Tensor) -> Tensor:
         """Labels as the metrics take them."""

@@ -428,15 +428,46 @@ def test_inner_lists_of_numbers_are_refused_unless_they_have_one_width(tmp_path:
     assert not list(tmp_path.iterdir())
 
 
-def test_several_targets_with_items_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", ["torch", "onnx"])
+def test_items_among_several_targets_and_scores_of_positions(format: Any, tmp_path: Path) -> None:
+    if format == "onnx":
+        pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed here")
+    torch.manual_seed(0)
+    schema = mm.Schema([session_model().schema["item_id"]])
     inputs = mm.TabularInputBlock(
-        mm.Schema([session_model().schema["item_id"]]), embedding_dim=8, masking=mm.CausalMasking()
+        schema, embedding_dim=8, masking=mm.CausalMasking(), max_sequence_length=LONGEST
     )
-    both = mm.TabularOutputBlock([mm.CategoricalOutput(), mm.BinaryOutput("click")])
-    model = mm.Model(inputs, mm.TransformerBlock(8, heads=2, layers=1, positions="none"), both)
-    with pytest.raises(ValueError, match=r"answers with lists \(item_id, item_id_score\), which a program"):
-        mm.export(model, tmp_path / "export")
-    assert not list(tmp_path.iterdir())
+    outputs = [
+        mm.CategoricalOutput(top_ks=(4,)),
+        mm.BinaryOutput("click"),
+        mm.RegressionOutput("dwell", summary="none"),
+    ]
+    words = mm.Vocabulary(pa.array([f"item {number}" for number in range(29)]))
+    model = mm.Model(
+        inputs,
+        mm.TransformerBlock(8, heads=2, layers=1, max_length=LONGEST),
+        mm.TabularOutputBlock(outputs),
+        vocabularies={"item_id": words},
+    ).eval()
+    exported = ExportedModel(mm.export(model, tmp_path / "export", k=3, format=format))
+    sessions = [[5], [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], [30, 2, 2], [1, 1]]
+    wanted = model.predict({"item_id": sessions}, k=3).to_pylist()
+    rows = [{"item_id": words.decode(items).to_pylist()} for items in sessions]
+    rows[3] = {"item_id": ["none", "of ours"]}
+    for one, other, items in zip(exported.answer(rows), wanted, sessions, strict=True):
+        assert one["item_id"] == other["item_id"]
+        assert one["item_id_score"] == pytest.approx(other["item_id_score"], abs=1e-5)
+        assert one["click_score"] == pytest.approx(other["click_score"], abs=1e-5)
+        assert one["dwell_score"] == pytest.approx(other["dwell_score"], abs=1e-5)
+        assert len(one["dwell_score"]) == min(len(items), LONGEST)
+    unseen = ExportedModel(mm.export(model, tmp_path / "unseen", k=3, exclude_seen=True, format=format))
+    # The program knows what it is given: the latest items.
+    cut = [items[-LONGEST:] for items in sessions]
+    wanted = model.predict({"item_id": cut}, k=3, exclude_seen=True).to_pylist()
+    found = unseen.answer(rows[:3])
+    assert [one["item_id"] for one in found] == [one["item_id"] for one in wanted[:3]]
+    with pytest.raises(ValueError, match="k has 30, but the catalogue holds 29 items"):
+        mm.export(model, tmp_path / "large", k=30)
 
 
 def test_the_folder_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
