@@ -50,8 +50,8 @@ class CategoricalOutput(nn.Module):
         top_ks: cut-offs of the metrics; 10 and 20 if not given, lower where the catalogue is smaller.
 
     Raises:
-        ValueError: if the temperature is not positive, label smoothing is no share, or seen items of the input
-            are to be left out of the answers of another domain.
+        ValueError: if the temperature is not positive, label smoothing is no share, or seen items of the
+            input are to be left out of the answers of another domain.
 
     Example:
         >>> inputs = mm.TabularInputBlock(schema, embedding_dim=8, masking=mm.CausalMasking())

@@ -1,7 +1,8 @@
 """How cost grows with catalogue, sessions, batch, columns and files: ``python -m tests.benchmarks.growth``.
 
 Each series runs in a fresh process on one thread, sizes rising. Writes a page with times, memory and
-exponents (of size, by least squares over all points and between the last two), and a plot.
+exponents (of size, by least squares over all points and between the last two), a plot, and the points as
+JSON.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def main() -> None:
     if given.out and found:
         plot = given.out.with_suffix(".png")
         plot_growth(found, plot)
+        given.out.with_suffix(".json").write_text(json.dumps({series.name: own for series, own in found}))
         head = [
             "# How cost grows",
             "",

@@ -43,6 +43,8 @@ def plot_growth(found: Sequence[tuple[Series, Sequence[tuple[int, float, int]]]]
         least = min(point[1] for _, points in own for point in points)
         panel.plot(sizes, [least * size / sizes[0] for size in sizes], ":", color="black", linewidth=1)
         panel.set_xscale("log")
+        panel.set_xticks(sizes, [_short(size) for size in sizes])
+        panel.minorticks_off()
         panel.set_yscale("log")
         if any(series.memory for series, _ in own):
             held.set_yscale("log")
@@ -51,6 +53,13 @@ def plot_growth(found: Sequence[tuple[Series, Sequence[tuple[int, float, int]]]]
             held.set_yticks([])
         panel.set_xlabel(axis)
         panel.set_ylabel("seconds (dotted: in proportion to the size)")
-        panel.legend(fontsize=8)
+        panel.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=2)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
+
+
+def _short(size: int) -> str:
+    for unit, name in ((10**6, "M"), (10**3, "k")):
+        if size >= unit:
+            return f"{size / unit:g}{name}"
+    return str(size)
