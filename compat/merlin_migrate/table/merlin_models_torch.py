@@ -38,7 +38,14 @@ _BLOCKS: tuple[Row, ...] = (
     ),
     ("unsupported", "!block", "HasKeys", "", "Anything with keys() is taken"),
     ("unsupported", "!block", "get_pre set_pre", "mm.BatchBlock", "Put it before the input block"),
-    ("alias", "blocks.experts", "CGCBlock PLEBlock", "mm.*", ""),
+    (
+        "behaviour differs",
+        "blocks.experts",
+        "CGCBlock PLEBlock",
+        "mm.*",
+        "A shared gate, which PLEBlock has in all layers but the last, weighs the experts of all tasks, as in "
+        "the paper; 23.12's weighed the shared ones alone",
+    ),
     ("adapter", "blocks.experts", "MMOEBlock", "mm.*", "num_experts is given by name"),
     ("unsupported", "!blocks.experts", "ExpertGateBlock=ExpertGate GateBlock=ExpertGate", "mm.*", _PRIVATE),
     (

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from tests.equivalence.side import Side
 
 ROWS = 8
+Order = Callable[[Any], list[tuple[str, nn.Parameter]]]
+"""Puts names and weights in the order of the other side."""
 
 
 def column(name: str, largest: int, *tags: Tags, **options: Any) -> ColumnSchema:
@@ -55,9 +57,9 @@ def rows(side: Side, *, lists: bool = False) -> Batch:
     return Batch(side.given("features", features), side.given("targets", targets))
 
 
-def share(side: Side, module: nn.Module) -> list[nn.Parameter]:
+def share(side: Side, module: nn.Module, order: Order = list) -> list[nn.Parameter]:
     """The original's weights, stirred, by their order: the names of state dicts differ."""
-    parameters = list(module.parameters())
+    parameters = [parameter for _, parameter in order(module.named_parameters())]
     if side.is_original:
         side.seed()
         with torch.no_grad():
@@ -71,11 +73,11 @@ def share(side: Side, module: nn.Module) -> list[nn.Parameter]:
     return parameters
 
 
-def observed(side: Side, module: nn.Module, inputs: Any, batch: Any = None) -> None:
+def observed(side: Side, module: nn.Module, inputs: Any, batch: Any = None, order: Order = list) -> None:
     """Outputs by name, and gradients in the order of the weights."""
     call = partial(module, inputs) if batch is None else partial(module, inputs, batch=batch)
     call()
-    parameters = share(side, module)
+    parameters = share(side, module, order)
     result = call()
     outputs = result if isinstance(result, dict) else {"all": result}
     side.value("names", sorted(outputs))
@@ -85,7 +87,8 @@ def observed(side: Side, module: nn.Module, inputs: Any, batch: Any = None) -> N
     if parameters and fractions:
         sum(t.square().sum() for t in fractions).backward()
         for i, parameter in enumerate(parameters):
-            side.close(f"gradient/{i:02}", parameter.grad)
+            # Some weights of the original go unused.
+            side.close(f"gradient/{i:02}", torch.zeros(1) if parameter.grad is None else parameter.grad)
 
 
 def matrix(side: Side, width: int = 5) -> Tensor:
