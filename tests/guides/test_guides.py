@@ -87,6 +87,21 @@ def test_comments_of_the_rules_point_to_headings() -> None:
         assert anchors <= _anchors(GUIDES / page_name), page_name
 
 
+def test_messages_point_to_headings() -> None:
+    anchors = {page.name: _anchors(page) for page in PAGES}
+    root = GUIDES.parent
+    found = 0
+    for source in (*(root / "compat").rglob("*.py"), *(root / "merlin_models_torch").rglob("*.py")):
+        text = source.read_text(encoding="utf-8")
+        told = re.findall(r"migration_guides/([\w-]+\.md)(?:#([\w-]+))?", text)
+        told += [("checkpoints.md", anchor) for anchor in re.findall(r"\{GUIDE\}#([\w-]+)", text)]
+        for name, anchor in told:
+            assert name in anchors, source
+            assert not anchor or anchor in anchors[name], (source, anchor)
+        found += len(told)
+    assert found > 10
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", BLOCK.sub("", page.read_text())):
