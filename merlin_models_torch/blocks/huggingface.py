@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from merlin_models_torch.serialize import serializable
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
+_UNSAFE = re.compile(r"_.*|.*implementation.*|auto_map|quantization_config|model_type")
 # Parts of the models that hidden states do not depend on, and that DDP would wait for.
 _UNUSED = ("pooler", "mask_emb", "seg_embed", "r_s_bias")
 
@@ -165,7 +167,7 @@ def _model(config: Any, architecture: str | None) -> tuple[Any, str | None]:
         usual: Any = transformers.MODEL_MAPPING.get(type(model.config), None)
         return model, None if type(model) is usual else type(model).__name__
     if isinstance(config, Mapping):
-        values = {name: value for name, value in config.items() if name not in ("auto_map", "model_type")}
+        values = _harmless(config)
         if "model_type" not in config:
             raise ValueError(
                 f"a config of transformers needs its 'model_type' ('gpt2', say), got {sorted(config)}"
@@ -183,6 +185,21 @@ def _model(config: Any, architecture: str | None) -> tuple[Any, str | None]:
     if not isinstance(cls, type) or not issubclass(cls, transformers.PreTrainedModel):
         raise ValueError(f"transformers has no model class {architecture!r}: check the name")
     return cls(config).base_model, architecture
+
+
+def _harmless(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a config without those by which transformers would fetch code, or import more.
+
+    An implementation of attention may name a repository of kernels.
+    """
+    found = {
+        name: _harmless(value) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+        if not _UNSAFE.fullmatch(name)
+    }
+    chosen = [values.get(name) for name in ("attn_implementation", "_attn_implementation")]
+    plain = [one for one in chosen if one in ("eager", "sdpa")]
+    return {**found, **({"attn_implementation": plain[0]} if plain else {})}
 
 
 def _longest(model: Any) -> int | None:

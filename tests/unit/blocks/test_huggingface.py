@@ -211,3 +211,26 @@ def test_an_architecture_may_decide_itself_what_is_seen() -> None:
     obeying = HuggingFaceBlock(config).eval()
     obeying.load_state_dict(block.state_dict())
     assert not torch.allclose(block(inputs, batch)[1], obeying(inputs, batch)[1])
+
+
+def test_a_config_of_a_stranger_fetches_nothing() -> None:
+    from merlin_models_torch.blocks.huggingface import _harmless
+
+    kernels = "someone/kernels"
+    values = {
+        "n_embd": 8,
+        "attn_implementation": kernels,
+        "_attn_implementation": "eager",
+        "experts_implementation": kernels,
+        "auto_map": {"AutoModel": "someone/code"},
+        "quantization_config": {"quant_method": "other"},
+        "_name_or_path": "someone/model",
+        "text_config": {"attn_implementation": kernels, "hidden_size": 4},
+    }
+    assert _harmless(values) == {
+        "n_embd": 8,
+        "attn_implementation": "eager",
+        "text_config": {"hidden_size": 4},
+    }
+    block = HuggingFaceBlock({**values, "model_type": "gpt2", "n_layer": 1, "n_head": 2, "text_config": {}})
+    assert block(torch.zeros(1, 3, 8)).shape == (1, 3, 8)

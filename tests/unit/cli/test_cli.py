@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -92,6 +93,11 @@ def test_predict_writes_what_python_gives(trained: Path, monkeypatch: pytest.Mon
     Path("predict.yaml").write_text(yaml.safe_dump({"k": 3, "keys": ["session_id"], "batch_size": 7}))
     assert main(["predict", "--config", "predict.yaml", "model", "sessions/test.parquet", "-o", "three"]) == 0
     assert len(pq.read_table("three/test.parquet")["item_id"][0]) == 3
+    pq.write_table(pa.table({"item_id": [2, 3, 4]}), "deny.parquet")
+    deny = ["predict", "model", "sessions", "--k", "4", "-o", "without", "--exclude", "deny.parquet"]
+    assert main(deny) == 0
+    wanted = mm.load("model").predict("sessions/test.parquet", k=4, exclude=[2, 3, 4])
+    assert pq.read_table("without/test.parquet").equals(wanted)
 
 
 def test_report_writes_what_python_writes(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Answers to tables of every kind, filtered, and as parquet files: equal, whole, resumable."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ def clicks() -> mm.Model:
     return mm.Model(
         mm.TabularInputBlock(click_schema(), embedding_dim=4), mm.MLPBlock([4]), mm.BinaryOutput("click")
     ).eval()
+
+
+def click_of_a_session() -> mm.Model:
+    torch.manual_seed(0)
+    inputs = mm.TabularInputBlock(session_schema(), embedding_dim=8)
+    return mm.Model(inputs, mm.GRUBlock(8, any_masking=True), mm.BinaryOutput("click")).eval()
 
 
 @pytest.fixture
@@ -86,6 +93,30 @@ class TestForms:
             == wanted.select(["user_id", "item_id"]).to_pydict()
         )
         np.testing.assert_allclose(found["score"].to_pylist(), wanted["score"].to_pylist(), rtol=1e-5)
+
+    @pytest.mark.parametrize("task", ["click", "several targets", "click of a session"])
+    @pytest.mark.parametrize("form", ["loader", "dict", "pandas", "polars", "file"])
+    def test_every_task_answers_to_any_form(self, form: str, task: str, tmp_path: Path) -> None:
+        if form in ("pandas", "polars"):
+            pytest.importorskip(form, reason=f"{form} is not installed here")
+        model, table = {
+            "click": (clicks, click_table(9)),
+            "several targets": (multi_task, session_table(9)),
+            "click of a session": (click_of_a_session, session_table(9)),
+        }[task]
+        forms: dict[str, Callable[[], Any]] = {
+            "loader": lambda: mm.ParquetLoader(table, model().schema, batch_size=4),
+            "dict": table.to_pydict,
+            "pandas": table.to_pandas,
+            "polars": lambda: __import__("polars").from_arrow(table),
+            "file": lambda: pq.write_table(table, tmp_path / "rows.parquet") or tmp_path / "rows.parquet",
+        }
+        found, wanted = model().predict(forms[form](), keys=[]), model().predict(table, keys=[])
+        assert found.column_names == wanted.column_names
+        for name in wanted.column_names:
+            ours, theirs = (one[name].to_pylist() for one in (found, wanted))
+            for one, other in zip(ours, theirs, strict=True):
+                assert one == pytest.approx(other, rel=1e-5)
 
     def test_columns_that_do_not_fit_are_refused(self) -> None:
         with pytest.raises(ValueError, match=r"the columns have \{'a': 1, 'b': 2\} rows"):
@@ -200,6 +231,12 @@ class TestFiles:
         found = pa.concat_tables([pq.read_table(out / f"day-{n}.parquet") for n in range(3)])
         wanted = model.predict(mm.ParquetLoader(folder, session_schema(), **options), k=3)
         assert found["item_id"].combine_chunks().equals(wanted["item_id"].combine_chunks())
+
+    def test_a_file_without_rows_has_no_answers(self, folder: Path, tmp_path: Path) -> None:
+        pq.write_table(session_table(4).slice(0, 0), folder / "day-1.parquet")
+        out = model_of_sessions().predict_to_parquet(folder, tmp_path / "out", k=2)
+        assert sorted(p.name for p in out.iterdir()) == ["day-0.parquet", "day-2.parquet"]
+        assert pq.read_table(out).num_rows == 30 + 17
 
     def test_files_of_one_name_are_told_apart(self, folder: Path, tmp_path: Path) -> None:
         (tmp_path / "more").mkdir()

@@ -64,7 +64,7 @@ def load(folder: str | os.PathLike[str], name: str) -> Any:
     content, stored = config.read_bytes(), weights.read_bytes()
     try:
         whole = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SavedModelError(f"{config} is no JSON: save the model again") from error
     if not isinstance(whole, dict) or whole.get("format") != FORMAT:
         raise SavedModelError(f"{config} is not of format {FORMAT}, which this version reads: save again")
@@ -72,7 +72,10 @@ def load(folder: str | os.PathLike[str], name: str) -> Any:
         raise SavedModelError(f"{weights} was changed or is of another model: save the model again")
     try:
         return Reader(from_bytes(stored)).read(whole.get("model"))
-    except (AttributeError, KeyError, TypeError) as error:
+    except SavedModelError:
+        raise
+    except Exception as error:
+        # Whatever a constructor runs into: what is built is a stranger's.
         raise SavedModelError(
             f"{config} cannot be built by this version ({error}): save the model again with it, or load the "
             "weights into a model built in the program"
