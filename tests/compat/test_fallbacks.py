@@ -138,7 +138,7 @@ def test_names_of_merlin_core_that_are_not_here_say_what_to_do():
     frozen = json.loads((Path(__file__).parent / "names" / "merlin_core.json").read_text())
     refused = 0
     for module, names in frozen.items():
-        if module.startswith(("merlin.schema", "merlin.io")):
+        if module.startswith("merlin.schema"):
             continue
         for name in names:
             entry = find(f"{module}.{name}")
@@ -161,6 +161,7 @@ def test_names_of_merlin_core_that_are_not_here_say_what_to_do():
         ("from merlin.core.utils import download_file", "Download with urllib"),
         ("from merlin.core.utils import nothing_known", "install merlin-core"),
         ("from merlin.datasets.synthetic import generate_data", "mm.data.generate_sessions"),
+        ("from merlin.io import Shuffle", "With shuffle=True it shuffles while it reads"),
         ("import merlin.dag.ops.rename", "Name and tag columns with mm.ColumnSchema"),
         ("from merlin.dag import ColumnSelector; ColumnSelector(['a']) >> 1", "Give a loader its operators"),
     ],
@@ -200,6 +201,15 @@ def test_an_operator_says_which_column_or_id_is_wrong():
         next(iter(few))
     with pytest.raises(TypeError, match="transforms has a int, expected operators"):
         loader(3)
+
+
+def test_a_dataset_says_what_it_has_not():
+    from merlin.io import Dataset
+
+    made = Dataset(sessions(3))
+    with pytest.raises(AttributeError, match=r"no 'repartition' here: ask to_arrow.*install merlin-core"):
+        made.repartition(2)
+    assert not hasattr(made, "npartitions")
 
 
 def test_other_engines_and_missing_files_are_refused(tmp_path):

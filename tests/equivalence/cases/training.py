@@ -13,14 +13,17 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from merlin.dataloader.ops.embeddings import EmbeddingOperator
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers4rec import torch as tr
 from transformers4rec.config.trainer import T4RecTrainingArguments
 from transformers4rec.torch.ranking_metric import NDCGAt, RecallAt
+from transformers4rec.torch.utils.data_utils import MerlinDataLoader
 
 from tests.equivalence.cases.loaders import schema_with_targets, write_with_targets
 from tests.equivalence.side import Side
@@ -353,6 +356,49 @@ def several_processes(side: Side) -> None:
         side.close(name, torch.tensor(value, dtype=torch.float64))
 
 
+def vectors_looked_up(side: Side) -> None:
+    """A model of the columns that a loader gives after looking vectors up: six steps, and an evaluation."""
+    side.seed(6)
+    drawn = {"item_id": torch.randint(1, 41, (24, LENGTH)), "price": torch.rand(24, LENGTH)}
+    drawn = side.given("rows", {**drawn, "vectors": torch.randn(41, 3)})
+    vectors = drawn.pop("vectors").numpy()
+    path = str(side.scratch / "rows.parquet")
+    pq.write_table(pa.table({name: x.tolist() for name, x in drawn.items()}), path)
+    schema = schema_with_targets().excluding_by_name(["country"])
+    given = {"max_sequence_length": LENGTH, "shuffle": False}
+
+    def loader() -> MerlinDataLoader:
+        operator = EmbeddingOperator(vectors, lookup_key="item_id", embedding_name="vectors")
+        return MerlinDataLoader.from_schema(schema, path, ROWS, transforms=[operator], **given)
+
+    inputs = tr.TabularSequenceFeatures.from_schema(
+        loader().output_schema,
+        max_sequence_length=LENGTH,
+        pretrained_output_dims=5,
+        normalizer="layer-norm",
+        aggregation="concat",
+        masking="mlm",
+        d_output=8,
+        embedding_dim_default=8,
+    )
+    body = tr.SequentialBlock(inputs, tr.MLPBlock([8]))
+    model = tr.Model(tr.Head(body, tr.NextItemPredictionTask(weight_tying=True), inputs=inputs))
+    side.weights(model)
+    trainer = Watched(
+        model=model,
+        args=arguments(side),
+        schema=loader().output_schema,
+        train_dataloader=loader(),
+        eval_dataloader=loader(),
+        compute_metrics=True,
+    )
+    trainer.train()
+    side.curve("losses", torch.stack(trainer.losses))
+    side.final(model)
+    for name, value in next(iter(numbers([trainer.evaluate()]))).items():
+        side.curve(f"evaluated/{name}", torch.tensor(float(value), dtype=torch.float64))
+
+
 def other_path(side: Side) -> None:
     """``evaluate(path)`` reads ``eval_dataset_or_path`` all the same."""
     model = build(side)
@@ -514,6 +560,7 @@ CASES = {
     "evaluation-loss-weighted-by-the-last-batch": loss_weighted_by_batches,
     "evaluate-by-two-processes": several_processes,
     "evaluate-other-path": other_path,
+    "vectors-looked-up": vectors_looked_up,
     "warmup-ratio-ignored": warmup_ratio_ignored,
     "resume": resume,
 }

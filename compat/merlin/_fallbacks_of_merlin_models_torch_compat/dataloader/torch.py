@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from merlin.core._absent import only
 from torch.utils.data import DataLoader, IterableDataset
 from transformers4rec.torch.utils.data_utils import MerlinDataLoader
+
+__getattr__ = only(__name__)
 
 
 class Loader(IterableDataset):

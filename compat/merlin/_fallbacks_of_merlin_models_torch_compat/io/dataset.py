@@ -83,6 +83,12 @@ class Dataset:
             )
         self.schema = as_schema(schema)
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"a Dataset has no {name!r} here: ask to_arrow() or to_ddf().compute() for its rows, or install "
+            "merlin-core (Python below 3.12, pandas below 1.6), whose Dataset then takes its place"
+        )
+
     def _inferred(self) -> Schema:
         return Schema.from_arrow(self.to_arrow(None))
 
