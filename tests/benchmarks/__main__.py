@@ -111,6 +111,22 @@ ROWS = (
         tolerance=1e-5,
     ),
     Row(
+        "training step of the drop-in: XLNet, 128 sessions of 20, dropout .3, 10k items",
+        "step",
+        {"items": 10_000, "batch_size": 128},
+        rounds=20,
+        speed=1.5,
+        tolerance=1e-4,
+    ),
+    Row(
+        "the same, 100k items",
+        "step",
+        {"items": 100_000, "batch_size": 128},
+        rounds=8,
+        speed=2.5,
+        tolerance=1e-4,
+    ),
+    Row(
         "evaluation loop of the drop-in, 800 steps of 128, top 100, without the model",
         "evaluation",
         {"steps": 800, "batch_size": 128},
