@@ -43,8 +43,8 @@ _BLOCKS: tuple[Row, ...] = (
         "blocks.experts",
         "CGCBlock PLEBlock",
         "mm.*",
-        "A shared gate, which PLEBlock has in all layers but the last, weighs the experts of all tasks, as in "
-        "the paper; 23.12's weighed the shared ones alone",
+        "A shared gate, which PLEBlock has in all layers but the last, weighs the experts of all tasks, as "
+        "the paper does; 23.12's weighed the shared ones alone",
     ),
     ("adapter", "blocks.experts", "MMOEBlock", "mm.*", "num_experts is given by name"),
     ("unsupported", "!blocks.experts", "ExpertGateBlock=ExpertGate GateBlock=ExpertGate", "mm.*", _PRIVATE),

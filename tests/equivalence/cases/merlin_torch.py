@@ -73,11 +73,11 @@ def share(side: Side, module: nn.Module, order: Order = list) -> list[nn.Paramet
     return parameters
 
 
-def observed(side: Side, module: nn.Module, inputs: Any, batch: Any = None, order: Order = list) -> None:
+def observed(side: Side, module: nn.Module, inputs: Any, batch: Any = None) -> None:
     """Outputs by name, and gradients in the order of the weights."""
     call = partial(module, inputs) if batch is None else partial(module, inputs, batch=batch)
     call()
-    parameters = share(side, module, order)
+    parameters = share(side, module)
     result = call()
     outputs = result if isinstance(result, dict) else {"all": result}
     side.value("names", sorted(outputs))

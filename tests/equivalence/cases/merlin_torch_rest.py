@@ -47,9 +47,28 @@ def by_task(found: Any) -> list[tuple[str, nn.Parameter]]:
 
 
 def cgc(side: Side) -> None:
-    """Shared experts and those of each task; 23.12 has another gate of the shared ones than the paper."""
+    """Shared experts and those of each task.
+
+    The gates here weigh those of the task first. The gate of the shared ones is not as the paper's in 23.12, so
+    it is not compared, and no PLEBlock of several layers.
+    """
     block = mm.CGCBlock(mm.MLPBlock([4]), num_shared_experts=2, num_task_experts=2, outputs=tasks())
-    observed(side, block, matrix(side), order=by_task)
+    x = matrix(side)
+    block(x)
+    share(side, block, by_task)
+    named = by_task(block.named_parameters())
+    turned = {id(parameter) for name, parameter in named if ".gates." in f".{name}"}
+    with torch.no_grad():
+        for _, parameter in named:
+            parameter.copy_(parameter.roll(2, 0) if id(parameter) in turned else parameter)
+    outputs = block(x)
+    for task in ("click", "rating"):
+        side.close(f"output/{task}", outputs[task])
+    sum(outputs[task].square().sum() for task in ("click", "rating")).backward()
+    for i, (_, parameter) in enumerate(named):
+        found = parameter.grad
+        assert found is not None
+        side.close(f"gradient/{i:02}", found.roll(2, 0) if id(parameter) in turned else found)
 
 
 def attention(side: Side) -> None:
