@@ -57,13 +57,13 @@ def numbers(batches: list[Batch]) -> list[int]:
     return [int(n) for batch in batches if not batch.filler for n in batch["number"]]  # type: ignore[union-attr]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=60)
 @given(
     files=st.lists(st.integers(1, 13), min_size=1, max_size=4),
     group=st.integers(1, 6),
     world=st.integers(1, 6),
     batch_size=st.integers(1, 5),
-    streamed=st.booleans(),
+    memory_limit=st.sampled_from([0, 60, 200, 2**30]),
     shuffle=st.booleans(),
     bucket=st.sampled_from([None, 2]),
     empty=st.sampled_from([None, 2, 3]),
@@ -74,7 +74,7 @@ def test_every_row_comes_once_in_as_many_steps_on_every_rank(
     group: int,
     world: int,
     batch_size: int,
-    streamed: bool,
+    memory_limit: int,
     shuffle: bool,
     bucket: int | None,
     empty: int | None,
@@ -97,7 +97,7 @@ def test_every_row_comes_once_in_as_many_steps_on_every_rank(
             shuffle=shuffle,
             bucket=bucket,
             empty="drop",
-            memory_limit=0 if streamed else 2**30,
+            memory_limit=memory_limit,
         )
     assert len({len(batches) for batches in ranks}) == 1
     assert sorted(n for batches in ranks for n in numbers(batches)) == kept

@@ -45,13 +45,13 @@ def trainer(**options: Any) -> lightning.Trainer:
     )
 
 
-def train(folder: Path, *, streamed: bool) -> dict[str, Tensor]:
+def train(folder: Path, *, streamed: bool, batch_size: int) -> dict[str, Tensor]:
     """Weights and figures of one of the processes."""
     model = small_model()
     model.optimizer = mm.OptimizerConfig("sgd", lr=0.5)
     world = torch.distributed.get_world_size()
     one = trainer(strategy="ddp", devices=world)
-    one.fit(model, loader(folder, streamed=streamed))
+    one.fit(model, loader(folder, streamed=streamed, batch_size=batch_size))
     # Three rows in batches of one: some processes have nothing left for the last step.
     figures = one.test(model, few(folder), verbose=False)[0]
     answers = model.predict(few(folder), k=3)
@@ -62,12 +62,12 @@ def train(folder: Path, *, streamed: bool) -> dict[str, Tensor]:
     }
 
 
-def loader(folder: Path, *, streamed: bool, **share: int) -> mm.ParquetLoader:
+def loader(folder: Path, *, streamed: bool, batch_size: int = BATCH, **share: int) -> mm.ParquetLoader:
     """Shuffled training rows."""
     return mm.ParquetLoader(
         folder,
         session_schema(),
-        batch_size=BATCH,
+        batch_size=batch_size,
         shuffle=True,
         memory_limit=0 if streamed else 2**30,
         buffer_groups=2,
@@ -84,8 +84,11 @@ def few(folder: Path) -> mm.ParquetLoader:
 class Joined:
     """What the ranks get at each step as one batch."""
 
-    def __init__(self, folder: Path, world: int, *, streamed: bool) -> None:
-        self.loaders = [loader(folder, streamed=streamed, rank=rank, world=world) for rank in range(world)]
+    def __init__(self, folder: Path, world: int, *, streamed: bool, batch_size: int = BATCH) -> None:
+        self.loaders = [
+            loader(folder, streamed=streamed, batch_size=batch_size, rank=rank, world=world)
+            for rank in range(world)
+        ]
         self.rows = pq.read_table(sorted(folder.glob("*.parquet")))
 
     def __len__(self) -> int:
