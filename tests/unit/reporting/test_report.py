@@ -399,6 +399,20 @@ def test_sessions_files_bring_their_training_rows(tmp_path: Path) -> None:
     assert "of test.parquet" in own
 
 
+def test_sessions_of_one_item_count_for_nothing(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = session_model().eval()
+    table = session_table(40, shortest=1)
+    counted = sum(len(row) > 1 for row in table["item_id"].to_pylist())
+    assert counted < 40
+    page = mm.report(model, table, tmp_path, batch_size=8)
+    lines = list(rows(section(page, "length")).values())[1:]
+    assert sum(int(line[0]) for line in lines) == counted
+    alone = mm.report(model, session_table(6, shortest=1, longest=1), tmp_path / "alone")
+    assert "next_item: nothing was measured, as no row has a label" in words(section(alone, "missing"))
+    assert "quality" not in sections(alone)
+
+
 def test_mistakes_are_told(tmp_path: Path) -> None:
     model, table = session_model(), session_table(6)
     with pytest.raises(ValueError, match="examples is -1, expected 0 or more"):
