@@ -62,7 +62,7 @@ def session_card(
         notes: a word about an item, by item.
         candidates: of two towers.
     """
-    vocabulary = model.item_vocabulary if output is model.output else model.vocabularies.get(output.domain)
+    vocabulary = model.vocabulary_of(output)
     shown = without_last(row, model.inputs.sequences) if output.needs_plan else row
     sequence = sequence_of(model)
     items: list[str] = []

@@ -98,8 +98,7 @@ def item_column(model: Model) -> ColumnSchema:
     Raises:
         ValueError: if the model reads none, or several.
     """
-    sequences = {name for block in model.input_blocks for name in block.sequences}
-    found = [c for c in model.schema.select(Tags.ITEM_ID) if c.name not in sequences and not c.is_list]
+    found = items_of_rows(model)
     if len(found) != 1:
         raise ValueError(
             f"the model reads {[c.name for c in found] or 'no column'} tagged Tags.ITEM_ID with one item a "
@@ -107,3 +106,9 @@ def item_column(model: Model) -> ColumnSchema:
             "of the items to be ranked"
         )
     return found[0]
+
+
+def items_of_rows(model: Model) -> list[ColumnSchema]:
+    """The columns of items that have one item a row."""
+    sequences = {name for block in model.input_blocks for name in block.sequences}
+    return [c for c in model.schema.select(Tags.ITEM_ID) if c.name not in sequences and not c.is_list]

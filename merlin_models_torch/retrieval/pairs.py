@@ -22,7 +22,7 @@ from merlin_models_torch.outputs import (
 from merlin_models_torch.outputs.base import ScoreOutput
 from merlin_models_torch.outputs.target import TargetOutput
 from merlin_models_torch.retrieval.candidates import Candidates, encode_candidates, tower
-from merlin_models_torch.retrieval.features import ItemFeatures, item_column
+from merlin_models_torch.retrieval.features import ItemFeatures, item_column, items_of_rows
 from merlin_models_torch.schema import Schema
 
 if TYPE_CHECKING:
@@ -74,12 +74,26 @@ def pair_scores(model: Model, *, items: Any = None, score: ScoreChoice | None = 
                 "features: leave out items"
             )
         return _of_catalogue(model, output)
+    name = _next_item(model, score)
+    if name is not None:
+        return _of_catalogue(model, output.outputs[name], name=name)
     if not isinstance(output, ScoreOutput):
         raise TypeError(f"{type(output).__name__} gives no scores of items: take a model that does")
     return _of_rows(model, _weights(output, score), items)
 
 
-def _of_catalogue(model: Model, output: CategoricalOutput) -> PairScores:
+def _next_item(model: Model, score: ScoreChoice | None) -> str | None:
+    """The target whose items are meant, of a model of several that answers with items among others."""
+    output = model.output
+    if not isinstance(output, TabularOutputBlock):
+        return None
+    names = [name for name, one in output.outputs.items() if isinstance(one, CategoricalOutput)]
+    if score is not None:
+        return score if isinstance(score, str) and score in names else None
+    return names[0] if len(names) == 1 and not items_of_rows(model) else None
+
+
+def _of_catalogue(model: Model, output: CategoricalOutput, *, name: str = "") -> PairScores:
     if output.elsewhere is not None:
         raise ValueError(
             "this model's items are shared out to several processes: call unshard_items(model) in all of "
@@ -87,14 +101,15 @@ def _of_catalogue(model: Model, output: CategoricalOutput) -> PairScores:
         )
     with torch.inference_mode():
         vectors = output.item_vectors
-    banned = torch.tensor(sorted({*output.exclude, *model.never_answered}), dtype=torch.int64)
+    banned = torch.tensor(sorted({*output.exclude, *model.never_of(output)}), dtype=torch.int64)
 
     def known(codes: Tensor) -> Tensor:
         return (codes >= 0) & (codes < len(vectors)) & ~torch.isin(codes, banned)
 
     def of(batch: Batch) -> Scores:
         planned = model.for_prediction(batch)
-        queries = output.queries(model.body(planned), planned)
+        hidden = model.body(planned)
+        queries = output.queries(hidden if isinstance(hidden, Tensor) else hidden[name], planned)
 
         def scores(rows: Tensor, codes: Tensor) -> Tensor:
             found = _products(queries[rows], vectors[codes])
@@ -104,7 +119,8 @@ def _of_catalogue(model: Model, output: CategoricalOutput) -> PairScores:
 
         return scores
 
-    return PairScores(model.schema, str(output.item_id), model.item_vocabulary, known, of)
+    vocabulary = model.vocabulary_of(output)
+    return PairScores(model.schema, str(output.item_id), vocabulary, known, of)
 
 
 def _of_towers(model: Model, output: TwoTowerOutput, items: Any) -> PairScores:

@@ -54,9 +54,10 @@ class Answering(lightning.LightningModule):
     @property
     def item_vocabulary(self) -> Vocabulary | None:
         """Original ids of the items, if the model knows them."""
-        return self._vocabulary_of(self.output)
+        return self.vocabulary_of(self.output)
 
-    def _vocabulary_of(self, output: Any) -> Vocabulary | None:
+    def vocabulary_of(self, output: Any) -> Vocabulary | None:
+        """The same for an output of several."""
         domain = getattr(output, "domain", None)
         if domain is None and self.inputs.item_id is not None:
             domain = self.inputs.domains[self.inputs.item_id]
@@ -69,7 +70,7 @@ class Answering(lightning.LightningModule):
 
     def never_of(self, output: Any) -> tuple[int, ...]:
         """The same for an output of several."""
-        vocabulary = self._vocabulary_of(output)
+        vocabulary = self.vocabulary_of(output)
         return () if vocabulary is None else tuple(range(vocabulary.first))
 
     def _never(self, besides: Sequence[int] = ()) -> Never:
@@ -344,8 +345,9 @@ class Answering(lightning.LightningModule):
             items: for a ranking model that reads more of an item than its id, a table of items (or of events,
                 where the first row of an item counts) with these columns; for two towers as for
                 :meth:`encode_candidates`. Coded as in training.
-            score: for a model of several targets the one to rank by, or weights of several, by which their
-                scores (probabilities, or numbers) are added up.
+            score: for a model of several targets the one to rank by ("next_item" for the items of a
+                session), or weights of several, by which their scores (probabilities, or numbers) are added
+                up.
             coded: the candidates are rows of the catalogue, as the data holds items (0 is padding and no
                 candidate), and not the original ids that :meth:`predict` gives.
             unknown: what to do with a candidate that the model has no score for: "error", or "drop" it.

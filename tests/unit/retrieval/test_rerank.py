@@ -13,7 +13,7 @@ from torch import nn
 
 import merlin_models_torch as mm
 from tests.unit.clicks import click_schema, click_table
-from tests.unit.schemas import ITEMS, categorical, continuous
+from tests.unit.schemas import ITEMS, categorical, continuous, session_schema
 from tests.unit.sessions import session_model, session_table
 
 USERS = pa.table({"user_id": [3, 1, 12, 7, 5], "age": pa.array([0.1, 0.5, 0.2, 0.9, 0.4], pa.float32())})
@@ -175,6 +175,25 @@ class TestModelsOfItems:
             for known, items in zip(scores, lists, strict=True)
         ]
         assert_same(model.rerank(table, lists, keys=["user_id"], batch_size=5), wanted)
+
+    @pytest.mark.parametrize("shared", [True, False])
+    def test_items_among_several_targets(self, shared: bool) -> None:
+        torch.manual_seed(0)
+        inputs = mm.TabularInputBlock(session_schema(), embedding_dim=8, masking=mm.CausalMasking())
+        outputs = mm.TabularOutputBlock([mm.CategoricalOutput(top_ks=(3,)), mm.BinaryOutput("click")])
+        body = mm.ParallelBlock({"next_item": mm.GRUBlock(8), "click": mm.GRUBlock(8)})
+        model = mm.Model(inputs, mm.MLPBlock([8]), mm.GRUBlock(8) if shared else body, outputs).eval()
+        table, lists = session_table(6), session_lists(6)
+        everything = model.predict(table, k=ITEMS, keys=["user_id"]).to_pylist()
+        scores = [dict(zip(r["item_id"], r["item_id_score"], strict=True)) for r in everything]
+        wanted = [
+            sorted(((i, known[i]) for i in sorted(items)), key=lambda pair: -pair[1])
+            for known, items in zip(scores, lists, strict=True)
+        ]
+        assert_same(model.rerank(table, lists), wanted)
+        assert model.rerank(table, lists, score="next_item").equals(model.rerank(table, lists))
+        with pytest.raises(ValueError, match=r"no column tagged Tags\.ITEM_ID with one item a row"):
+            model.rerank(table, lists, score="click")
 
     def test_pairs_of_towers(self) -> None:
         torch.manual_seed(0)
