@@ -68,7 +68,7 @@ def writing(path: Path) -> Iterator[None]:
 
 def _flushed(work: Path) -> None:
     """What was written is on the disk before it gets its name."""
-    handle = os.open(work, os.O_RDONLY)
+    handle = os.open(work, os.O_RDWR)
     try:
         os.fsync(handle)
     finally:

@@ -20,6 +20,8 @@ _SPARE_NUMBERS, _NUMBERS_FOR_EACH = 2**28, 16
 _SPARE_WEIGHTS, _WEIGHTS_FOR_EACH = 2**20, 4
 _SPARE_MODULES, _MODULES_FOR_EACH = 10_000, 64
 _COUNTED = frozenset({"arange", "range", "linspace", "logspace", "eye", "randperm"})
+# They show numbers that are there already.
+_VIEWS = frozenset({"view", "_unsafe_view", "reshape", "expand", "as_strided", "permute"})
 
 
 @contextmanager
@@ -81,8 +83,9 @@ class _Sized(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        given = [*args, *(kwargs or {}).values()]
-        counted = func.overloadpacket.__name__ in _COUNTED
+        name = func.overloadpacket.__name__
+        given = [] if name in _VIEWS else [*args, *(kwargs or {}).values()]
+        counted = name in _COUNTED
         sizes = [
             math.prod(one) if isinstance(one, (list, tuple)) else one
             for one in given
