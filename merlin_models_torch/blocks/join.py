@@ -19,10 +19,14 @@ def concatenated(inputs: Tensor | Mapping[str, Tensor]) -> Tensor:
         (B, S) or (B, T, S), S the sum of the widths.
 
     Raises:
-        ValueError: if the dict is empty.
+        ValueError: if the dict is empty, or the numbers of positions differ.
         TypeError: if an entry is no tensor.
     """
-    return inputs if isinstance(inputs, Tensor) else torch.cat(aligned(inputs), -1)
+    if isinstance(inputs, Tensor):
+        return inputs
+    vectors = aligned(inputs)
+    check_positions(inputs)
+    return torch.cat(vectors, -1)
 
 
 def stacked(inputs: Tensor | Mapping[str, Tensor], dim: int = -2) -> Tensor:
@@ -36,11 +40,12 @@ def stacked(inputs: Tensor | Mapping[str, Tensor], dim: int = -2) -> Tensor:
         (B, F, D) or (B, T, F, D), F the number of tensors, in the order of their names.
 
     Raises:
-        ValueError: if the widths differ.
+        ValueError: if the widths or the numbers of positions differ.
     """
     if isinstance(inputs, Tensor):
         return inputs
     vectors = aligned(inputs)
+    check_positions(inputs)
     check_widths(sorted(inputs), vectors)
     return torch.stack(vectors, dim)
 
@@ -61,6 +66,18 @@ def aligned(inputs: Mapping[str, Tensor]) -> list[Tensor]:
     if steps is None:
         return vectors
     return [v if v.dim() == 3 else v[:, None].expand(-1, steps, -1) for v in vectors]
+
+
+def check_positions(inputs: Mapping[str, Tensor]) -> None:
+    """Raises ValueError unless all that have positions have as many."""
+    sequences = [(name, inputs[name].shape[1]) for name in sorted(inputs) if inputs[name].dim() == 3]
+    for name, steps in sequences[1:]:
+        if steps != sequences[0][1]:
+            raise ValueError(
+                f"{sequences[0][0]!r} has {sequences[0][1]} positions and {name!r} has {steps}, and they are "
+                "joined position by position: read the columns of one sequence by one TabularInputBlock, and "
+                "join another sequence as one vector, by a combiner or LateFusion"
+            )
 
 
 def check_widths(names: Sequence[str], vectors: Sequence[Tensor]) -> None:

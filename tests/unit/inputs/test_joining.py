@@ -21,6 +21,15 @@ def test_concat_and_stack_align_positions_and_sort_by_name() -> None:
         mm.Stack()({"a": A, "b": A[:, :1]})
 
 
+def test_sequences_of_different_lengths_are_not_joined() -> None:
+    longer = torch.ones(1, 3, 2)
+    text = "'b' has 2 positions and 'c' has 3, and they are joined position by position: read the columns"
+    for join in (mm.Concat(), mm.Stack(), mm.MLPBlock([4]), mm.DotInteraction()):
+        with pytest.raises(ValueError, match=text):
+            join({"a": A, "b": B, "c": longer})
+    assert mm.Concat(dim=1)({"b": B, "c": longer}).shape == (1, 5, 2)
+
+
 def test_sums_by_hand() -> None:
     assert mm.ElementwiseSum()({"a": A, "b": B}).tolist() == [[[4, 6], [6, 8]]]
     multi = mm.ElementwiseSumItemMulti("item")
