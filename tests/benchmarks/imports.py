@@ -6,7 +6,10 @@ import subprocess
 
 from tests.benchmarks.measure import ROOT, environment
 
-CODE = "import time\nimport {first}\nt = time.process_time()\n{then}\nprint(time.process_time() - t)"
+CODE = (
+    "from tests.benchmarks.hidden import hide\nhide('matplotlib')\nimport time\n"
+    "import {first}\nt = time.process_time()\n{then}\nprint(time.process_time() - t)"
+)
 
 
 def seconds_to_import(python: str, first: str, then: str, *, rounds: int = 5) -> list[float]:

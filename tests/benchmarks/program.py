@@ -13,6 +13,8 @@ import time
 import warnings
 from pathlib import Path
 
+from tests.benchmarks.hidden import hide
+
 
 def main() -> None:
     start = time.process_time()
@@ -20,6 +22,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
+    hide("matplotlib")
     import torch
     from merlin.io import Dataset  # noqa: F401
     from transformers4rec.config.trainer import T4RecTrainingArguments  # noqa: F401
