@@ -91,6 +91,32 @@ def test_a_file_that_does_not_parse_fails_and_stays(
     assert f"{bad}: failed, not rewritten, it does not parse" in capsys.readouterr().err
 
 
+def test_a_layout_that_would_not_stay_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "feeds.py"
+    file.write_bytes(OLD.encode() + b"\x0c\n\x0c")
+    assert main(["rewrite", "--write", str(file)]) == 2
+    assert file.read_bytes() == OLD.encode() + b"\x0c\n\x0c"
+    assert f"{file}: failed, not rewritten, its layout cannot be kept" in capsys.readouterr().err
+
+
+def test_a_rule_that_fails_costs_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from merlin_migrate.codemod.rules.mm103_body import BodyRule
+
+    def fails(self: object, node: object) -> None:
+        raise KeyError("odd")
+
+    monkeypatch.setattr(BodyRule, "visit_Module", fails)
+    (tmp_path / "a.py").write_text(OLD)
+    (tmp_path / "b.py").write_text("x = 1\n")
+    assert main(["rewrite", "--write", str(tmp_path)]) == 2
+    assert (tmp_path / "a.py").read_text() == OLD
+    err = capsys.readouterr().err
+    assert "a.py: failed, not rewritten, rule MM103 fails on it: KeyError('odd')" in err
+    assert "1 failed" in err
+
+
 def test_other_files_are_skipped_and_missing_ones_fail(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -39,8 +39,10 @@ LEGACY = [
 MERLIN_IMPORTS = st.sampled_from(
     [
         "import merlin.models.torch as mm",
-        "import merlin.models.torch as mm\nfrom merlin.schema import Schema, Tags\nimport pytorch_lightning as pl",
-        "from merlin.io import Dataset\nfrom merlin.dataloader.torch import Loader\nimport merlin.models.torch as mm",
+        "import merlin.models.torch as mm\nfrom merlin.schema import Schema, Tags\n"
+        "import pytorch_lightning as pl",
+        "from merlin.io import Dataset\nfrom merlin.dataloader.torch import Loader\n"
+        "import merlin.models.torch as mm",
         "import merlin.models.tf as mm",
         "from merlin.models.torch.model.base import Head, Model; import merlin.models.torch as mm",
     ]
@@ -61,7 +63,8 @@ MERLIN = [
     'z = {n}.compute_loss(x, {"price": y})',
     "{n} = Dataset('a.parquet', schema=schema)",
     "{n} = Loader({m}, batch_size=8)",
-    "{n} = mm.RouterBlock(schema)\n{n}.add_route(Tags.CATEGORICAL, mm.EmbeddingTables(8))\n{n}.append(mm.Concat())",
+    "{n} = mm.RouterBlock(schema)\n{n}.add_route(Tags.CATEGORICAL, mm.EmbeddingTables(8))\n"
+    "{n}.append(mm.Concat())",
     "{n} = mm.Model(mm.TabularInputBlock(schema, init='defaults'), {m}, mm.BinaryOutput(schema['click']))",
     "{n} = mm.ParallelBlock({'a': mm.MLPBlock([8])})\n{n}.append(mm.Concat())",
     "{n} = mm.DLRMModel(schema, dim=8, bottom_block=mm.MLPBlock([8]))",
@@ -116,7 +119,6 @@ ODD = [
     'w = \'it\'\'s\' + """\n  a text of # several\n\tlines """',
     "if  x :\n\ty = 2\n\tz=3",
     "def f( a,b = 2 )->int :\n      return (a\n  +b)",
-    "\x0c",
     "v = x if(y)else z \\\n    ",
     "@decorated  # here\nclass A( B ) :\n  'what'\n  u=0x_ff",
 ]

@@ -20,7 +20,7 @@ _MARK = re.compile(rf"^\s*{MARK} (?P<rule>\w+) (?P<reason>.*) (?P<link>\S+)$")
 
 
 class DoesNotParse(ValueError):
-    """A file is no Python program that can be read."""
+    """A file is no Python program that can be read, or not one that can be written again."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def rewrite_source(source: bytes, *, rules: Collection[str] | None = None, moder
         The result. Rewriting ``result.after`` again changes nothing.
 
     Raises:
-        DoesNotParse: if it is not Python.
+        DoesNotParse: if it is not Python, or its layout would not stay.
     """
     if not LEGACY.search(source):
         return Result(source, source, marks=tuple(marks_of(source)))
@@ -90,12 +90,18 @@ def rewrite_source(source: bytes, *, rules: Collection[str] | None = None, moder
     except (cst.ParserSyntaxError, UnicodeDecodeError, SyntaxError, LookupError) as error:
         first = str(error).strip().splitlines()[0]
         raise DoesNotParse(f"not rewritten, it does not parse: {first}") from error
+    if module.bytes != source:
+        raise DoesNotParse("not rewritten, its layout cannot be kept: look for form feeds or odd line ends")
     program = _program(module)
     program.modern = modern
     chosen = [rule for rule in (SplitRule, *RULES) if rules is None or rule.number in {*rules, "MM109"}]
     tree = Tree(module)
     for rule in chosen:
-        changed = rule(program).apply(tree)
+        try:
+            changed = rule(program).apply(tree)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            # Better a file that stays, and is told of, than a run that ends in the middle of a folder.
+            raise DoesNotParse(f"not rewritten, rule {rule.number} fails on it: {error!r}") from error
         # What is known of the names stays true where a rule has changed nothing, and is dear to find.
         if changed is not tree.module:
             tree = Tree(changed)

@@ -49,8 +49,8 @@ def by_task(found: Any) -> list[tuple[str, nn.Parameter]]:
 def cgc(side: Side) -> None:
     """Shared experts and those of each task.
 
-    The gates here weigh those of the task first. The gate of the shared ones is not as the paper's in 23.12, so
-    it is not compared, and no PLEBlock of several layers.
+    The gates here weigh those of the task first. The gate of the shared ones is not the paper's in 23.12,
+    so it is not compared, and no PLEBlock.
     """
     block = mm.CGCBlock(mm.MLPBlock([4]), num_shared_experts=2, num_task_experts=2, outputs=tasks())
     x = matrix(side)

@@ -149,7 +149,7 @@ class MerlinTorchRule(Rule):
             self.done()
             return trained
         if self._steps.is_model(original_node.func):
-            if self._is_measured(original_node):
+            if self._is_measured(original_node) or not self._steps.output(original_node.func):
                 return updated_node
             self.done()
             return self._steps.answered(original_node, updated_node)
