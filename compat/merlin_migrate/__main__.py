@@ -2,7 +2,7 @@
 
 import sys
 
-from merlin_migrate.cli import main
+from merlin_migrate.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

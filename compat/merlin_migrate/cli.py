@@ -56,6 +56,16 @@ def _apart(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     return argv[:at], argv[at + 1 :]
 
 
+def run() -> int:
+    """The command line of a process: quiet where what it writes to has gone, as behind ``| head``."""
+    try:
+        return main()
+    except BrokenPipeError:
+        # Python would try to write the rest once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="merlin-migrate", description=__doc__)
     parser.add_argument("--version", action="version", version=f"merlin-migrate {__version__}")

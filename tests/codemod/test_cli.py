@@ -104,10 +104,10 @@ def test_a_rule_that_fails_costs_one_file(
 ) -> None:
     from merlin_migrate.codemod.rules.mm103_body import BodyRule
 
-    def fails(self: object, node: object) -> None:
+    def fails(self: object, tree: object) -> None:
         raise KeyError("odd")
 
-    monkeypatch.setattr(BodyRule, "visit_Module", fails)
+    monkeypatch.setattr(BodyRule, "apply", fails)
     (tmp_path / "a.py").write_text(OLD)
     (tmp_path / "b.py").write_text("x = 1\n")
     assert main(["rewrite", "--write", str(tmp_path)]) == 2
@@ -170,6 +170,20 @@ def test_a_write_that_fails_leaves_the_file(
     assert file.read_text() == OLD
     assert [p.name for p in tmp_path.iterdir()] == ["a.py"]
     assert "no space left on device" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
+    for i in range(20):
+        (tmp_path / f"{i}.py").write_text(OLD + "# a line\n" * 400 + OLD)
+    command = f"{sys.executable} -m merlin_migrate rewrite {tmp_path} | head -1"
+    path = str(Path(merlin_migrate.__file__).parents[1])
+    environment = {"PYTHONPATH": path, "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        ["bash", "-c", command], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("--- a/")
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
 
 
 def test_runs_as_a_module(tmp_path: Path) -> None:
