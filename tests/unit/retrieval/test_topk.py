@@ -33,10 +33,11 @@ def whole_numbers(shape, seed, upto=3, dtype=torch.float32):
     k=st.integers(1, 12),
     block=st.integers(1, 450),
     narrowest=st.sampled_from([1, 3, 32]),
+    many=st.sampled_from([2, 16]),
     double=st.booleans(),
 )
-def test_equal_scores_come_in_order_of_row(seed, catalogue, k, block, narrowest, double):
-    """With groups of several widths, and without."""
+def test_equal_scores_come_in_order_of_row(seed, catalogue, k, block, narrowest, many, double):
+    """With groups of several widths, and without; by keys and by torch's own top-k."""
     k = min(k, catalogue)
     dtype = torch.float64 if double else torch.float32
     queries, items = (
@@ -46,6 +47,7 @@ def test_equal_scores_come_in_order_of_row(seed, catalogue, k, block, narrowest,
     expected = plain(queries, items, k)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(topk, "_NARROWEST_GROUP", narrowest)
+        patch.setattr(topk, "_MANY", many)
         found = topk_blockwise(queries, items, k=k, block=block)
         of_scores = topk_of_scores(queries @ items.T, k=k)
     for scores, rows in (found, of_scores):
