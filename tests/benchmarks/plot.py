@@ -50,11 +50,10 @@ def plot_ratios(lines: Sequence[Line], path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xlabel(
-        "times faster or smaller than Transformers4Rec 23.12 / Merlin on the same work (log scale)"
-    )
+    axes.set_xlabel("times faster or smaller than Transformers4Rec / Merlin (log scale)")
     axes.margins(y=0.01)
-    axes.legend(
+    axes.set_xlim(right=2.5 * max(max(line.ratio, *line.rounds, line.promised or 1) for line in lines))
+    figure.legend(
         handles=[
             Patch(color=_REACHED, label="promise reached"),
             Patch(color=_MISSED, label="promise missed"),
@@ -63,7 +62,8 @@ def plot_ratios(lines: Sequence[Line], path: Path) -> None:
             Line2D([], [], color="black", linewidth=1.2, label="rounds, least to largest"),
         ],
         fontsize=8,
-        loc="lower right",
+        loc="outside upper right",
+        ncols=5,
     )
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
