@@ -1,5 +1,8 @@
 """merlin_standard_lib: its constructors and files, on the schema of the core."""
 
+import copy
+import pickle
+
 import pytest
 from merlin_standard_lib import ColumnSchema, Schema, Tag, categorical_cardinalities
 from merlin_standard_lib.proto import schema_bp
@@ -243,3 +246,15 @@ def test_other_messages_are_those_of_tensorflow_metadata():
     assert schema_bp.Feature is ColumnSchema
     with pytest.raises(AttributeError, match="schema_bp' has no attribute 'Featur'"):
         schema_bp.Featur  # noqa: B018
+
+
+def test_schemas_are_copied_and_pickled(schema):
+    schema["item"].not_in_environment = ["serving"]
+    for again in (copy.copy(schema), copy.deepcopy(schema), pickle.loads(pickle.dumps(schema))):
+        assert again == schema
+        assert again["item"].not_in_environment == ["serving"]
+        assert again.column_names == schema.column_names
+    part = copy.deepcopy(schema["item"].int_domain)
+    assert part == schema["item"].int_domain
+    part.max = 5
+    assert schema["item"].int_domain.max == 80
