@@ -44,7 +44,8 @@ class Load:
 
 LOADS = (
     *(Load(name) for name in PROGRAMS),
-    Load("getting-started-mlm", items=40_000, train=6_000, epochs=1, whole=3),
+    Load("getting-started-mlm", items=10_000, train=6_000, epochs=1),
+    Load("getting-started-mlm", items=40_000, train=6_000, epochs=1, speed=3, whole=3),
 )
 
 
