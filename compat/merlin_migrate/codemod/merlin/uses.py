@@ -7,6 +7,7 @@ from typing import TypeGuard
 
 import libcst as cst
 
+from merlin_migrate.codemod.layout import code
 from merlin_migrate.codemod.rule import Rule
 from merlin_migrate.codemod.tree import below, walk
 
@@ -37,6 +38,12 @@ def uses(
     for child in below(node):
         if not (isinstance(node, cst.Attribute) and child is node.attr):
             yield from uses(rule, child, roots)
+
+
+def imports(module: cst.CSTNode) -> bool:
+    """Whether a program imports anything of ``merlin.models``; quick, as most do not."""
+    statements = (node for node in walk(module) if isinstance(node, (cst.Import, cst.ImportFrom)))
+    return any("merlin" in text and "models" in text for text in map(code, statements))
 
 
 def short(name: str) -> str:

@@ -10,7 +10,7 @@ import libcst as cst
 from merlin_migrate.codemod.layout import code, fit
 from merlin_migrate.codemod.merlin.data import Data
 from merlin_migrate.codemod.merlin.models import V2, ModelsOfTorch
-from merlin_migrate.codemod.merlin.uses import alias_of, is_v1, moved_alias, short, uses
+from merlin_migrate.codemod.merlin.uses import alias_of, imports, is_v1, moved_alias, short, uses
 from merlin_migrate.codemod.rule import Program, Rule
 
 _MODELS = {f"{V2}.{name}" for name in ("Model", "DLRMModel", "DCNModel")}
@@ -33,13 +33,13 @@ class MerlinTorchRule(Rule):
 
     def visit_Module(self, node: cst.Module) -> bool:
         """Finds out whether all names can follow."""
-        found = list(uses(self, node))
+        found = list(uses(self, node)) if imports(node) else []
         if not any(name.startswith(f"{V2}.") for _, name in found):
             return False
         if any(is_v1(self, use) for use, _ in found):
             # The rule of V1 takes the whole program.
             return False
-        imports = set(self.program.imports)
+        asked = set(self.program.imports)
         for filled in self.calls():
             # First, as they tell which statements go away.
             if self._routes.name(filled) in ("RouterBlock", "TabularInputBlock"):
@@ -60,7 +60,7 @@ class MerlinTorchRule(Rule):
         self._moves = not self._reasons
         self.program.stays = not self._moves
         # What was tried has asked for imports; what is done asks again.
-        self.program.imports = imports
+        self.program.imports = asked
         if self._moves:
             self.program.alias = alias_of(node) or self.program.alias
         return True

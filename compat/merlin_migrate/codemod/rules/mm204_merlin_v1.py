@@ -10,7 +10,7 @@ import libcst as cst
 from merlin_migrate.codemod.follow import made
 from merlin_migrate.codemod.layout import bind, code, fit, with_args
 from merlin_migrate.codemod.merlin.towers import tower
-from merlin_migrate.codemod.merlin.uses import V2, alias_of, is_v1, moved_alias, short, uses
+from merlin_migrate.codemod.merlin.uses import V2, alias_of, imports, is_v1, moved_alias, short, uses
 from merlin_migrate.codemod.merlin.v1_inputs import InputsOfV1
 from merlin_migrate.codemod.merlin.v1_models import Model, ModelsOfV1, WriterOfV1
 from merlin_migrate.codemod.merlin.v1_steps import StepsOfV1
@@ -66,17 +66,17 @@ class MerlinV1Rule(Rule):
 
     def visit_Module(self, node: cst.Module) -> bool:
         """Finds out whether all names can follow."""
-        found = list(uses(self, node))
+        found = list(uses(self, node)) if imports(node) else []
         if not any(is_v1(self, use) for use, _ in found):
             return False
-        imports = set(self.program.imports)
+        asked = set(self.program.imports)
         self._plan()
         for use, name in found:
             self._tried(use, lambda use=use, name=name: self._try(use, name))  # type: ignore[misc]
         self._moves = not self._reasons
         self.program.stays = not self._moves
         # What was tried has asked for imports; what is done asks again.
-        self.program.imports = imports
+        self.program.imports = asked
         if self._moves:
             self.program.alias = alias_of(node) or self.program.alias
         return True
