@@ -185,3 +185,25 @@ def test_models_of_v2(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
         convert_merlin({**state, "blocks.layers.7.weight": torch.zeros(2, 2)}, new)
     with pytest.raises(CheckpointError, match=r"another model: they predict .*other, it predicts"):
         convert_merlin({**state, "blocks.layers.3.branches.other.target": torch.zeros(1)}, new)
+
+
+@pytest.mark.parametrize("name", ["v1_click", "v1_lightning", "v1_soft", "v1_two_tasks"])
+def test_models_of_v1(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = PROGRAMS / "programs_merlin" / f"{name}.py"
+    arguments = ["--output-dir", str(tmp_path / "out")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecatedWarning)
+        state = _stirred(model_of(program.read_bytes(), program, arguments)).state_dict()
+    if name == "v1_lightning":  # what Lightning saves of to_lightning()
+        state = {f"parent.{place}": tensor for place, tensor in state.items()}
+    torch.save({"state_dict": state}, tmp_path / "last.ckpt")
+    command = [
+        "checkpoint",
+        str(tmp_path / "last.ckpt"),
+        str(program),
+        str(tmp_path / "new"),
+        "--",
+        *arguments,
+    ]
+    assert main(command) == 0
+    assert re.search(r"checked: 16 rows have the scores of .*\.py on the drop-in", capsys.readouterr().out)
