@@ -12,6 +12,9 @@ from torch.autograd import Function
 from merlin_models_torch._products import product, takes_one_dnn
 from merlin_models_torch.serialize import serializable
 
+# Multiply-adds from which three shorter products are worth a function of our own (measured: equal at 2**22).
+_FEWEST = 2**22
+
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``torch.nn.functional.linear``, by the faster library of products where it is large enough.
@@ -24,10 +27,14 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     Returns:
         (..., M).
     """
-    if inputs.dim() < 2 or weight.dim() != 2 or inputs.shape[-1] != weight.shape[1]:
+    # Sizes may be symbols while compiling, and a question would bind them.
+    if torch.compiler.is_compiling() or inputs.dim() < 2 or weight.dim() != 2:
         return F.linear(inputs, weight, bias)
-    rows = inputs.reshape(-1, inputs.shape[-1])
-    if not takes_one_dnn(rows, weight.t()) or torch.is_autocast_enabled("cpu"):
+    count, width = inputs.shape[:-1].numel(), inputs.shape[-1]
+    if count * weight.numel() < _FEWEST or width != weight.shape[1] or torch.is_autocast_enabled("cpu"):
+        return F.linear(inputs, weight, bias)
+    rows = inputs.reshape(count, width)
+    if not takes_one_dnn(rows, weight.t()):
         return F.linear(inputs, weight, bias)
     result: Tensor = _Linear.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
     return result.view(*inputs.shape[:-1], weight.shape[0])
