@@ -22,12 +22,12 @@ _CPU_SCORES = 2**20
 _DEVICE_SCORES = 2**26
 # Fewer targets than this make the matrix products inefficient; from some catalogue size on, this many rows
 # of scores are more memory than scoring everything a second time is worth.
-_FEWEST_TARGETS = 96
-_LARGEST_ROWS = 2**24
+_FEWEST_TARGETS = 64
+_LARGEST_ROWS = 11_000_000
 # On a CPU: scores kept at a time, targets that they belong to at most, and scores of a tile. A tile of a
 # large catalogue has at most so many items, and no power of two: rows of scores that far apart would share
 # few cache lines.
-_CPU_KEPT = 3 * 2**22
+_CPU_KEPT = 2**23
 _CPU_TARGETS = 1024
 _CPU_TILE = 2**21
 _CPU_ITEMS = 8080
