@@ -39,10 +39,11 @@ def sharded_tables(mesh: DeviceMesh | None = None, *, domains: Iterable[str] = (
         ValueError: if the mesh has several dimensions or leaves out processes.
 
     Example:
-        >>> torch.distributed.init_process_group()  # doctest: +SKIP
-        >>> with sharded_tables():  # doctest: +SKIP
-        ...     model = mm.SessionModel(files)
-        >>> shard_items(model)  # doctest: +SKIP
+        >>> with sharded_tables():  # in each process, after torch.distributed.init_process_group()
+        ...     model = mm.SessionModel(files, dim=8, layers=1)
+        >>> model = shard_items(model)
+        >>> model.is_sharded
+        True
     """
     token = ROW_MAKER.set(_ShareMaker(mesh_of_all(mesh, "sharded_tables"), tuple(domains)))
     try:

@@ -49,10 +49,12 @@ def use_torchrec(model: M, fused: Mapping[str, Any] | None = None) -> M:
         ValueError: if no table is shared out, or an output learns from all items at each step.
 
     Example:
-        >>> from fbgemm_gpu.split_embedding_configs import EmbOptimType  # doctest: +SKIP
-        >>> shard_items(model)  # doctest: +SKIP
-        >>> kind = EmbOptimType.EXACT_ROWWISE_ADAGRAD
-        >>> use_torchrec(model, {"optimizer": kind, "learning_rate": 0.05})  # doctest: +SKIP
+        >>> from fbgemm_gpu.split_embedding_configs import EmbOptimType
+        >>> output = mm.ContrastiveOutput(negatives=mm.UniformNegatives(4), weight_tying=True)
+        >>> model = shard_items(mm.Model(model.inputs, mm.GRUBlock(8), output))
+        >>> model = use_torchrec(model, {"optimizer": EmbOptimType.EXACT_SGD, "learning_rate": 0.05})
+        >>> len(torchrec_optimizers(model))
+        1
     """
     tables = [
         module
@@ -206,6 +208,17 @@ def _collection(rows: int, width: int, span: Span, fused: Mapping[str, Any]) -> 
 
 
 def torchrec_optimizers(model: Model) -> Sequence[Any]:
-    """Torchrec's optimisers of the tables that :func:`use_torchrec` gave it, for rates that change."""
+    """Torchrec's optimisers of the tables that :func:`use_torchrec` gave it, for rates that change.
+
+    Args:
+        model: whose tables torchrec has.
+
+    Returns:
+        One for each table.
+
+    Example:
+        >>> torchrec_optimizers(model)  # of a model without such tables
+        []
+    """
     stores = [m.elsewhere for m in model.modules() if isinstance(m, EmbeddingTable)]
     return [cast(Any, s.collection).fused_optimizer for s in stores if isinstance(s, TorchrecRows)]

@@ -9,6 +9,7 @@ import ast
 import copy
 import doctest
 import inspect
+import os
 import re
 import sys
 import textwrap
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +41,12 @@ PACKAGES = (
     ".schema",
     ".training",
 )
-NEEDS = {"HuggingFaceBlock": "transformers", "FaissIndex": "faiss", "predict_with_dask": "dask"}
+NEEDS = {
+    "HuggingFaceBlock": "transformers",
+    "FaissIndex": "faiss",
+    "predict_with_dask": "dask",
+    "use_torchrec": "torchrec",
+}
 SHAPE = re.compile(r"\((\.\.\.|[A-Z]|count|capacity)(, [^()]+)*,?\)|a scalar")
 
 
@@ -118,10 +125,13 @@ def taken_for_granted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
 
 @pytest.fixture
 def process_group(tmp_path: Path) -> Iterator[None]:
-    """Of this process alone."""
-    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
-    yield
-    torch.distributed.destroy_process_group()
+    """Of this process alone. The variables that Lightning sets would mislead programs of other tests."""
+    with mock.patch.dict(os.environ):
+        torch.distributed.init_process_group(
+            "gloo", init_method=f"file://{tmp_path}/group", rank=0, world_size=1
+        )
+        yield
+        torch.distributed.destroy_process_group()
 
 
 def examples(public: Any) -> list[doctest.DocTest]:

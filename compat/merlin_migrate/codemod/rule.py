@@ -221,11 +221,12 @@ class Rule:
         return found if isinstance(found, cst.FunctionDef) else None
 
     def uses(self, node: cst.Name) -> list[cst.CSTNode]:
-        """All nodes that read the variable."""
+        """All nodes that read the variable, in the order of the program."""
         scope = self.scope(node)
         if scope is None:
             return []
-        return [access.node for assigned in scope[node.value] for access in assigned.references]
+        found = {access.node for assigned in scope[node.value] for access in assigned.references}
+        return sorted(found, key=self.tree.places.__getitem__)
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """The node around a node."""

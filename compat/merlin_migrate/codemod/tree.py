@@ -122,6 +122,11 @@ class Tree:
         return tuple(walk(self.module))
 
     @cached_property
+    def places(self) -> dict[cst.CSTNode, int]:
+        """The number of each node among all."""
+        return {node: place for place, node in enumerate(self.nodes)}
+
+    @cached_property
     def parents(self) -> dict[cst.CSTNode, cst.CSTNode]:
         """The node around each node."""
         return {child: node for node in self.nodes for child in below(node)}
