@@ -127,7 +127,7 @@ _INPUTS: tuple[Row, ...] = (
         "mm.*",
         "Columns first; embedding_dim= instead of dim=",
     ),
-    ("manual", "!inputs.embedding", "infer_embedding_dim", "mm.inferred_dim", "Of the number of rows"),
+    ("adapter", "!inputs.embedding", "infer_embedding_dim", "mm.inferred_dim", "Of the number of rows"),
     ("unsupported", "!inputs.embedding", "Domain", "", "schema.cardinality(name) gives the number of rows"),
     ("adapter", "inputs.select", "SelectFeatures SelectKeys", "mm.*", _LAZY),
     (
@@ -278,8 +278,21 @@ _MODELS: tuple[Row, ...] = (
         "mm.SessionDataModule",
         "Or give mm.ParquetLoader objects to the Trainer",
     ),
-    ("manual", "!models.base", "compute_loss", "mm.Model", "The outputs have loss and metrics"),
-    ("manual", "!models.base", "create_optimizer get_scheduler", "mm.OptimizerConfig", ""),
+    (
+        "adapter",
+        "!models.base",
+        "compute_loss",
+        "mm.Step",
+        'mm.Step(model, batch, "train").results has the loss and metrics',
+    ),
+    (
+        "adapter",
+        "!models.base",
+        "create_optimizer",
+        "mm.OptimizerConfig",
+        "In a loop of one's own the class of torch.optim with the model's parameters",
+    ),
+    ("manual", "!models.base", "get_scheduler", "mm.OptimizerConfig", ""),
     (
         "adapter",
         "models.ranking",
