@@ -306,7 +306,7 @@ def report(paths: Sequence[str | Path], *, exclude: Sequence[str] = (), out: Tex
             places += marked_places(path, result, written=False)
     out.writelines(f"{line}\n" for line in total.lines())
     if places:
-        out.write(f"\n{len(places)} places will be marked for a hand, also without a legacy name:\n")
+        out.write(f"\nplaces to do by hand, which the rewritten program marks: {len(places)}\n")
         out.writelines(f"{line}\n" for line in places)
     out.write(f"in {using} of {len(files)} files, {failed} failed\n")
     return 2 if failed else int(bool(using))

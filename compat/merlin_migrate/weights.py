@@ -40,7 +40,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
             )
         path = found
     if not path.is_file():
-        raise CheckpointError(f"{path} does not exist: give the file with the weights, {GUIDE}")
+        beside = sorted(str(found) for found in path.parent.glob("checkpoint-*"))
+        near = f"there is {', '.join(beside)}" if beside else "give the file with the weights, or its folder"
+        raise CheckpointError(f"{path} does not exist: {near}, {GUIDE}")
     if path.suffix == ".pkl":
         raise CheckpointError(why_no_pickle(path))
     if path.suffix == ".safetensors":

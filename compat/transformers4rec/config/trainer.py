@@ -210,5 +210,6 @@ class T4RecTrainingArguments(TrainingArguments):
 
 
 def _warn(argument: str, what: str) -> None:
-    name = f"T4RecTrainingArguments({argument if '=' in argument else argument + '='})"
+    given = argument if "=" in argument else f"{argument}="
+    name = f"transformers4rec.config.trainer.T4RecTrainingArguments({given})"
     warn_user(DeprecatedWarning(name, "0.1.0", "1.0.0", f"{what}. {_GUIDE}"))

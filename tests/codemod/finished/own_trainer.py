@@ -181,6 +181,7 @@ def main():
     results["predicted"] = len(answers)
     results["last_loss"] = log.losses[-1]
     print(results)
+    os.makedirs(training_args.output_dir, exist_ok=True)
     with open(os.path.join(training_args.output_dir, "metrics.json"), "w") as out:
         json.dump(results, out)
 
