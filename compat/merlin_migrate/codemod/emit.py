@@ -34,6 +34,7 @@ class Plan:
         renew: a new trainer is needed for each training.
         data: data sets it was given, by attribute.
         fed: attributes of it that the program sets or reads, and those of ``data``.
+        folder: its ``output_dir``, where the program itself reads it: the old trainer made that folder.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Plan:
     made: cst.BaseExpression | None = None
     data: dict[str, cst.BaseExpression] = field(default_factory=dict)
     fed: set[str] = field(default_factory=set)
+    folder: cst.BaseExpression | None = None
 
 
 class Emitter:
@@ -108,6 +110,13 @@ class Emitter:
             lines.append(self.line(plan.options, arguments, at))
         if plan.made is not None:
             lines.append(self.line(code(plan.model), plan.made, at))
+        if plan.folder is not None:
+            self.rule.program.imports.add("os")
+            folder = cst.Call(
+                cst.parse_expression("os.makedirs"),
+                [cst.Arg(plan.folder), keyword("exist_ok", cst.Name("True"))],
+            )
+            lines.append(cst.SimpleStatementLine([cst.Expr(folder)]))
         if plan.training.seed is not None:
             self.rule.program.imports.add("lightning")
             seed = cst.Call(

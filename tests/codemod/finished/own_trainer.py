@@ -142,6 +142,7 @@ def main():
         gradient_clip_val=1.0,
         callbacks=[log],
     )
+    os.makedirs(training_args.output_dir, exist_ok=True)
     lightning.seed_everything(training_args.seed, verbose=False)
     model.optimizer = mm.OptimizerConfig(
         torch.optim.AdamW(
@@ -181,7 +182,6 @@ def main():
     results["predicted"] = len(answers)
     results["last_loss"] = log.losses[-1]
     print(results)
-    os.makedirs(training_args.output_dir, exist_ok=True)
     with open(os.path.join(training_args.output_dir, "metrics.json"), "w") as out:
         json.dump(results, out)
 

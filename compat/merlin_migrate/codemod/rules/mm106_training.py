@@ -116,6 +116,8 @@ class TrainingRule(Rule):
             training.trainer.append(extra)
         options = self._plan_options(source if parsed else bound["args"].value, source, training, line)
         plan = Plan(target.value, line, model, bound["schema"].value, options, training, renew, made)
+        if parsed is not None and self._reads(code(bound["args"].value), "output_dir"):
+            plan.folder = given["output_dir"].value
         plan.data = {name: bound[name].value for name in DATASETS if name in bound}
         if windows and "max_sequence_length" not in training.loaders:
             raise ValueError("fit_and_evaluate is written out with max_sequence_length given only")
@@ -133,6 +135,16 @@ class TrainingRule(Rule):
         )
         for use in uses:
             self._plan_use(use, plan)
+
+    def _reads(self, name: str, attribute: str) -> bool:
+        """Whether the program itself has ``name.attribute``."""
+        return any(
+            isinstance(node, cst.Attribute)
+            and node.attr.value == attribute
+            and isinstance(node.value, cst.Name)
+            and node.value.value == name
+            for node in self.tree.nodes
+        )
 
     def _is_trainer(self, call: cst.Call) -> bool:
         """Whether a trainer is made: the old one, or one of the program's own that builds on it."""

@@ -41,7 +41,7 @@ class ImportsRule(Rule):
                     }
         alias = self.program.alias
         statements = {
-            **{name: name for name in ("dataclasses", "gc", "lightning", "torch", "transformers")},
+            **{name: name for name in ("dataclasses", "gc", "lightning", "os", "torch", "transformers")},
             "merlin_models_torch": (
                 "merlin_models_torch" if alias == "merlin_models_torch" else f"merlin_models_torch as {alias}"
             ),
