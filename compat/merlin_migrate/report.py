@@ -60,8 +60,8 @@ class Report:
         verb = "rewritten" if written else "to rewrite"
         marks = sum(len(result.marks) for result in self.results.values())
         yield (
-            f"{_files(len(changed))} {verb}, {marks} places marked for a hand, {len(self.unchanged)} without "
-            f"legacy names, {len(self.skipped)} skipped, {len(self.failed)} failed"
+            f"{_count(len(changed), 'file')} {verb}, {_count(marks, 'place')} marked for a hand, "
+            f"{len(self.unchanged)} without legacy names, {len(self.skipped)} skipped, {len(self.failed)} failed"
         )
         for rule in RULES:
             if counts[rule.number]:
@@ -102,8 +102,8 @@ def _lines_before(result: Result) -> dict[int, int]:
     return lines
 
 
-def _files(count: int) -> str:
-    return f"{count} file" if count == 1 else f"{count} files"
+def _count(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def diff(path: Path, result: Result, *, colour: bool) -> Iterator[str]:

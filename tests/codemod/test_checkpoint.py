@@ -165,6 +165,9 @@ def test_files_that_hold_no_weights(tmp_path: Path) -> None:
         read_weights(tmp_path)
     with pytest.raises(CheckpointError, match="does not exist"):
         read_weights(tmp_path / "no.bin")
+    (tmp_path / "checkpoint-2").mkdir()
+    with pytest.raises(CheckpointError, match=r"no does not exist: there is .*checkpoint-2, migration"):
+        read_weights(tmp_path / "no")
     (tmp_path / "a.safetensors").write_bytes(b"\x00" * 3)
     with pytest.raises(CheckpointError, match="is no safetensors file, or is damaged"):
         read_weights(tmp_path / "a.safetensors")

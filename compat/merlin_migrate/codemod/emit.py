@@ -34,7 +34,7 @@ class Plan:
         renew: a new trainer is needed for each training.
         data: data sets it was given, by attribute.
         fed: attributes of it that the program sets or reads, and those of ``data``.
-        folder: its ``output_dir``, where the program itself reads it: the old trainer made that folder.
+        folder: its ``output_dir``, where the program itself writes to it: the old trainer made that folder.
     """
 
     name: str

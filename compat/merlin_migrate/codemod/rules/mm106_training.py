@@ -116,7 +116,7 @@ class TrainingRule(Rule):
             training.trainer.append(extra)
         options = self._plan_options(source if parsed else bound["args"].value, source, training, line)
         plan = Plan(target.value, line, model, bound["schema"].value, options, training, renew, made)
-        if parsed is not None and self._reads(code(bound["args"].value), "output_dir"):
+        if "output_dir" in given and self._written_to(given["output_dir"].value):
             plan.folder = given["output_dir"].value
         plan.data = {name: bound[name].value for name in DATASETS if name in bound}
         if windows and "max_sequence_length" not in training.loaders:
@@ -136,15 +136,21 @@ class TrainingRule(Rule):
         for use in uses:
             self._plan_use(use, plan)
 
-    def _reads(self, name: str, attribute: str) -> bool:
-        """Whether the program itself has ``name.attribute``."""
-        return any(
-            isinstance(node, cst.Attribute)
-            and node.attr.value == attribute
-            and isinstance(node.value, cst.Name)
-            and node.value.value == name
-            for node in self.tree.nodes
-        )
+    def _written_to(self, folder: cst.BaseExpression) -> bool:
+        """Whether the program itself seems to write to the trainer's folder, and does not make it."""
+        if any(code(call.func).endswith(("makedirs", "mkdir")) for call in self.calls()):
+            return False
+        below = folder
+        if isinstance(folder, cst.Call) and code(folder.func) == "os.path.join" and folder.args:
+            below = folder.args[0].value
+        if isinstance(below, cst.SimpleString):
+            text = str(below.evaluated_value)
+            others = (n for n in self.tree.nodes if isinstance(n, cst.SimpleString) and n is not below)
+            return any((str(n.evaluated_value) + "/").startswith(f"{text}/") for n in others)
+        if not isinstance(below, (cst.Name, cst.Attribute)):
+            return False
+        given = (arg.value for call in self.calls() for arg in call.args)
+        return any(value is not below and code(value) == code(below) for value in given)
 
     def _is_trainer(self, call: cst.Call) -> bool:
         """Whether a trainer is made: the old one, or one of the program's own that builds on it."""

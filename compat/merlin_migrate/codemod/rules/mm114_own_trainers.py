@@ -38,7 +38,9 @@ EVENTS = {
     "on_step_end": "on_train_batch_end",
     "on_evaluate": "on_validation_end",
     "on_save": "on_save_checkpoint",
-    "on_log": 'on_train_epoch_end, with trainer.callback_metrics, or on_train_batch_end, with outputs["loss"]',
+    "on_log": (
+        'on_train_epoch_end, with trainer.callback_metrics, or on_train_batch_end, with outputs["loss"]'
+    ),
 }
 
 
