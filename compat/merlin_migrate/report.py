@@ -61,7 +61,8 @@ class Report:
         marks = sum(len(result.marks) for result in self.results.values())
         yield (
             f"{_count(len(changed), 'file')} {verb}, {_count(marks, 'place')} marked for a hand, "
-            f"{len(self.unchanged)} without legacy names, {len(self.skipped)} skipped, {len(self.failed)} failed"
+            f"{len(self.unchanged)} without legacy names, {len(self.skipped)} skipped, "
+            f"{len(self.failed)} failed"
         )
         for rule in RULES:
             if counts[rule.number]:
