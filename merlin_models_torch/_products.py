@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from merlin_models_torch._recording import is_recorded
+
 # Multiply-adds from which oneDNN's shorter work is worth its longer call (measured: equal at 2**20).
 _FEWEST = 2**21
 
@@ -42,11 +44,10 @@ def takes_one_dnn(left: Tensor, right: Tensor) -> bool:
     return (
         _LINEAR is not None
         # Before the sizes are looked at, which would bind what is exported to them.
-        and not torch.compiler.is_compiling()
+        and not is_recorded()
         and left.shape[0] * right.numel() >= _FEWEST
         and left.dtype is right.dtype is torch.float32
         and left.device.type == right.device.type == "cpu"
-        and not torch._C._is_tracing()
         and not torch._C._are_functorch_transforms_active()
         and bool(torch.backends.mkldnn.enabled)
     )

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
+from merlin_models_torch._recording import is_recorded
+
 # Scores held at a time unless the caller says: 32 MiB of float32.
 _SCORES = 2**23
 # Maxima of narrower groups cost more than they spare.
@@ -149,7 +151,8 @@ def _best_of_block(scores: Tensor, k: int, start: int) -> tuple[Tensor, Tensor]:
 
 def best_in_order(scores: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k best of (B, v) scores with their rows, best first; ``rows`` must rise where scores are equal."""
-    if scores.shape[1] >= _MANY * k:
+    # A program that is recorded can neither look at scores nor bind itself to sizes.
+    if not is_recorded() and scores.shape[1] >= _MANY * k:
         values, at = scores.topk(k + 1, dim=1)
         # Which of equal scores topk takes is open: no matter, unless the last place is between two of them.
         if not bool((values[:, k - 1] == values[:, k]).any()):

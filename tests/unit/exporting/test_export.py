@@ -21,6 +21,7 @@ from merlin_models_torch.exporting.reader import ExportedModel, RequestError
 from merlin_models_torch.retrieval import TopKEncoder
 from merlin_models_torch.storage.manifest import digest_of, own_digest
 from tests.unit.exporting.families import FAMILIES, LONGEST, SESSIONS, Family
+from tests.unit.schemas import categorical
 from tests.unit.sessions import session_model
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -468,6 +469,23 @@ def test_items_among_several_targets_and_scores_of_positions(format: Any, tmp_pa
     assert [one["item_id"] for one in found] == [one["item_id"] for one in wanted[:3]]
     with pytest.raises(ValueError, match="k has 30, but the catalogue holds 29 items"):
         mm.export(model, tmp_path / "large", k=30)
+
+
+@pytest.mark.parametrize("format", ["torch", "onnx"])
+def test_a_catalogue_far_larger_than_the_answers(format: Any, tmp_path: Path) -> None:
+    # Where a plain call takes other ways: products by oneDNN, top-k with a look at ties.
+    if format == "onnx":
+        pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed here")
+    torch.manual_seed(0)
+    schema = mm.Schema([categorical("item_id", 20_000, mm.Tags.ITEM_ID)])
+    model = mm.SessionModel(schema, dim=64, layers=1, max_sequence_length=LONGEST).eval()
+    exported = ExportedModel(mm.export(model, tmp_path / "export", k=3, exclude_seen=True, format=format))
+    rng = np.random.default_rng(0)
+    sessions = [rng.integers(1, 20_001, length).tolist() for length in (1, 4, LONGEST, 2, 7)]
+    wanted = model.predict({"item_id": sessions}, k=3, exclude_seen=True).to_pylist()
+    for one, other in zip(exported.answer([{"item_id": ids} for ids in sessions]), wanted, strict=True):
+        assert one["item_id"] == other["item_id"]
+        assert one["score"] == pytest.approx(other["score"], abs=1e-5)
 
 
 def test_the_folder_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

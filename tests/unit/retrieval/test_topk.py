@@ -121,6 +121,20 @@ def test_scores_that_are_there_need_no_order_in_memory():
     assert torch.equal(found[1], expected.indices[:, :3])
 
 
+def test_an_exported_program_answers_alike_for_any_scores():
+    class Best(torch.nn.Module):
+        def forward(self, scores):
+            return topk_of_scores(scores, k=2)
+
+    rows = torch.export.Dim("rows", min=2)
+    # Wide enough for torch's own top-k, with which a plain call begins.
+    wide = 2 * topk._MANY + 3
+    program = torch.export.export(Best(), (torch.rand(3, wide),), dynamic_shapes={"scores": {0: rows}})
+    for scores in (whole_numbers((5, wide), 0), torch.rand(7, wide), torch.zeros(2, wide)):
+        for found, expected in zip(program.module()(scores), topk_of_scores(scores, k=2), strict=True):
+            assert torch.equal(found, expected)
+
+
 @pytest.mark.parametrize("k", [0, 4])
 def test_k_above_the_given_scores_is_named(k):
     with pytest.raises(ValueError, match=f"k is {k}, but the catalogue has 3 items"):
