@@ -12,12 +12,12 @@ from merlin_models_torch.distributed.exchange import Span
 from merlin_models_torch.outputs.losses import plan_of
 from merlin_models_torch.outputs.tiled import (
     Plan,
-    Tiles,
     log_sum_exp,
     softmax_gradients,
     target_scores,
     without_autocast,
 )
+from merlin_models_torch.outputs.tiles import Tiles, sizes_for
 
 
 def sharded_cross_entropy(
@@ -60,7 +60,7 @@ def sharded_cross_entropy(
                 "encode the ids with the vocabulary, or raise the column's int domain in the schema"
             )
     counts = [count for (count,) in span.counts([len(targets)])]
-    tiles = Tiles.choose(sum(counts), max(len(vectors), 1), queries.device, None, None)
+    tiles = Tiles.choose(sum(counts), max(len(vectors), 1), sizes_for(queries.device))
     plan = plan_of(queries, vectors, tiles, label_smoothing=label_smoothing)
     with without_autocast(queries.device):
         queries = queries.to(plan.wide) / temperature

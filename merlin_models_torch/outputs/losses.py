@@ -11,11 +11,11 @@ from merlin_models_torch.outputs.tiled import (
     Plan,
     Reduction,
     TiledSoftmaxCrossEntropy,
-    Tiles,
     losses,
     reduced,
     without_autocast,
 )
+from merlin_models_torch.outputs.tiles import Tiles, sizes_for
 
 
 def softmax_cross_entropy_plain(
@@ -102,7 +102,7 @@ def softmax_cross_entropy(
         tensor(2.0794)
     """
     targets = _checked(hidden, weight, targets, bias, temperature, label_smoothing, reduction, chunk)
-    tiles = Tiles.choose(targets.shape[0], weight.shape[0], hidden.device, chunk, over)
+    tiles = Tiles.choose(targets.shape[0], weight.shape[0], sizes_for(hidden.device), chunk, over)
     plan = plan_of(hidden, weight, tiles, label_smoothing=label_smoothing, compute_dtype=compute_dtype)
     # Scaled here, on (N, D) and (V,), so that nothing of size N x V has to be.
     with without_autocast(hidden.device):

@@ -2,91 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
 from merlin_models_torch._memory import keep_freed_memory
+from merlin_models_torch._processor import is_intel
 from merlin_models_torch._products import product, put_product
+from merlin_models_torch.outputs.tiles import Tiles
 
 Reduction = Literal["mean", "sum", "none"]
 
-# Scores made at a time where everything is scored twice: on a CPU what stays near its cache, elsewhere what
-# hides the cost of a launch.
-_CPU_SCORES = 2**20
-_DEVICE_SCORES = 2**26
-# Fewer targets than this make the matrix products inefficient; from some catalogue size on, this many rows
-# of scores are more memory than scoring everything a second time is worth.
-_FEWEST_TARGETS = 64
-_LARGEST_ROWS = 11_000_000
-# On a CPU: scores kept at a time, targets that they belong to at most, and scores of a tile. A tile of a
-# large catalogue has at most so many items, and no power of two: rows of scores that far apart would share
-# few cache lines.
-_CPU_KEPT = 2**23
-_CPU_TARGETS = 1024
-_CPU_TILE = 2**21
-_CPU_ITEMS = 8080
 # Numbers from which a gradient is worth its memory being kept: what glibc would map anew each time.
 _LARGE_GRADIENT = 2**15
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """How many targets and how many items are scored at a time.
-
-    Args:
-        targets: rows of a tile.
-        items: columns of a tile.
-        keep: whether the tiles of some targets are kept until all items have been scored, so that the
-            gradients can be made at once; else everything is scored again for them.
-    """
-
-    targets: int
-    items: int
-    keep: bool
-
-    @classmethod
-    def choose(
-        cls,
-        n_targets: int,
-        n_items: int,
-        device: torch.device,
-        chunk: int | None,
-        over: Literal["targets", "items"] | None,
-    ) -> Tiles:
-        """Tiles by the size of the problem; ``chunk`` and ``over`` as in :func:`softmax_cross_entropy`."""
-        on_cpu = device.type == "cpu"
-        if over is None:
-            over = "targets" if chunk is not None or n_items * _FEWEST_TARGETS <= _LARGEST_ROWS else "items"
-        if over == "targets":
-            most = min(_CPU_KEPT // n_items, _CPU_TARGETS) if on_cpu else _DEVICE_SCORES // n_items
-            rows = chunk or _evenly(n_targets, max(most, _FEWEST_TARGETS))
-            if not on_cpu or n_items * rows <= _CPU_TILE:
-                return cls(rows, n_items, keep=True)
-            return cls(rows, min(max(_CPU_TILE // rows, 1024) - 16, _CPU_ITEMS, n_items), keep=True)
-        scores = _CPU_SCORES if on_cpu else _DEVICE_SCORES
-        # Many targets are cut too, else a tile of items would be too narrow for the matrix products.
-        rows = min(max(n_targets, 1), 4096)
-        return cls(rows, min(chunk or max(scores // rows, 256) - 16, n_items), keep=False)
-
-    def over_targets(self, count: int) -> Iterator[slice]:
-        """Which targets go together, of ``count``."""
-        return (slice(at, min(at + self.targets, count)) for at in range(0, count, self.targets))
-
-    def over_items(self, count: int) -> Iterator[slice]:
-        """Which items go together, of ``count``."""
-        return (slice(at, min(at + self.items, count)) for at in range(0, count, self.items))
-
-
-def _evenly(count: int, most: int) -> int:
-    """The size of as few equal pieces of at most ``most`` as there can be: no last one of a few."""
-    pieces = max(-(-count // most), 1)
-    return max(-(-count // pieces), 1)
 
 
 @dataclass(frozen=True)
@@ -104,20 +36,45 @@ class Plan:
         return self.wide if self.compute == torch.float16 else self.compute
 
 
-def _tile(hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan) -> tuple[Tensor, Tensor]:
-    """Softmax over the items of one tile, (n, v), and the log-sum-exp of its scores, (n,)."""
+class _Tile(NamedTuple):
+    """Exponentials of the scores of some targets and items.
+
+    Args:
+        share: (n, v); times ``exp(shift)`` they are the exponentials of the scores.
+        shift: (n,).
+        lse: (n,) log-sum-exp of the scores.
+    """
+
+    share: Tensor
+    shift: Tensor
+    lse: Tensor
+
+
+def _tile(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan, lse: Tensor | None = None
+) -> _Tile:
+    """One tile; ``lse`` is that of the whole rows where it is known and the tile's own is of no interest."""
+    scores = _scores(hidden, weight, bias, plan)
+    on_cpu = scores.device.type == "cpu"
+    if on_cpu and is_intel():
+        shift = scores.amax(1) if lse is None else lse
+        share = scores.sub_(shift[:, None]).exp_()
+        return _Tile(share, shift, shift + share.sum(1).log() if lse is None else lse)
+    largest = scores.amax(1)
+    # torch's fused kernel is faster than exp alone. The largest probability is exp(0) / sum, which gives the
+    # sum back without another pass. On other devices than CPU writing over the input is not promised.
+    share = torch.softmax(scores, 1, out=scores) if on_cpu else torch.softmax(scores, 1)
+    own = largest - share.amax(1).log()
+    return _Tile(share, own, own)
+
+
+def _scores(hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
+    """(n, v) scores of one tile in the wide dtype."""
     if plan.compute == plan.wide:
         scores = product(hidden, weight.t().to(plan.wide))
     else:
         scores = torch.mm(hidden.to(plan.compute), weight.to(plan.compute).t()).to(plan.wide)
-    if bias is not None:
-        scores += bias
-    largest = scores.amax(1)
-    # torch's fused kernel is faster than exp alone. The largest probability is exp(0) / sum, which gives the
-    # sum back without another pass. On other devices than CPU writing over the input is not promised.
-    on_cpu = scores.device.type == "cpu"
-    share = torch.softmax(scores, 1, out=scores) if on_cpu else torch.softmax(scores, 1)
-    return share, largest - share.amax(1).log()
+    return scores if bias is None else scores.add_(bias)
 
 
 def _cut(bias: Tensor | None, items: slice) -> Tensor | None:
@@ -129,7 +86,7 @@ def log_sum_exp(hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan)
     lse = hidden.new_full((hidden.shape[0],), -torch.inf)
     for rows in plan.tiles.over_targets(hidden.shape[0]):
         for items in plan.tiles.over_items(weight.shape[0]):
-            part = _tile(hidden[rows], weight[items], _cut(bias, items), plan)[1]
+            part = _tile(hidden[rows], weight[items], _cut(bias, items), plan).lse
             lse[rows] = torch.logaddexp(lse[rows], part)
     return lse
 
@@ -223,21 +180,20 @@ def softmax_gradients(
     of_bias = hidden.new_zeros(catalogue) if needs[2] else None
     found = hidden.new_empty(count) if lse is None else lse
 
-    def tile(rows: slice, items: slice) -> tuple[Tensor, Tensor, Tensor | None]:
-        share, part = _tile(hidden[rows], weight[items], _cut(bias, items), plan)
-        share = share.to(plan.gradient)
+    def tile(rows: slice, items: slice, lse: Tensor | None) -> tuple[_Tile, Tensor | None]:
+        found = _tile(hidden[rows], weight[items], _cut(bias, items), plan, lse)
+        found = found._replace(share=found.share.to(plan.gradient))
         # While the tile is near: what it is multiplied by is known only later.
-        pull = product(share, weight[items].to(plan.gradient)) if needs[0] else None
-        return share, part, pull
+        return found, product(found.share, weight[items].to(plan.gradient)) if needs[0] else None
 
     for rows in plan.tiles.over_targets(count):
         kept = []
         if lse is None:
-            kept = [tile(rows, items) for items in plan.tiles.over_items(catalogue)]
-            found[rows] = torch.stack([part for _, part, _ in kept]).logsumexp(0)
+            kept = [tile(rows, items, None) for items in plan.tiles.over_items(catalogue)]
+            found[rows] = torch.stack([part.lse for part, _ in kept]).logsumexp(0)
         for number, items in enumerate(plan.tiles.over_items(catalogue)):
-            share, part, pull = kept[number] if kept else tile(rows, items)
-            factor = scale[rows] * (part - found[rows]).exp()
+            part, pull = kept[number] if kept else tile(rows, items, found[rows])
+            share, factor = part.share, scale[rows] * (part.shift - found[rows]).exp()
             if of_hidden is not None and pull is not None:
                 of_hidden[rows].addcmul_(pull, factor[:, None])
             if of_bias is not None:

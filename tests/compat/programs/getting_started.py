@@ -49,7 +49,15 @@ def build_model(schema: Schema, masking: str) -> tr.Model:
     return tr.Model(head)
 
 
-def main(data_dir: str, output_dir: str, masking: str = "mlm", epochs: int = 3, seed: int = 42) -> dict:
+def main(
+    data_dir: str,
+    output_dir: str,
+    masking: str = "mlm",
+    epochs: int = 3,
+    seed: int = 42,
+    batch_size: int = 32,
+    eval_batch_size: int = 64,
+) -> dict:
     set_seed(seed)
     schema = read_schema(data_dir)
     model = build_model(schema, masking)
@@ -59,8 +67,8 @@ def main(data_dir: str, output_dir: str, masking: str = "mlm", epochs: int = 3, 
         max_sequence_length=20,
         data_loader_engine="merlin",
         num_train_epochs=epochs,
-        per_device_train_batch_size=32,
-        per_device_eval_batch_size=64,
+        per_device_train_batch_size=batch_size,
+        per_device_eval_batch_size=eval_batch_size,
         learning_rate=0.005,
         lr_scheduler_type="cosine",
         learning_rate_num_cosine_cycles_by_epoch=1.5,
@@ -106,6 +114,16 @@ if __name__ == "__main__":
     parser.add_argument("--masking", default="mlm", choices=["mlm", "causal"])
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--eval-batch-size", type=int, default=64)
     options = parser.parse_args()
     os.makedirs(options.output_dir, exist_ok=True)
-    main(options.data_dir, options.output_dir, options.masking, options.epochs, options.seed)
+    main(
+        options.data_dir,
+        options.output_dir,
+        options.masking,
+        options.epochs,
+        options.seed,
+        options.batch_size,
+        options.eval_batch_size,
+    )

@@ -5,8 +5,10 @@ import itertools
 import pytest
 import torch
 
+from merlin_models_torch import _products
 from merlin_models_torch.outputs import losses, tiled
 from merlin_models_torch.outputs.losses import softmax_cross_entropy, softmax_cross_entropy_plain
+from merlin_models_torch.outputs.tiles import Sizes, Tiles
 
 N, V, D = 23, 57, 5
 
@@ -81,22 +83,21 @@ def test_value_by_hand():
     torch.testing.assert_close(loss, torch.log1p(torch.exp(torch.tensor([1.0, -2.0]))))
 
 
-def test_the_many_tiles_of_large_inputs_are_cut_right(case, monkeypatch):
+@pytest.mark.parametrize("catalogue", [0, 10_000])
+@pytest.mark.parametrize("intel", [False, True])
+def test_the_many_tiles_of_large_inputs_are_cut_right(case, catalogue, intel, monkeypatch):
     """The sizes that choose the tiles, made small: several tiles of targets and of items at once."""
-    for size in ("_CPU_SCORES", "_CPU_KEPT", "_CPU_TILE"):
-        monkeypatch.setattr(tiled, size, 60)
-    monkeypatch.setattr(tiled, "_FEWEST_TARGETS", 4)
-    monkeypatch.setattr(tiled, "_CPU_ITEMS", 9)
+    small = Sizes(again=60, again_targets=16, kept=60, tile=60, targets=7, items=9, catalogue=catalogue)
+    monkeypatch.setattr(losses, "sizes_for", lambda device: small)
+    monkeypatch.setattr(tiled, "is_intel", lambda: intel)
     expected = run(softmax_cross_entropy_plain, case, with_bias=True, label_smoothing=0.1)
-    for largest in (0, 10_000):
-        monkeypatch.setattr(tiled, "_LARGEST_ROWS", largest)
-        found = run(softmax_cross_entropy, case, with_bias=True, label_smoothing=0.1)
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-        narrow = run(
-            softmax_cross_entropy, case, with_bias=True, label_smoothing=0.1, compute_dtype=torch.bfloat16
-        )
-        for grad, expected_grad in zip(narrow[1], expected[1], strict=True):
-            assert (grad - expected_grad).norm() < 0.02 * expected_grad.norm()
+    found = run(softmax_cross_entropy, case, with_bias=True, label_smoothing=0.1)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    narrow = run(
+        softmax_cross_entropy, case, with_bias=True, label_smoothing=0.1, compute_dtype=torch.bfloat16
+    )
+    for grad, expected_grad in zip(narrow[1], expected[1], strict=True):
+        assert (grad - expected_grad).norm() < 0.02 * expected_grad.norm()
 
 
 @pytest.mark.parametrize("one_dnn", [False, True])
@@ -106,23 +107,15 @@ def test_tiles_large_enough_for_either_library_of_products(tiles, one_dnn, monke
     hidden, weight = (torch.randn(rows, 64, generator=generator) for rows in (70, 700))
     case = (hidden, weight / 8, torch.zeros(700), torch.arange(70) % 50)
     expected = run(softmax_cross_entropy_plain, case, with_bias=True, label_smoothing=0.1)
-    monkeypatch.setattr(torch.backends.mkldnn, "enabled", one_dnn)
-    monkeypatch.setattr(tiled.Tiles, "choose", lambda *_: tiled.Tiles(*tiles))
+    monkeypatch.setattr(_products, "_LINEAR", _products._one_dnn() if one_dnn else None)
+    monkeypatch.setattr(Tiles, "choose", lambda *_: Tiles(*tiles))
     found = run(softmax_cross_entropy, case, with_bias=True, label_smoothing=0.1)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_pieces_are_even_and_small_enough():
-    cpu = torch.device("cpu")
-    assert tiled.Tiles.choose(97, 40_001, cpu, None, None) == tiled.Tiles(97, 8_080, keep=True)
-    assert tiled.Tiles.choose(512, 100_000, cpu, None, None) == tiled.Tiles(74, 8_080, keep=True)
-    assert tiled.Tiles.choose(1_025, 1_000, cpu, None, None) == tiled.Tiles(513, 1_000, keep=True)
-    assert tiled.Tiles.choose(0, 1_000, cpu, None, None).targets == 1
-
-
 @pytest.mark.parametrize("tiles", [(5, 57, True), (5, 10, True), (4, 10, False)])
 def test_gradients_in_double_precision(case, tiles, monkeypatch):
-    monkeypatch.setattr(tiled.Tiles, "choose", lambda *_: tiled.Tiles(*tiles))
+    monkeypatch.setattr(Tiles, "choose", lambda *_: Tiles(*tiles))
     hidden, weight, bias, targets = case
     leaves = [t.double().requires_grad_() for t in (hidden[:6], weight, bias)]
     for reduction in ("mean", "none"):

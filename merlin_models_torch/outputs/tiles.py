@@ -1,0 +1,117 @@
+"""How many targets and items of a softmax over a catalogue are scored at a time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from merlin_models_torch._processor import is_intel
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is scored at a time on one kind of device, measured.
+
+    Args:
+        again: scores of a tile where everything is scored twice: what stays near the processor.
+        again_targets: rows of such a tile at most.
+        kept: scores kept at a time where nothing is scored twice.
+        tile: scores of a tile of those.
+        targets: rows of a tile at most.
+        items: columns of a tile of kept scores at most; no power of two: rows of scores that far apart would
+            share few cache lines.
+        catalogue: items up to which scores are kept.
+    """
+
+    again: int
+    again_targets: int
+    kept: int
+    tile: int
+    targets: int
+    items: int
+    catalogue: int
+
+
+# Where the cache that all cores share is fast, as AMD's.
+SHARED_CACHE = Sizes(
+    again=2**20, again_targets=4096, kept=2**23, tile=2**21, targets=1024, items=8080, catalogue=170_000
+)
+# Where each core has a large one of its own, and the shared one is slow, as Intel's.
+OWN_CACHE = Sizes(
+    again=2**19, again_targets=1024, kept=2**21, tile=2**20, targets=512, items=8080, catalogue=32_000
+)
+# Elsewhere: what hides the cost of a launch.
+DEVICE = Sizes(
+    again=2**26,
+    again_targets=4096,
+    kept=2**26,
+    tile=sys.maxsize,
+    targets=sys.maxsize,
+    items=sys.maxsize,
+    catalogue=170_000,
+)
+# Fewer targets than this make the matrix products inefficient.
+_FEWEST_TARGETS = 64
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """How many targets and how many items are scored at a time.
+
+    Args:
+        targets: rows of a tile.
+        items: columns of a tile.
+        keep: whether the tiles of some targets are kept until all items have been scored, so that the
+            gradients can be made at once; else everything is scored again for them.
+    """
+
+    targets: int
+    items: int
+    keep: bool
+
+    @classmethod
+    def choose(
+        cls,
+        n_targets: int,
+        n_items: int,
+        sizes: Sizes,
+        chunk: int | None = None,
+        over: Literal["targets", "items"] | None = None,
+    ) -> Tiles:
+        """Tiles by the size of the problem; ``chunk`` and ``over`` as in :func:`softmax_cross_entropy`."""
+        if over is None:
+            over = "targets" if chunk is not None or n_items <= sizes.catalogue else "items"
+        if over == "targets":
+            most = min(sizes.kept // n_items, sizes.targets)
+            rows = chunk or _evenly(n_targets, max(most, _FEWEST_TARGETS))
+            if n_items * rows <= sizes.tile:
+                return cls(rows, n_items, keep=True)
+            return cls(rows, min(max(sizes.tile // rows, 1024) - 16, sizes.items, n_items), keep=True)
+        # Many targets are cut too, else a tile of items would be too narrow for the matrix products.
+        rows = _evenly(n_targets, sizes.again_targets)
+        return cls(rows, min(chunk or max(sizes.again // rows, 256) - 16, n_items), keep=False)
+
+    def over_targets(self, count: int) -> Iterator[slice]:
+        """Which targets go together, of ``count``."""
+        return (slice(at, min(at + self.targets, count)) for at in range(0, count, self.targets))
+
+    def over_items(self, count: int) -> Iterator[slice]:
+        """Which items go together, of ``count``."""
+        return (slice(at, min(at + self.items, count)) for at in range(0, count, self.items))
+
+
+def sizes_for(device: torch.device) -> Sizes:
+    """The sizes measured on such a device."""
+    if device.type != "cpu":
+        return DEVICE
+    return OWN_CACHE if is_intel() else SHARED_CACHE
+
+
+def _evenly(count: int, most: int) -> int:
+    """The size of as few equal pieces of at most ``most`` as there can be: no last one of a few."""
+    pieces = max(-(-count // most), 1)
+    return max(-(-count // pieces), 1)
