@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from merlin_models_torch.training.optim import OptimizerConfig
 from merlin_models_torch.training.parameters import Parameters
+from merlin_models_torch.training.row_adam import RowSparseAdam
 from merlin_models_torch.training.split import SplitOptimizer
 
 # The optimisers that take sparse gradients, and the settings that each can share with one of dense weights.
@@ -81,7 +82,10 @@ def _one(config: OptimizerConfig, parameters: Parameters, fused: bool) -> Optimi
 def _beside(main: type[Optimizer], settings: Mapping[str, Any], sparse: Parameters) -> Optimizer:
     """The optimiser of sparse tables that goes with one of dense weights."""
     cls = _for_sparse(main)
-    return cls(sparse.all(), **{name: settings[name] for name in _SPARSE[cls] if name in settings})
+    kept = {name: settings[name] for name in _SPARSE[cls] if name in settings}
+    # The same steps, faster.
+    faster = RowSparseAdam if cls is torch.optim.SparseAdam else cls
+    return faster(sparse.all(), **kept)
 
 
 def _for_sparse(main: type[Optimizer]) -> type[Optimizer]:
