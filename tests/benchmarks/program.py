@@ -1,7 +1,7 @@
 """One whole program in a fresh process, under whichever interpreter runs this.
 
-``python -m tests.benchmarks.program NAME DATA EPOCHS`` prints JSON: process seconds of the imports and of the
-program once everything is imported.
+``python -m tests.benchmarks.program NAME DATA EPOCHS [ARGUMENTS]`` prints JSON: process seconds of the
+imports and of the program, given these arguments, once everything is imported.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 from tests.benchmarks.hidden import hide
@@ -18,7 +19,7 @@ from tests.benchmarks.hidden import hide
 
 def main() -> None:
     start = time.process_time()
-    name, data, epochs = sys.argv[1:]
+    name, data, epochs, *arguments = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
@@ -32,7 +33,9 @@ def main() -> None:
 
     torch.set_num_threads(1)
     imported = time.process_time()
-    PROGRAMS[name].run(Path(data), seed=1, epochs=int(epochs))
+    program = PROGRAMS[name]
+    program = replace(program, arguments=(*program.arguments, *arguments))
+    program.run(Path(data), seed=1, epochs=int(epochs))
     done = time.process_time()
     answers.write(json.dumps({"import": imported - start, "run": done - imported}))
     answers.flush()

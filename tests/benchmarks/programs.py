@@ -31,6 +31,7 @@ class Load:
         rounds: times that each side runs.
         speed: how many times faster training and evaluation should be.
         whole: the same, imports included, if that was promised.
+        arguments: further ones of the program's command line.
     """
 
     program: str
@@ -40,12 +41,24 @@ class Load:
     rounds: int = 1
     speed: float = 1.0
     whole: float | None = None
+    arguments: tuple[str, ...] = ()
 
 
+# The catalogue and the batches of Transformers4Rec's example on Yoochoose.
+_YOOCHOOSE = ("--batch-size", "384", "--eval-batch-size", "512")
 LOADS = (
     *(Load(name) for name in PROGRAMS),
     Load("getting-started-mlm", items=10_000, train=6_000, epochs=1),
-    Load("getting-started-mlm", items=40_000, train=6_000, epochs=1, speed=3, whole=3),
+    Load("getting-started-mlm", items=40_000, train=6_000, epochs=1),
+    Load(
+        "getting-started-mlm",
+        items=52_741,
+        train=12_288,
+        epochs=1,
+        speed=3,
+        whole=3,
+        arguments=_YOOCHOOSE,
+    ),
 )
 
 
@@ -58,7 +71,7 @@ def measure(load: Load, pythons: Mapping[str, str]) -> dict[str, dict[str, float
         for _ in range(load.rounds):
             for side, python in pythons.items():
                 command = [python, "-W", "ignore", "-m", "tests.benchmarks.program"]
-                command += [load.program, str(data), str(load.epochs)]
+                command += [load.program, str(data), str(load.epochs), *load.arguments]
                 done = subprocess.run(
                     command, cwd=ROOT, env=environment(), text=True, capture_output=True, check=False
                 )
@@ -80,7 +93,7 @@ def program_lines(load: Load, pythons: Mapping[str, str]) -> list[Line]:
     best = measure(load, pythons)
     run = [best[side]["run"] for side in ("legacy", "ours")]
     whole = [sum(best[side].values()) for side in ("legacy", "ours")]
-    title = f"{load.program}, {load.items:,} items"
+    title = " ".join([f"{load.program}, {load.items:,} items", *load.arguments])
     return [
         line(title, "train and evaluate", _cells(run), run[0] / run[1], load.speed),
         line("", "with imports", _cells(whole), whole[0] / whole[1], load.whole),
