@@ -4,7 +4,7 @@ import gc
 import weakref
 
 import pytest
-from transformers4rec.torch._garbage import of_new_objects
+from transformers4rec.torch._garbage import OF_PYTHON, of_new_objects
 
 
 class Cycle:
@@ -25,9 +25,10 @@ def test_only_what_is_made_inside_is_collected_until_the_end():
 
 
 def test_objects_are_thawed_after_an_error():
+    before = gc.get_freeze_count()  # on Python 3.12 some are Python's own
     with pytest.raises(KeyError), of_new_objects():
         raise KeyError
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() <= before
 
 
 def test_what_a_program_froze_stays_frozen():
@@ -36,6 +37,6 @@ def test_what_a_program_froze_stays_frozen():
         before = gc.get_freeze_count()
         with of_new_objects():
             pass
-        assert gc.get_freeze_count() >= before > 0
+        assert gc.get_freeze_count() >= before > OF_PYTHON
     finally:
         gc.unfreeze()
