@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return {"evaluate": evaluate, "predict": predict, "report": report}[command](rest)
     except ModuleNotFoundError as error:
-        if error.name != "jsonargparse":
+        if "jsonargparse" not in str(error):  # Lightning's own error names no module
             raise
         sys.stderr.write("merlin-models-torch: pip install 'merlin-models-torch[cli]' for the command line\n")
         return 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +33,13 @@ def fit(argv: Sequence[str]) -> int:
         FileExistsError: before training, if the output is there and not to be overwritten.
         ValueError: if there is no such builder.
     """
+    if argv and argv[0] in ("-h", "--help"):
+        sys.stdout.write(
+            "usage: merlin-models-torch fit MODEL ...\n\n"
+            f"MODEL is one of {', '.join(_builders())}, or a function of yours by its dotted path.\n"
+            "fit MODEL --help says more.\n"
+        )
+        return 0
     with warnings.catch_warnings():
         # Of Lightning's making: it calls what jsonargparse 4.49 has other names for.
         warnings.filterwarnings("ignore", r"\s*By default only one Jsonargparse|[\s\S]*\sdeprecated\sin\sv4")
@@ -74,13 +82,18 @@ def builder(name: str) -> Callable[..., Model]:
     except ImportError:
         found = None
     if not inspect.isfunction(found):
-        public = (one for one in merlin_models_torch.__all__ if one.endswith("Model"))
-        known = [one for one in public if inspect.isfunction(getattr(merlin_models_torch, one))]
         raise ValueError(
-            f"{name or 'nothing'!r} builds no model: name one of {', '.join(known)}, or a function of yours "
-            "by its dotted path"
+            f"{name or 'nothing'!r} builds no model: name one of {', '.join(_builders())}, or a function of "
+            "yours by its dotted path"
         )
     return found
+
+
+def _builders() -> list[str]:
+    import merlin_models_torch
+
+    public = (one for one in merlin_models_torch.__all__ if one.endswith("Model"))
+    return [one for one in public if inspect.isfunction(getattr(merlin_models_torch, one))]
 
 
 class _Fitting(LightningCLI):

@@ -141,3 +141,5 @@ def test_mistakes_are_one_line(
     assert "k is not given" in capsys.readouterr().err
     assert main(["--help"]) == 0
     assert "predict   answers of a saved model" in capsys.readouterr().out
+    assert main(["fit", "--help"]) == 0
+    assert "MODEL is one of" in capsys.readouterr().out
