@@ -3,6 +3,8 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH ?= torch==2.13.0
+# Those of `make matrix`, found as python3.10 and so on.
+PYTHONS ?= 3.10 3.12 3.13
 THREADS ?= 1
 PIP_FLAGS ?= --quiet --disable-pip-version-check
 
@@ -58,10 +60,10 @@ ml-100k: $(MODERN)/.done
 diginetica: $(MODERN)/.done
 	OMP_NUM_THREADS=$(THREADS) $(MODERN)/bin/python -m merlin_models_torch.examples.diginetica --data "$(DATA)" --out runs/diginetica
 
-# The registry's own torch for each Python: gigabytes, by hand.
+# The same torch for each Python. Where no build without CUDA is at hand it comes with gigabytes, so by hand.
 matrix:
-	for version in 3.10 3.12 3.13; do \
-	  $(MAKE) $(MODERN)-$$version/.done PYTHON=python$$version TORCH=torch && \
+	for version in $(PYTHONS); do \
+	  $(MAKE) $(MODERN)-$$version/.done PYTHON=python$$version && \
 	  OMP_NUM_THREADS=$(THREADS) $(MODERN)-$$version/bin/python -m pytest -n 2 --ignore tests/interop \
 	    --ignore tests/equivalence --ignore tests/benchmarks tests || exit 1; \
 	done
