@@ -31,8 +31,10 @@ def shard_items(model: M, mesh: DeviceMesh | None = None, *, domains: Iterable[s
     Every process keeps its own batches, as with data parallel. A lookup asks the processes that hold the
     rows; the loss and the best items are found on every share and put together. Names in the state dict stay,
     weights become ``DTensor``, and ``DistributedDataParallel`` leaves them alone: their gradients come
-    complete. All processes have to call this, with the same model; the weights are those of the first. Tables
-    that one host cannot hold are made in shares by :func:`sharded_tables`.
+    complete. They are dense, also those of tables with ``sparse=True``, and any optimiser of
+    :class:`OptimizerConfig` but LBFGS steps the shares as it would the whole. All processes have to call
+    this, with the same model; the weights are those of the first. Tables that one host cannot hold are made
+    in shares by :func:`sharded_tables`.
 
     Args:
         model: is changed. Its optimizer has to be made afterwards.

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from merlin_models_torch.training.optim import OptimizerConfig
 from merlin_models_torch.training.parameters import Parameters
 from merlin_models_torch.training.row_adam import RowSparseAdam
+from merlin_models_torch.training.shares import SharesOptimizer
 from merlin_models_torch.training.split import SplitOptimizer
 
 # The optimisers that take sparse gradients, and the settings that each can share with one of dense weights.
@@ -20,6 +21,9 @@ _SPARSE: dict[type[Optimizer], tuple[str, ...]] = {
     torch.optim.Adagrad: ("lr", "lr_decay", "eps", "maximize"),
     torch.optim.SparseAdam: ("lr", "betas", "eps", "maximize"),
 }
+
+# They look at each number alone, so that torch steps shared-out tables by them as they are.
+_BY_NUMBER = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad)
 
 
 def build_optimizer(config: OptimizerConfig, model: nn.Module, *, fused: bool = True) -> Optimizer:
@@ -32,6 +36,8 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module, *, fused: bool = 
         parts = [*_parts(config, rest, fused), *_parts(config.tables, tables, fused, tables=True)]
     else:
         parts = _parts(config, parameters, fused)
+    if len(parameters.split(parameters.sharded)[0]) and not all(type(part) in _BY_NUMBER for part in parts):
+        return SharesOptimizer(parts)
     return parts[0] if len(parts) == 1 else SplitOptimizer(parts)
 
 

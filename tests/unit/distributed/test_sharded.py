@@ -39,7 +39,7 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         )
 
 
-@pytest.mark.parametrize(("kind", "world"), [("own", 2), ("tied", 4)])
+@pytest.mark.parametrize(("kind", "world"), [("own", 2), ("own", 4), ("tied", 2), ("tied", 4)])
 def test_training_and_answers_equal_those_of_one_process(kind: str, world: int, tmp_path: Path) -> None:
     ranks = run(sharded.train, world, tmp_path, kind, tmp_path)
     model, losses, gradients = whole_training(kind, world)
