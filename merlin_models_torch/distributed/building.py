@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.tensor import DTensor, Shard
+from torch.distributed.tensor import DTensor
 
-from merlin_models_torch.distributed.exchange import Span, mesh_of_all
+from merlin_models_torch.distributed.exchange import Span, mesh_of_all, placements
 from merlin_models_torch.distributed.lookup import ShardedRows
 from merlin_models_torch.inputs.made import ROW_MAKER, Draw
 from merlin_models_torch.schema import Schema, Tags
@@ -36,7 +36,7 @@ def sharded_tables(mesh: DeviceMesh | None = None, *, domains: Iterable[str] = (
 
     Raises:
         RuntimeError: if there is no process group.
-        ValueError: if the mesh has several dimensions or leaves out processes.
+        ValueError: if the mesh leaves out processes.
 
     Example:
         >>> with sharded_tables():  # in each process, after torch.distributed.init_process_group()
@@ -81,8 +81,9 @@ class _ShareMaker:
                 own[start - span.start : stop - span.start] = matrix[start - first : stop - first]
         share = own.to(device)
         shape, stride = torch.Size((rows, width)), (width, 1)
+        placed = placements(self._mesh)
         return nn.Parameter(
-            DTensor.from_local(share, self._mesh, [Shard(0)], run_check=False, shape=shape, stride=stride)
+            DTensor.from_local(share, self._mesh, placed, run_check=False, shape=shape, stride=stride)
         )
 
     def store(self, weight: nn.Parameter) -> ShardedRows:

@@ -19,7 +19,7 @@ class ShardedCatalogue:
     """Item vectors of which each process holds some rows: a :class:`Catalogue` on ``DTensor``.
 
     Args:
-        weight: (V, D) ``DTensor`` with placement ``Shard(0)``.
+        weight: (V, D) ``DTensor`` with placement ``Shard(0)`` on the last dimension of its mesh.
         bias: (V,) likewise, added to the scores.
         normalized: whether the vectors get length 1.
 

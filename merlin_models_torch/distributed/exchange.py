@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.autograd import Function
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.tensor import DTensor, Shard
+from torch.distributed.tensor import DTensor, Replicate, Shard
+from torch.distributed.tensor.placement_types import Placement
 
 
 @dataclass(frozen=True)
 class Span:
     """Which rows of a table a process holds: neighbouring ones, as many as the others, the last ones fewer.
+
+    Over a mesh of several dimensions those along its last one share a table; the others hold its copies.
 
     Args:
         rows: of the whole table.
@@ -33,23 +37,24 @@ class Span:
 
     @classmethod
     def of(cls, weight: DTensor) -> Span:
-        """The rows of a table sharded over a mesh of one dimension.
+        """The rows of a table sharded over the last dimension of its mesh.
 
         Raises:
             ValueError: if it is sharded in another way.
         """
         mesh = weight.device_mesh
-        if mesh.ndim != 1 or tuple(weight.placements) != (Shard(0),):
+        if tuple(weight.placements) != placements(mesh):
             raise ValueError(
                 f"the table is placed as {tuple(weight.placements)} on a mesh of {mesh.ndim} dimensions, "
-                "expected Shard(0) on one: shard it by shard_items()"
+                f"expected {placements(mesh)}: shard it by shard_items()"
             )
         return cls.over(mesh, weight.shape[0], weight.device)
 
     @classmethod
     def over(cls, mesh: DeviceMesh, rows: int, device: torch.device) -> Span:
-        """The rows of a table of so many over a mesh of one dimension."""
-        return cls(rows, mesh.get_local_rank(), mesh.size(), mesh.get_group(), device)
+        """The rows of a table of so many over the last dimension of a mesh."""
+        last = mesh.ndim - 1
+        return cls(rows, mesh.get_local_rank(last), mesh.size(last), mesh.get_group(last), device)
 
     @property
     def each(self) -> int:
@@ -112,7 +117,7 @@ def mesh_of_all(mesh: DeviceMesh | None, caller: str) -> DeviceMesh:
 
     Raises:
         RuntimeError: if there is no process group.
-        ValueError: if the mesh has several dimensions or leaves out processes.
+        ValueError: if the mesh leaves out processes.
     """
     if not dist.is_initialized():
         raise RuntimeError(
@@ -122,19 +127,47 @@ def mesh_of_all(mesh: DeviceMesh | None, caller: str) -> DeviceMesh:
     world = dist.get_world_size()
     if mesh is None:
         return init_device_mesh("cuda" if dist.get_backend() == "nccl" else "cpu", (world,))
-    if mesh.ndim != 1 or mesh.size() != world:
+    if mesh.size() != world:
         raise ValueError(
-            f"the mesh has the shape {tuple(mesh.shape)}, expected one dimension over all {world} processes"
+            f"the mesh has the shape {tuple(mesh.shape)}, expected one over all {world} processes: make "
+            "it by init_device_mesh()"
         )
     return mesh
 
 
+def placements(mesh: DeviceMesh) -> tuple[Placement, ...]:
+    """How tables are placed on a mesh: rows along its last dimension, copies along the others."""
+    return (*[Replicate()] * (mesh.ndim - 1), Shard(0))
+
+
 def local(weight: Tensor) -> Tensor:
-    """The rows of a sharded tensor that this process holds; gradients arrive at the sharded one."""
+    """The rows of a sharded tensor that this process holds; gradients arrive at the sharded one.
+
+    Those of the copies along the other dimensions of the mesh are averaged.
+    """
     if not isinstance(weight, DTensor):
         raise TypeError(f"the table is a {type(weight).__name__} and not sharded: call shard_items() first")
-    found: Tensor = weight.to_local()
+    mesh, found = weight.device_mesh, weight.to_local()
+    if mesh.ndim > 1 and found.requires_grad:
+        found = _Averaged.apply(found, mesh)  # type: ignore[no-untyped-call]
     return found
+
+
+class _Averaged(Function):
+    """Passes rows on, and the mean of the gradients that the copies of these rows get."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, mesh: DeviceMesh) -> Tensor:
+        ctx.mesh = mesh
+        return rows.view_as(rows)
+
+    @staticmethod
+    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor | None, ...]:
+        mesh = ctx.mesh
+        mean = above[0] / (mesh.size() // mesh.size(mesh.ndim - 1))
+        for dimension in range(mesh.ndim - 1):
+            dist.all_reduce(mean, group=mesh.get_group(dimension))
+        return mean, None
 
 
 def check_rows(rows: Tensor, size: int) -> None:

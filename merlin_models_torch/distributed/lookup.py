@@ -19,7 +19,7 @@ class ShardedRows:
     the gradient of a row is the mean over the processes of the gradients of their losses.
 
     Args:
-        weight: (V, D) or (V,) ``DTensor`` with placement ``Shard(0)``.
+        weight: (V, D) or (V,) ``DTensor`` with placement ``Shard(0)`` on the last dimension of its mesh.
         padding: a row that learns nothing by being looked up; None for no such row.
 
     Example:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.tensor import DTensor, Shard
+from torch.distributed.tensor import DTensor
 
 from merlin_models_torch.distributed.catalogue import ShardedCatalogue
-from merlin_models_torch.distributed.exchange import is_sharded, mesh_of_all
+from merlin_models_torch.distributed.exchange import Span, is_sharded, mesh_of_all, placements
 from merlin_models_torch.distributed.lookup import ShardedRows
 from merlin_models_torch.inputs import EmbeddingTable
 from merlin_models_torch.outputs import CategoricalOutput
@@ -38,8 +38,10 @@ def shard_items(model: M, mesh: DeviceMesh | None = None, *, domains: Iterable[s
 
     Args:
         model: is changed. Its optimizer has to be made afterwards.
-        mesh: of one dimension, over all processes, whose devices the shares are put on; made of the default
-            group if not given.
+        mesh: over all processes, whose devices the shares are put on. The processes along its last dimension
+            share the tables, and those along the others hold copies, of which gradients are averaged: of
+            eight processes, ``init_device_mesh("cuda", (2, 4))`` makes two groups of four that exchange rows
+            among themselves. All share them if it is not given.
         domains: of further tables to share out, such as "user_id".
 
     Returns:
@@ -159,16 +161,17 @@ def _share_out(module: nn.Module, names: Iterable[str], mesh: DeviceMesh) -> Non
 
 def _sent_out(whole: Tensor, mesh: DeviceMesh) -> DTensor:
     """The first process's tensor by rows; it is never whole on a device, which might not hold it."""
-    each = -(-len(whole) // mesh.size())
-    first, *others = mesh.mesh.tolist()
-    own, device = mesh.get_local_rank(), torch.device(mesh.device_type)
-    share = whole[own * each : (own + 1) * each].to(device, copy=True)
+    device, own = torch.device(mesh.device_type), torch.distributed.get_rank()
+    span = Span.over(mesh, len(whole), device)
+    share = whole[span.start : span.stop].to(device, copy=True)
+    first, *others = mesh.mesh.flatten().tolist()
     for place, process in enumerate(others, start=1):
-        part = whole[place * each : (place + 1) * each]
-        if own == 0 and len(part):
+        start = place % span.world * span.each
+        part = whole[start : start + span.each]
+        if own == first and len(part):
             torch.distributed.send(part.to(device), process)
-        elif own == place and len(part):
+        elif own == process and len(part):
             torch.distributed.recv(share, first)
     return DTensor.from_local(
-        share, mesh, [Shard(0)], run_check=False, shape=whole.shape, stride=whole.stride()
+        share, mesh, placements(mesh), run_check=False, shape=whole.shape, stride=whole.stride()
     )

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.trainer.states import TrainerFn
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.optim import Optimizer
 
 from merlin_models_torch.distributed.checkpoint import load_checkpoint, save_checkpoint
@@ -31,6 +31,8 @@ class ShardedStrategy(DDPStrategy):
 
     Args:
         domains: of further tables to share out.
+        shares: processes that share the tables among them; all if not given. Eight with ``shares=4`` are two
+            groups of four neighbours, such as the devices of a host, which hold copies of the tables.
         process_group_backend: "gloo", "nccl" or another; by the device if not given.
         timeout: of what processes wait for each other.
 
@@ -49,11 +51,13 @@ class ShardedStrategy(DDPStrategy):
         self,
         *,
         domains: Iterable[str] = (),
+        shares: int | None = None,
         process_group_backend: str | None = None,
         timeout: timedelta = timedelta(minutes=30),
     ) -> None:
         super().__init__(process_group_backend=process_group_backend, timeout=timeout)
         self.domains = tuple(domains)
+        self.shares = shares
 
     @property
     def restore_checkpoint_after_setup(self) -> bool:
@@ -65,6 +69,7 @@ class ShardedStrategy(DDPStrategy):
 
         Raises:
             TypeError: if what is trained is no :class:`Model`.
+            ValueError: if the processes are not a multiple of ``shares``.
         """
         model = self.lightning_module
         if not isinstance(model, Model):
@@ -73,9 +78,17 @@ class ShardedStrategy(DDPStrategy):
                 "shard_items() on the Model inside it, and use strategy='ddp'"
             )
         # Before anything is moved: a device may not hold a whole table.
-        mesh = init_device_mesh(self.root_device.type, (self.world_size,))
-        shard_items(model, mesh, domains=self.domains)
+        shard_items(model, self._mesh(), domains=self.domains)
         super().setup(trainer)
+
+    def _mesh(self) -> DeviceMesh:
+        shares = self.world_size if self.shares is None else self.shares
+        if shares < 1 or self.world_size % shares:
+            raise ValueError(
+                f"shares is {shares}, expected a number that divides the {self.world_size} processes"
+            )
+        shape = (self.world_size,) if shares == self.world_size else (self.world_size // shares, shares)
+        return init_device_mesh(self.root_device.type, shape)
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
         """Nothing: :meth:`save_checkpoint` asks the model."""

@@ -46,7 +46,8 @@ def use_torchrec(model: M, fused: Mapping[str, Any] | None = None) -> M:
 
     Raises:
         ImportError: if torchrec is missing.
-        ValueError: if no table is shared out, or an output learns from all items at each step.
+        ValueError: if no table is shared out, or there are copies of shares, or an output learns from all
+            items at each step.
 
     Example:
         >>> from fbgemm_gpu.split_embedding_configs import EmbOptimType
@@ -63,6 +64,12 @@ def use_torchrec(model: M, fused: Mapping[str, Any] | None = None) -> M:
     ]
     if not tables:
         raise ValueError("no table of the model is shared out: call shard_items(model) first")
+    shape = tuple(cast(DTensor, tables[0].weight).device_mesh.shape)
+    if len(shape) > 1:
+        raise ValueError(
+            f"the tables are on a mesh of the shape {shape}, and torchrec's kernels do not average what "
+            "copies of a share learn: shard them on one dimension"
+        )
     outputs = [
         module
         for module in model.modules()

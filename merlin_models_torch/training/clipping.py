@@ -42,7 +42,8 @@ def _norm(parameters: list[nn.Parameter], values: list[Tensor]) -> Tensor:
     if not any(kinds):
         return whole
     squared = get_total_norm([v for v, shared in zip(values, kinds, strict=True) if shared]) ** 2
-    torch.distributed.all_reduce(squared)
+    mesh = next(p.grad.device_mesh for p in parameters if isinstance(p.grad, DTensor))
+    torch.distributed.all_reduce(squared, group=mesh.get_group(mesh.ndim - 1))
     return (whole**2 + squared.to(whole.device)).sqrt()
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import Shard, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -101,14 +101,21 @@ def whole(tensor: Tensor) -> Tensor:
     return (tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor).detach().clone()
 
 
-def train(kind: str, folder: Path) -> dict[str, Any]:
+def mesh_of(shares: int | None) -> DeviceMesh | None:
+    """Groups of so many neighbours that share the tables; none for what is done without a mesh."""
+    if shares is None:
+        return None
+    return init_device_mesh("cpu", (torch.distributed.get_world_size() // shares, shares))
+
+
+def train(kind: str, folder: Path, shares: int | None = None) -> dict[str, Any]:
     """Losses, gradients, weights and answers of sharded training, and a checkpoint in the middle."""
     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
     model = small_model(**OUTPUTS[kind])
     if rank:
         with torch.no_grad():
             model.output.bias.add_(1.0) if model.output.has_bias else model.output.weight.add_(1.0)
-    distributed.shard_items(model)  # The weights are those of the first process.
+    distributed.shard_items(model, mesh_of(shares))  # The weights are those of the first process.
     optimizer, wrapped = optimizer_of(model), DistributedDataParallel(Loss(model))
     batch = batch_of(rank, world)
     found: dict[str, Any] = {"losses": []}
@@ -116,7 +123,7 @@ def train(kind: str, folder: Path) -> dict[str, Any]:
         found["losses"].append(step(model, optimizer, batch, wrapped))
         if number == 0:
             found["gradients"] = {n: whole(p.grad) for n, p in model.named_parameters() if p.grad is not None}
-            distributed.save_checkpoint(folder / f"{kind}-{world}", model, optimizer)
+            distributed.save_checkpoint(folder / f"{kind}-{world}-{shares}", model, optimizer)
     found["weights"] = {name: whole(p) for name, p in model.named_parameters()}
     found["held"] = {
         name: model.get_parameter(name).to_local().shape for name in distributed.sharded_names(model)
@@ -128,14 +135,14 @@ def train(kind: str, folder: Path) -> dict[str, Any]:
     return found
 
 
-def resume(kind: str, saved: Path, written_by: int) -> dict[str, Tensor]:
+def resume(kind: str, saved: Path, written_by: int, shares: int | None = None) -> dict[str, Tensor]:
     """Weights after the remaining steps from a checkpoint of another number of processes."""
     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
     model = small_model(**OUTPUTS[kind])
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1.0)
-    distributed.shard_items(model)
+    distributed.shard_items(model, mesh_of(shares))
     optimizer, wrapped = optimizer_of(model), DistributedDataParallel(Loss(model))
     distributed.load_checkpoint(saved, model, optimizer)
     batch = part_of(joined(written_by), rank, world)
@@ -242,7 +249,7 @@ def pieces() -> dict[str, Any]:
     return {"rows": len(share.to_local()), "pairs": pairs, "errors": errors}  # type: ignore[operator, attr-defined]
 
 
-def fit(folder: Path) -> dict[str, Any]:
+def fit(folder: Path, shares: int | None = None) -> dict[str, Any]:
     """Stock Lightning with the strategy: weights, figures, answers, and a run resumed from its checkpoint."""
     world = torch.distributed.get_world_size()
 
@@ -251,7 +258,7 @@ def fit(folder: Path) -> dict[str, Any]:
         model.optimizer = mm.OptimizerConfig("adamw", lr=0.05, eps=1e-2, weight_decay=0.01, schedule="linear")
         saved = ModelCheckpoint(folder / f"saved-{checkpoint is None}", filename="{epoch}", save_top_k=-1)
         one = trainer(
-            strategy=distributed.ShardedStrategy(),
+            strategy=distributed.ShardedStrategy(shares=shares),
             devices=world,
             max_epochs=epochs,
             enable_checkpointing=True,
@@ -268,7 +275,7 @@ def fit(folder: Path) -> dict[str, Any]:
     found["answers"] = model.predict(uneven(), k=3)["item_id"].to_pylist()
     # Each process writes its part; if one of them is missing, all are needed for it.
     for _ in range(2):
-        (folder / "answers" / "part-00001-of-00002.parquet").unlink(missing_ok=True)
+        (folder / "answers" / f"part-00001-of-{world:05}.parquet").unlink(missing_ok=True)
         torch.distributed.barrier()
         model.predict_to_parquet(folder / "data", folder / "answers", k=3, batch_size=4, progress=False)
         torch.distributed.barrier()
@@ -283,13 +290,14 @@ def uneven() -> mm.ParquetLoader:
     return mm.ParquetLoader(rows, session_schema(), batch_size=1)
 
 
-def built() -> dict[str, Any]:
+def built(shares: int | None = None) -> dict[str, Any]:
     """The state of models made in shares, whole again, beside that of whole ones; losses; the next number."""
     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
     found: dict[str, Any] = {"whole": {}, "shares": {}, "held": {}}
     for how, around in (("whole", nullcontext), ("shares", distributed.sharded_tables)):
         for kind in OUTPUTS:
-            with around(**({"domains": ["country"]} if how == "shares" else {})):  # type: ignore[operator]
+            mesh = mesh_of(shares)
+            with around(**({"mesh": mesh, "domains": ["country"]} if how == "shares" else {})):  # type: ignore[operator]
                 model = small_model(**OUTPUTS[kind])
             following = torch.rand(1)
             if how == "shares":
@@ -298,7 +306,7 @@ def built() -> dict[str, Any]:
                     for name, value in model.named_parameters()
                     if hasattr(value, "to_local")
                 }
-                distributed.shard_items(model, domains=["country"])
+                distributed.shard_items(model, mesh, domains=["country"])
             optimizer = optimizer_of(model)
             wrapped = DistributedDataParallel(Loss(model))
             found[how] |= {f"{kind} {name}": whole(value) for name, value in model.state_dict().items()}

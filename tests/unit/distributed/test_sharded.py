@@ -39,9 +39,15 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         )
 
 
-@pytest.mark.parametrize(("kind", "world"), [("own", 2), ("own", 4), ("tied", 2), ("tied", 4)])
-def test_training_and_answers_equal_those_of_one_process(kind: str, world: int, tmp_path: Path) -> None:
-    ranks = run(sharded.train, world, tmp_path, kind, tmp_path)
+@pytest.mark.parametrize(
+    ("kind", "world", "shares"),
+    [("own", 2, None), ("own", 4, None), ("own", 4, 2), ("tied", 2, None), ("tied", 4, None), ("tied", 4, 2)],
+)
+def test_training_and_answers_equal_those_of_one_process(
+    kind: str, world: int, shares: int | None, tmp_path: Path
+) -> None:
+    """Of four processes with two shares the first two hold one copy of the tables, the others another."""
+    ranks = run(sharded.train, world, tmp_path, kind, tmp_path, shares)
     model, losses, gradients = whole_training(kind, world)
     scores, items = model.topk(sharded.joined(world), k=12)
     # Adam's division makes the rounding of a sum in another order larger with each step.
@@ -56,14 +62,16 @@ def test_training_and_answers_equal_those_of_one_process(kind: str, world: int, 
     held: list[dict[str, Any]] = [rank["held"] for rank in ranks]
     assert held[0].keys() == {"body.layers.0.tables.item_id.weight"} | names
     for name in held[0]:
-        # 31 rows: no process but the last has another number than the others, and nothing is held twice.
-        assert [shapes[name][0] for shapes in held] == {2: [16, 15], 4: [8, 8, 8, 7]}[world]
+        # 31 rows: no process but the last has another number than the others, and nothing is held twice in
+        # those that share.
+        each = {2: [16, 15], 4: [8, 8, 8, 7]}[shares or world]
+        assert [shapes[name][0] for shapes in held] == each * (world // len(each))
 
-    # The checkpoint of the first step goes on with another number of processes, or with none.
-    saved = tmp_path / f"{kind}-{world}"
-    if world == 4:
-        for weights in run(sharded.resume, 2, tmp_path, kind, saved, world):
-            assert_same(weights, dict(model.named_parameters()))
+    # The checkpoint of the first step goes on with another number of processes or shares, or with none.
+    saved = tmp_path / f"{kind}-{world}-{shares}"
+    others = (2, None) if world == 4 else (4, 2)
+    for weights in run(sharded.resume, others[0], tmp_path, kind, saved, world, others[1]):
+        assert_same(weights, dict(model.named_parameters()))
     alone = sharded.small_model(**sharded.OUTPUTS[kind])
     optimizer = sharded.optimizer_of(alone)
     distributed.load_checkpoint(saved, alone, optimizer)
@@ -72,9 +80,12 @@ def test_training_and_answers_equal_those_of_one_process(kind: str, world: int, 
     assert_same(dict(alone.named_parameters()), dict(model.named_parameters()))
 
 
-def test_tables_made_in_shares_are_those_of_the_whole_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("world", "shares"), [(2, None), (4, 2)])
+def test_tables_made_in_shares_are_those_of_the_whole_model(
+    world: int, shares: int | None, tmp_path: Path
+) -> None:
     """Bit by bit, so that a seed gives the same model however many processes there are."""
-    ranks = run(sharded.built, 2, tmp_path)
+    ranks = run(sharded.built, world, tmp_path, shares)
     for rank in ranks:
         assert rank["whole"].keys() == rank["shares"].keys()
         for name, value in rank["whole"].items():
@@ -85,8 +96,12 @@ def test_tables_made_in_shares_are_those_of_the_whole_model(tmp_path: Path) -> N
             else:
                 assert torch.equal(rank["shares"][name], value), name
     items, country = "body.layers.0.tables.item_id.weight", "body.layers.0.tables.country.weight"
-    assert [rank["held"]["tied"] for rank in ranks] == [{items: 16, country: 3}, {items: 15, country: 2}]
-    assert [rank["held"]["own"]["output.weight"] for rank in ranks] == [16, 15]
+    copies = world // 2
+    assert [rank["held"]["tied"] for rank in ranks] == [
+        {items: 16, country: 3},
+        {items: 15, country: 2},
+    ] * copies
+    assert [rank["held"]["own"]["output.weight"] for rank in ranks] == [16, 15] * copies
 
 
 def test_pieces_of_random_numbers_are_those_of_one_draw(tmp_path: Path) -> None:
@@ -128,25 +143,30 @@ def test_small_catalogues_leave_processes_without_rows(tmp_path: Path) -> None:
         ]
 
 
-def test_the_strategy_of_lightning_equals_one_process_and_resumes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("world", "shares"), [(2, None), (4, 2)])
+def test_the_strategy_of_lightning_equals_one_process_and_resumes(
+    world: int, shares: int | None, tmp_path: Path
+) -> None:
     data = tmp_path / "data"
     data.mkdir()
     data_parallel.write_files(data)
-    ranks = run(sharded.fit, 2, tmp_path, tmp_path)
+    ranks = run(sharded.fit, world, tmp_path, tmp_path, shares)
     model = sharded.small_model(exclude_seen=True)
     model.optimizer = mm.OptimizerConfig("adamw", lr=0.05, eps=1e-2, weight_decay=0.01, schedule="linear")
     one = data_parallel.trainer(devices=1, gradient_clip_val=0.5)
-    one.fit(model, data_parallel.Joined(data, 2, streamed=False))
+    one.fit(model, data_parallel.Joined(data, world, streamed=False))
     figures = one.test(model, sharded.uneven(), verbose=False)[0]
     for rank in ranks:
         assert_same(rank["weights"], dict(model.named_parameters()))
         assert_same(rank["resumed"], dict(model.named_parameters()))
         assert rank["figures"] == pytest.approx(figures, abs=1e-5)
     answers = model.predict(sharded.uneven(), k=3)["item_id"].to_pylist()
-    assert ranks[0]["answers"] + ranks[1]["answers"] == answers
+    assert [row for rank in ranks for row in rank["answers"]] == answers
 
     parts = sorted((tmp_path / "answers").iterdir())
-    assert [path.name for path in parts] == [f"part-0000{number}-of-00002.parquet" for number in range(2)]
+    assert [path.name for path in parts] == [
+        f"part-0000{number}-of-0000{world}.parquet" for number in range(world)
+    ]
     together = pa.concat_tables([pq.read_table(path) for path in parts]).replace_schema_metadata()
     expected = model.predict(data, k=3)
     assert together.drop(["score"]).equals(expected.drop(["score"]))
