@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from merlin_models_torch.retrieval.bytes import ByteGroups
+from merlin_models_torch.retrieval.halves import HalfVectors
 from merlin_models_torch.retrieval.topk import (
     as_exclusions,
     as_rows,
@@ -20,13 +21,6 @@ from merlin_models_torch.retrieval.topk import (
     without_autocast,
 )
 
-# Half the distance between neighbouring bfloat16 numbers, relative to the larger.
-_ROUNDING = 2.0**-8
-# Rounding of sums in float32, relative to the product of the norms; generous.
-_SUMMATION = 2.0**-16
-# Products of so few queries are faster with the queries on the left, and then maxima of wider groups.
-_FEW = 8
-_WIDE, _NARROW = 64, 16
 # Bytes are faster than bfloat16 for so many queries, with groups of so many items, and than the plain formula
 # above so many items for each answer, measured on CPU.
 _BYTE_QUERIES, _BYTE_WIDTH, _WORTH_BYTES = 4, 32, 2048
@@ -37,7 +31,6 @@ _FIRST = 32
 _MOST = 1 / 8
 # Items for each answer above which screening is faster, measured on CPU.
 _WORTHWHILE = 4096
-_ITEMS = 65_536
 _QUERIES = 128
 # Vectors gathered at a time when candidates are decided on: 64 MiB for a width of 64.
 _GATHERED = 2**18
@@ -89,21 +82,9 @@ class ItemIndex:
         self._asked = 0
 
     @cached_property
-    def _rounded(self) -> tuple[Tensor, float, float]:
-        """The vectors in bfloat16, the norm of the longest, and of the largest rounding error of one."""
-        # The bias is a further coordinate, for which every query has a 1.
-        width = self.items.shape[1] + (self.bias is not None)
-        rounded = torch.empty(len(self.items), width, dtype=torch.bfloat16, device=self.items.device)
-        longest = error = 0.0
-        for start in range(0, len(self.items), _GATHERED):
-            some = slice(start, start + _GATHERED)
-            vectors = self.items[some].float()
-            if self.bias is not None:
-                vectors = torch.cat([vectors, self.bias[some].float()[:, None]], 1)
-            rounded[some] = vectors
-            longest = max(longest, _longest(vectors))
-            error = max(error, _longest(vectors - rounded[some].float()))
-        return rounded, longest, error
+    def _halves(self) -> HalfVectors:
+        """The vectors in bfloat16."""
+        return HalfVectors(self.items, bias=self.bias)
 
     @cached_property
     def _bytes(self) -> ByteGroups | None:
@@ -218,44 +199,28 @@ class ItemIndex:
     ) -> tuple[Tensor, Tensor]:
         # As many groups more as rows may be left out: k of their best are answers that are possible.
         wanted = k + banned.shape[0] + (0 if excluded is None else excluded.shape[1])
-        width = _WIDE if len(queries) < _FEW else _NARROW
         few = len(queries) <= _BYTE_QUERIES and len(self.items) >= _WORTH_BYTES * wanted
+        numbers: Tensor | None = None
+        width = HalfVectors.group_width(len(queries))
         if few and self._asked < _FIRST:
             self._asked += len(queries)
+        elif few and self.bias is None and self._bytes is not None:
+            numbers, width = self._near(self._bytes, queries, wanted), self._bytes.width
+        elif self.items.dtype == torch.float32 and len(self.items) >= _WORTHWHILE * wanted:
+            numbers = self._halves.near(queries, wanted=wanted)
+        if numbers is None:
             return self._plain(queries, k, excluded, banned)
-        if few and self.bias is None and self._bytes is not None:
-            return self._by_bytes(self._bytes, queries, wanted, k, excluded, banned)
-        if self.items.dtype != torch.float32 or len(self.items) < _WORTHWHILE * wanted:
-            return self._plain(queries, k, excluded, banned)
-        maxima, bound = self._screen(queries, width)
-        # Mostly less than three times as many come near the threshold; four times tell whether all are seen.
-        best, numbers = maxima.topk(min(4 * wanted, maxima.shape[1]), dim=1)
-        threshold = best[:, wanted - 1]
-        # An answer lies near the threshold or above it: there its rounded score was rounded by no more.
-        bound = bound + _ROUNDING * (torch.maximum(best[:, 0].abs(), threshold.abs()) + 2 * bound)
-        count = int((best >= (threshold - 2 * bound)[:, None]).sum(1).max())
-        if count in (0, best.shape[1]):
-            return self._plain(queries, k, excluded, banned)
-        return self._decide(queries, self._rows_of(numbers[:, :count], width), k, excluded, banned)
+        return self._decide(queries, self._rows_of(numbers, width), k, excluded, banned)
 
-    def _by_bytes(
-        self,
-        groups: ByteGroups,
-        queries: Tensor,
-        wanted: int,
-        k: int,
-        excluded: Tensor | None,
-        banned: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """As :meth:`_of_some`, for the few queries that bytes are faster for."""
+    def _near(self, groups: ByteGroups, queries: Tensor, wanted: int) -> Tensor | None:
+        """(B, G) as :meth:`HalfVectors.near`, of bytes; None where they would be too many."""
         upper, lower = groups.bounds(queries.float())
         # So many groups have a score of at least this, so that no answer lies in a group below it.
         threshold = lower.topk(wanted, dim=1).values[:, -1:]
         count = int((upper >= threshold).sum(1).max())
         if not 0 < count * groups.width <= _MOST * len(self.items):
-            return self._plain(queries, k, excluded, banned)
-        numbers = upper.topk(count, dim=1).indices
-        return self._decide(queries, self._rows_of(numbers, groups.width), k, excluded, banned)
+            return None
+        return upper.topk(count, dim=1).indices
 
     def _rows_of(self, numbers: Tensor, width: int) -> Tensor:
         """(B, C) the rows of some groups of each query, and those beyond the last whole group."""
@@ -271,28 +236,6 @@ class ItemIndex:
     ) -> tuple[Tensor, Tensor]:
         options = {"bias": self.bias, "temperature": self.temperature, "exclude": excluded}
         return topk_blockwise(queries, self.items, k=k, never=banned.tolist(), **options)  # type: ignore[arg-type]
-
-    def _screen(self, queries: Tensor, width: int) -> tuple[Tensor, Tensor]:
-        """Best rounded score (B, V // width) of each group, and how far (B,) the true one can be."""
-        vectors = queries.float()
-        if self.bias is not None:
-            vectors = torch.cat([vectors, vectors.new_ones(len(vectors), 1)], 1)
-        rounded = vectors.bfloat16()
-        of_items, longest, error = self._rounded
-        of_query = (vectors - rounded.float()).norm(dim=1) + _SUMMATION * vectors.norm(dim=1)
-        bound = of_query * longest + rounded.float().norm(dim=1) * error
-        full = self.items.shape[0] // width * width
-        few = len(queries) < _FEW
-        maxima = []
-        for start in range(0, full, _ITEMS):
-            items = of_items[start : min(start + _ITEMS, full)]
-            if few:
-                scores = (rounded @ items.T).float()
-                maxima.append(scores.unflatten(1, (-1, width)).amax(2))  # type: ignore[no-untyped-call]
-            else:
-                scores = items @ rounded.T
-                maxima.append(scores.unflatten(0, (-1, width)).amax(1).T.float())  # type: ignore[no-untyped-call]
-        return torch.cat(maxima, 1), bound
 
     def _decide(
         self, queries: Tensor, candidates: Tensor, k: int, excluded: Tensor | None, banned: Tensor
@@ -323,7 +266,3 @@ def _leave_out(scores: Tensor, rows: Tensor, excluded: Tensor) -> None:
     places = torch.searchsorted(rows, excluded).clamp_(max=rows.shape[1] - 1)
     query, column = (rows.gather(1, places) == excluded).nonzero(as_tuple=True)
     scores[query, places[query, column]] = -torch.inf
-
-
-def _longest(vectors: Tensor) -> float:
-    return float(vectors.norm(dim=1).max()) if len(vectors) else 0.0
