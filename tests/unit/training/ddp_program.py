@@ -1,8 +1,8 @@
 """Trains a small model: ``python -m tests.unit.training.ddp_program OUT PROCESSES KIND``.
 
 With KIND "empty" the second half of the rows, which is all that a second process gets, has no target; with
-"sparse" tables have sparse gradients. What threads of torch's process group outlive the program, which keeps
-its Trainer, stands in ``OUT-threads-RANK``.
+"sparse" tables have sparse gradients; with "sharded" the processes share the item table. What threads of
+torch's process group outlive the program, which keeps its Trainer, stands in ``OUT-threads-RANK``.
 """
 
 import atexit
@@ -14,9 +14,12 @@ from pathlib import Path
 import lightning
 import pyarrow as pa
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 from safetensors.torch import save_file
+from torch.distributed.tensor import DTensor
 
 import merlin_models_torch as mm
+from merlin_models_torch.distributed import ShardedStrategy
 from tests.unit.schemas import session_schema
 from tests.unit.sessions import session_model, session_table
 
@@ -29,6 +32,16 @@ def rows(kind: str, count: int) -> pa.Table:
         return session_table(count)
     half = count // 2
     return pa.concat_tables([session_table(half), session_table(count - half, longest=1, shortest=1)])
+
+
+def strategy(kind: str) -> str | DDPStrategy:
+    """What the Trainer is given for several processes."""
+    return ShardedStrategy() if kind == "sharded" else "ddp"
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor in one piece; all processes ask for it."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def main(out: Path, processes: int, kind: str) -> lightning.Trainer:
@@ -45,7 +58,7 @@ def main(out: Path, processes: int, kind: str) -> lightning.Trainer:
         max_epochs=2,
         accelerator="cpu",
         devices=processes,
-        strategy="ddp" if processes > 1 else "auto",
+        strategy=strategy(kind) if processes > 1 else "auto",
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -55,9 +68,9 @@ def main(out: Path, processes: int, kind: str) -> lightning.Trainer:
     trainer.fit(model, training)
     test = mm.ParquetLoader(rows(kind, ROWS - 1), session_schema(), batch_size=5)
     figures = trainer.test(model, test, verbose=False)[0]
+    weights = {name: whole(parameter.detach()) for name, parameter in model.named_parameters()}
     if trainer.is_global_zero:
-        numbers = {name: torch.tensor(value) for name, value in figures.items()}
-        save_file({**{n: p.detach() for n, p in model.named_parameters()}, **numbers}, out)
+        save_file({**weights, **{name: torch.tensor(value) for name, value in figures.items()}}, out)
     return trainer
 
 

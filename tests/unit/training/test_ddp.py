@@ -24,7 +24,7 @@ def run(out: Path, processes: int, kind: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["plain", "empty", "sparse"])
+@pytest.mark.parametrize("kind", ["plain", "empty", "sparse", "sharded"])
 def test_two_processes_equal_one_with_the_joined_batch(kind: str, tmp_path: Path) -> None:
     one, two = run(tmp_path / "one", 1, kind), run(tmp_path / "two", 2, kind)
     assert one.keys() == two.keys() >= {"test_loss", "test_recall_at_5"}
