@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
 import os
 import sys
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from merlin_migrate import __version__
+from merlin_migrate.options import arguments_of
 
 if TYPE_CHECKING:
     from merlin_migrate.codemod import Result
@@ -27,8 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 if all is done, 1 if changes or marks are pending, 2 if something failed.
     """
-    own, arguments = _apart(sys.argv[1:] if argv is None else argv)
-    options = _parser().parse_args(own)
+    options, arguments = arguments_of(sys.argv[1:] if argv is None else argv)
     out, err = sys.stdout, sys.stderr
     if options.command == "rewrite":
         work = Rewriting(rules=options.rule, modern=options.modern, write=options.write)
@@ -48,14 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return checkpoint(options.weights, source, options.output, out=out, err=err)
 
 
-def _apart(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """Our arguments, and those after ``--`` of the programs that ``checkpoint`` runs."""
-    if argv[:1] != ["checkpoint"] or "--" not in argv:
-        return argv, ()
-    at = argv.index("--")
-    return argv[:at], argv[at + 1 :]
-
-
 def run() -> int:
     """The command line of a process: quiet where what it writes to has gone, as behind ``| head``."""
     try:
@@ -64,114 +54,6 @@ def run() -> int:
         # Python would try to write the rest once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="merlin-migrate", description=__doc__)
-    parser.add_argument("--version", action="version", version=f"merlin-migrate {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_rewrite(commands)
-    two = commands.add_parser(
-        "report",
-        help="count the legacy names that programs use, and how many move by themselves",
-        description="Changes nothing. Exit code: 0 no legacy names, 1 some, 2 failures.",
-    )
-    _add_paths(two)
-    three = commands.add_parser(
-        "names",
-        help="look a legacy name up",
-        description="Shows the entries of the table of names that have all of the words. Exit code: 1 if "
-        "there is none.",
-    )
-    three.add_argument("words", nargs="+", metavar="WORD", help="a name, or part of one, old or new")
-    commands.add_parser(
-        "doctor",
-        help="look for what stands in the way: versions, both distributions at once, shadowing",
-        description="Exit code: 0 all is well, 1 something is to be mended.",
-    )
-    _add_checkpoint(commands)
-    return parser
-
-
-def _add_rewrite(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    one = commands.add_parser(
-        "rewrite",
-        help="rewrite programs for Transformers4Rec and Merlin Models to merlin_models_torch",
-        description="Shows what would change; --write changes the files. Exit code: 0 nothing left to do, "
-        "1 changes or marks pending, 2 failures.",
-    )
-    _add_paths(one)
-    what = one.add_mutually_exclusive_group()
-    what.add_argument("--write", action="store_true", help="replace the files")
-    what.add_argument("--check", action="store_true", help="show no differences, only what is pending")
-    one.add_argument(
-        "--rule",
-        action="append",
-        type=_rule,
-        metavar="NUMBER",
-        help="run only this rule, such as MM103 (imports follow); may be repeated",
-    )
-    one.add_argument(
-        "--modern",
-        action="store_true",
-        help="leave out the options that keep the old numbers, and mark each place",
-    )
-    one.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="colours of the diff"
-    )
-
-
-def _add_checkpoint(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    five = commands.add_parser(
-        "checkpoint",
-        usage="merlin-migrate checkpoint [OPTIONS] WEIGHTS MODEL OUTPUT [-- ARGUMENTS OF THE PROGRAMS]",
-        help="put the weights of an old model into a saved new one, and compare what both answer",
-        description="Reads weights (nothing in the file is run) and writes a folder for "
-        "merlin_models_torch.load. Programs are run as far as their training, with what stands after --. "
-        "Exit code: 0 the answers are the same, 1 there were none to compare with, 2 failures; then nothing "
-        "is written.",
-    )
-    five.add_argument(
-        "weights",
-        type=Path,
-        metavar="WEIGHTS",
-        help="pytorch_model.bin, model.safetensors, a .ckpt of Lightning, or a folder with one of the former",
-    )
-    five.add_argument(
-        "model",
-        type=Path,
-        metavar="MODEL",
-        help="the old program, the rewritten one, or a folder that model.save() wrote for the latter",
-    )
-    five.add_argument("output", type=Path, metavar="OUTPUT", help="folder to write, new or empty")
-    five.add_argument("--old", type=Path, metavar="PROGRAM", help="the old program, where MODEL is not it")
-    five.add_argument(
-        "--answers",
-        type=Path,
-        metavar="FILE",
-        help="answers of the old model, as unpickle_model.py writes them; found by itself beside WEIGHTS",
-    )
-    five.add_argument("--data", type=Path, metavar="FILE", help="parquet to ask for, instead of made-up rows")
-
-
-def _add_paths(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="programs, notebooks, or folders of them")
-    parser.add_argument(
-        "--exclude",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="leave out files and folders of this name or path, such as 'old_*'; may be repeated",
-    )
-
-
-def _rule(number: str) -> str:
-    from merlin_migrate.codemod import RULES
-
-    known = sorted(rule.number for rule in RULES)
-    if number.upper() not in known:
-        raise argparse.ArgumentTypeError(f"there is no rule {number}, only {', '.join(known)}")
-    return number.upper()
 
 
 def _colour(choice: str, stream: TextIO) -> bool:
@@ -235,13 +117,13 @@ def rewrite(
     Returns:
         The exit code.
     """
-    from merlin_migrate.files import python_files
+    from merlin_migrate.files import chosen_files
     from merlin_migrate.report import Report, diff
     from merlin_migrate.work import each
 
     report = Report()
     try:
-        files = list(python_files(paths, exclude=exclude))
+        files = chosen_files(paths, exclude=exclude)
     except FileNotFoundError as error:
         err.write(f"merlin-migrate: {error}\n")
         return 2
@@ -282,13 +164,13 @@ def report(paths: Sequence[str | Path], *, exclude: Sequence[str] = (), out: Tex
     Returns:
         The exit code.
     """
-    from merlin_migrate.files import python_files
+    from merlin_migrate.files import chosen_files
     from merlin_migrate.report import marked_places
     from merlin_migrate.usage import Usage
     from merlin_migrate.work import each
 
     try:
-        files = list(python_files(paths, exclude=exclude))
+        files = chosen_files(paths, exclude=exclude)
     except FileNotFoundError as error:
         err.write(f"merlin-migrate: {error}\n")
         return 2

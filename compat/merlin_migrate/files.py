@@ -38,6 +38,21 @@ def python_files(paths: Iterable[str | Path], *, exclude: Sequence[str] = ()) ->
                 yield file
 
 
+def chosen_files(paths: Sequence[str | Path], *, exclude: Sequence[str] = ()) -> list[Path]:
+    """The files of :func:`python_files`, at least one.
+
+    Raises:
+        FileNotFoundError: if a path does not exist, or no file is left: a check of nothing proves nothing.
+    """
+    files = list(python_files(paths, exclude=exclude))
+    if files:
+        return files
+    left = f" but what --exclude {' '.join(exclude)} leaves out" if exclude else ""
+    raise FileNotFoundError(
+        f"there is no .py or .ipynb file in {', '.join(map(str, paths))}{left}: give other paths or patterns"
+    )
+
+
 def _excluded(path: Path, patterns: Sequence[str]) -> bool:
     return any(fnmatch(path.name, pattern) or fnmatch(str(path), pattern) for pattern in patterns)
 

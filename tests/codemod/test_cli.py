@@ -91,6 +91,22 @@ def test_a_file_that_does_not_parse_fails_and_stays(
     assert f"{bad}: failed, not rewritten, it does not parse" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [["rewrite", "--check"], ["rewrite"], ["rewrite", "--write"], ["report"]])
+def test_a_run_over_no_file_at_all_fails(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.py").write_text(OLD)
+    assert main([*command, "--exclude", "a*", "--exclude", "b.py", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"merlin-migrate: there is no .py or .ipynb file in {tmp_path} but what --exclude a* b.py leaves "
+        "out: give other paths or patterns\n"
+    )
+    (tmp_path / "empty").mkdir()
+    assert main([*command, str(tmp_path / "empty")]) == 2
+    assert "empty: give other paths or patterns" in capsys.readouterr().err
+    assert (tmp_path / "a.py").read_text() == OLD
+
+
 def test_a_layout_that_would_not_stay_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "feeds.py"
     file.write_bytes(OLD.encode() + b"\x0c\n\x0c")
