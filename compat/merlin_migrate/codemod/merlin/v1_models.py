@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from merlin_migrate.codemod.layout import bind, code, is_plain, keyword, parse
+from merlin_migrate.codemod.layout import bind, code, is_plain, keyword, literal, parse
 from merlin_migrate.codemod.merlin.uses import short
 from merlin_migrate.codemod.rule import Rule
 from merlin_migrate.codemod.targets import TargetTask
 
 TASKS = ("BinaryClassificationTask", "RegressionTask")
+_KINDS = {
+    "BinaryClassificationTask": "binary_classification_task",
+    "RegressionTask": "regression_task",
+}
+"""Second parts of the names of tasks."""
 _HEAD = ("body", "prediction_tasks", "task_blocks", "task_weights", "loss_reduction", "inputs")
 _OF_SCHEMA = ("schema", "body", "task_blocks", "task_weight_dict", "loss_reduction", "inputs")
 _TASK = ("target_name", "task_name", "task_block")
@@ -40,7 +45,7 @@ class Model:
     weights: cst.BaseExpression | None = None
     reduction: str = "mean"
     optimizer: cst.BaseExpression | None = None
-    taken: list[cst.Call] = field(default_factory=list)
+    taken: list[cst.Call | cst.Dict] = field(default_factory=list)
 
     @property
     def several(self) -> bool:
@@ -150,10 +155,19 @@ class ModelsOfV1:
         given = {name: arg.value for name, arg in bound.items() if code(arg.value) != "None"}
         made.block = given.get("task_blocks")
         made.weights = given.get(weights)
+        self._take_up(made)
         made.reduction = code(given["loss_reduction"]).strip("'\"") if "loss_reduction" in given else "mean"
         if made.reduction not in ("mean", "sum"):
             raise ValueError(f"loss_reduction={made.reduction} has no successor")
         return made
+
+    def _take_up(self, made: Model) -> None:
+        """Blocks by name that a variable holds are written into the model: the variable goes away."""
+        display = self.rule.origin(made.block)
+        if isinstance(display, cst.Dict) and isinstance(made.block, cst.Name):
+            if len(self.rule.uses(made.block)) > 1:
+                raise ValueError(f"the blocks of {made.block.value} are used elsewhere, too")
+            made.taken.append(display)
 
 
 class WriterOfV1:
@@ -198,9 +212,24 @@ class WriterOfV1:
         own = bound["task_block"].value if "task_block" in bound else None
         display = self.rule.origin(made.block) if made.block is not None else None
         if isinstance(display, cst.Dict):
-            raise ValueError("task_blocks by name of the task are written in mm.ParallelBlock by hand")
+            blocks = _by_name(display)
+            name = self._name_of(task)
+            if name not in blocks:
+                raise ValueError(f"task_blocks has no block of the task {name}, only of {', '.join(blocks)}")
+            return blocks[name]
         chosen = made.block if made.block is not None else own
         return None if chosen is None or code(chosen) == "None" else chosen
+
+    def _name_of(self, task: cst.Call) -> str:
+        """By which a block is found: its own name, or that of its target and class."""
+        bound = bind(task, _TASK) or {}
+        given = bound.get("task_name")
+        if given is not None and code(given.value) != "None":
+            return str(literal(given.value))
+        return f"{literal(self._target(task))}/{_KINDS[self._kind(task)]}"
+
+    def _kind(self, task: cst.Call) -> str:
+        return code(task.func).rpartition(".")[2]
 
     def _target(self, task: cst.Call) -> cst.BaseExpression:
         bound = bind(task, _TASK)
@@ -213,8 +242,9 @@ class WriterOfV1:
         if made.schema is not None:
             if made.block is None:
                 return None
-            if isinstance(self.rule.origin(made.block), cst.Dict):
-                raise ValueError("task_blocks by name of the task are written in mm.ParallelBlock by hand")
+            display = self.rule.origin(made.block)
+            if isinstance(display, cst.Dict):
+                return self._towers_by_name(display)
             return self.rule.new(
                 "mm.ParallelBlock({name: __block__ for name in "
                 "__schema__.select([mm.Tags.BINARY_CLASSIFICATION, mm.Tags.REGRESSION]).column_names})",
@@ -233,6 +263,16 @@ class WriterOfV1:
             for task, block in zip(made.tasks, blocks, strict=True)
             if block is not None
         ]
+        return cst.Call(self.rule.api("ParallelBlock"), [cst.Arg(cst.Dict(items))])
+
+    def _towers_by_name(self, display: cst.Dict) -> cst.BaseExpression:
+        """Blocks by name of the task as those of its target; the old head had one for each, or failed."""
+        items = []
+        for name, block in _by_name(display).items():
+            target, _, kind = name.partition("/")
+            if kind not in _KINDS.values():
+                raise ValueError(f"task_blocks has the key {name}, which is not that of a task of the schema")
+            items.append(cst.DictElement(cst.SimpleString(f'"{target}"'), self.rule.rewritten(block)))
         return cst.Call(self.rule.api("ParallelBlock"), [cst.Arg(cst.Dict(items))])
 
     def _output(self, made: Model) -> cst.BaseExpression:
@@ -278,6 +318,23 @@ class WriterOfV1:
         if made.reduction == "mean":
             args = [*args, *self.rule.quirks([keyword("reduction", cst.SimpleString('"mean"'))])]
         return cst.Call(self.rule.api("TabularOutputBlock"), args)
+
+
+def _by_name(display: cst.Dict) -> dict[str, cst.BaseExpression]:
+    """Blocks by name of the task.
+
+    Raises:
+        ValueError: if a name is no literal, or a block stands for two.
+    """
+    blocks: dict[str, cst.BaseExpression] = {}
+    for element in display.elements:
+        if not isinstance(element, cst.DictElement):
+            raise ValueError("task_blocks is put together of other dicts: write mm.ParallelBlock by hand")
+        blocks[str(literal(element.key))] = element.value
+    names = [code(block) for block in blocks.values() if isinstance(block, cst.Name)]
+    if len(set(names)) != len(names):
+        raise ValueError("task_blocks has one block for two tasks: give each its own")
+    return blocks
 
 
 def _generator(listed: cst.BaseExpression) -> cst.BaseExpression:

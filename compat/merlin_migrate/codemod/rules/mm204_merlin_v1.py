@@ -107,6 +107,12 @@ class MerlinV1Rule(PlanOfV1):
             owner = code(heads.value)
             if original_node.attr.value == "body":
                 return cst.parse_expression(f"{owner}.body")
+            if not self._keys_stay_within(original_node):
+                self.mark(
+                    "the keys are the targets' names now: click, where they were "
+                    "click/binary_classification_task",
+                    "what-stays",
+                )
             if model.several:
                 return cst.parse_expression(f"{owner}.output.outputs")
             return cst.parse_expression(f"{{{owner}.output.target: {owner}.output}}")
@@ -116,6 +122,21 @@ class MerlinV1Rule(PlanOfV1):
                 self.done()
                 return cst.Attribute(cst.Name(target.value), cst.Name("tables"))
         return updated_node
+
+    def _keys_stay_within(self, tasks: cst.Attribute) -> bool:
+        """Whether no key of the tasks comes out of a dict of them, but into another look at it."""
+        above = self.parent(tasks)
+        if isinstance(above, cst.Subscript):
+            return True
+        if isinstance(above, cst.Attribute):
+            return above.attr.value in ("values", "get")
+        if isinstance(above, cst.For) and above.iter is tasks and isinstance(above.target, cst.Name):
+            uses = [self.parent(use) for use in self.uses(above.target)]
+            return all(isinstance(use, cst.Index) for use in uses)
+        call = self.parent(above) if isinstance(above, cst.Arg) else None
+        if isinstance(call, cst.Call):
+            return code(call.func) in ("len", "bool")
+        return isinstance(above, cst.ComparisonTarget)
 
     def leave_SimpleString(
         self, original_node: cst.SimpleString, updated_node: cst.SimpleString
@@ -163,7 +184,7 @@ class MerlinV1Rule(PlanOfV1):
     def _is_part(self, small: cst.BaseSmallStatement) -> bool:
         """Whether a statement gives a part of a model, or a list of these, a name."""
         value = small.value if isinstance(small, cst.Assign) else None
-        if isinstance(value, cst.Call):
+        if isinstance(value, (cst.Call, cst.Dict)):
             return value in self._taken
         if isinstance(value, cst.List) and value.elements:
             return all(self.origin(element.value) in self._taken for element in value.elements)
