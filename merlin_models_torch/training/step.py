@@ -30,6 +30,8 @@ class Step:
         mode: "train", "evaluate" (the last items are hidden and predicted) or "predict".
         generator: makes the random choices of training; torch's own if not given.
 
+    A ``training_step`` of your own may return a loss of its scores and targets.
+
     Example:
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         >>> before = Step(model, batch, "train").loss
@@ -44,13 +46,18 @@ class Step:
     ) -> None:
         self.model = model
         self.batch = as_batch(batch, model.output)
+        self._learns = mode == "train"
         self.mode: Mode = mode if model.output.needs_plan else "predict"
         self.generator = generator
 
     @cached_property
     def planned(self) -> Batch:
         """The batch with the plan of its sequences."""
-        return planned(self.model.input_blocks, self.batch, self.mode, generator=self.generator)
+        made = planned(self.model.input_blocks, self.batch, self.mode, generator=self.generator)
+        if self._learns:
+            # A training_step of your own may take its loss from here: there was something to learn.
+            self.model._note_targets(made)
+        return made
 
     @cached_property
     def hidden(self) -> Any:

@@ -10,6 +10,31 @@ from tests.unit.schemas import session_schema
 from tests.unit.sessions import session_batch, session_model, session_table
 
 
+def test_a_training_step_of_ones_own_may_take_its_loss_from_a_step() -> None:
+    class Halved(mm.Model):
+        def training_step(self, batch: mm.Batch, batch_idx: int) -> torch.Tensor:
+            step = mm.Step(self, batch, "train")
+            return 0.5 * torch.nn.functional.cross_entropy(step.scores, step.targets)
+
+    torch.manual_seed(0)
+    plain = session_model(mm.CausalMasking())
+    model = Halved(*plain.body, plain.output)
+    model.optimizer = mm.OptimizerConfig(torch.optim.SGD, lr=0.1)
+    loader = mm.ParquetLoader(session_table(), session_schema(), batch_size=8)
+    trainer = lightning.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    before = mm.Step(model.eval(), next(iter(loader)), "train").loss.detach()
+    # It is not taken for an epoch without anything to learn from, which is refused.
+    trainer.fit(model.train(), loader)
+    assert mm.Step(model.eval(), next(iter(loader)), "train").loss < before
+
+
 def test_a_loop_by_hand_learns_what_the_trainer_learns() -> None:
     def model() -> mm.Model:
         torch.manual_seed(0)
