@@ -41,13 +41,13 @@ WHOLE = {
     "manual_blocks": 1,
     "batch_inference": 1,
     "own_masking": 1,
+    "own_trainer": 1,
 }
-"""Programs that are rewritten without a mark, and how many models each trains."""
-FINISHED = {"own_trainer": 1}
-"""Programs that are rewritten with marks, which are done by hand in ``finished/``."""
-PROVEN = {**WHOLE, **FINISHED}
+"""Programs, which are rewritten without a mark, and how many models each trains."""
 MAKERS = {"manual_blocks": "make_model", "batch_inference": "build"}
 """Functions that make the model where a program trains it by itself, or reads what the trainer wrote."""
+OWN = ("focal", "stopping", "annealed")
+"""Programs with trainers of their own, which ``test_own_trainers`` compares."""
 START = (
     BLOCKED.partition("import runpy\n")[0]
     + """\
@@ -83,8 +83,8 @@ def rewritten(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rewritten")
     for name in WHOLE:
         (folder / f"{name}.py").write_bytes(rewrite_source((PROGRAMS / f"{name}.py").read_bytes()).after)
-    for name in FINISHED:
-        shutil.copy(Path(__file__).parent / "finished" / f"{name}.py", folder)
+    for name in OWN:
+        shutil.copy(Path(__file__).parent / "own_trainers" / "after" / f"{name}.py", folder)
     (folder / "start.py").write_text(START)
     return folder
 
@@ -182,7 +182,7 @@ def test_nothing_is_marked_and_a_second_run_changes_nothing(name: str) -> None:
     assert not rewrite_source(result.after).changed
 
 
-@pytest.fixture(scope="module", params=list(PROVEN))
+@pytest.fixture(scope="module", params=list(WHOLE))
 def pairs(
     request: pytest.FixtureRequest, data: Path, rewritten: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> list[tuple[Any, mm.Model, mm.Batch]]:
@@ -192,7 +192,7 @@ def pairs(
     with pytest.MonkeyPatch.context() as patched:
         old = _models(PROGRAMS / f"{name}.py", _OldTrainer, data, folder, patched)
         new = _models(rewritten / f"{name}.py", _NewTrainer, data, folder, patched)
-    assert len(old) == len(new) == PROVEN[name]
+    assert len(old) == len(new) == WHOLE[name]
     made = []
     for model, ours in zip(old, new, strict=True):
         torch.manual_seed(0)
@@ -336,7 +336,7 @@ def ran(data: Path, rewritten: Path, tmp_path_factory: pytest.TempPathFactory) -
     """A folder for what each program wrote, run as a user would, in one process without legacy names."""
     folder = tmp_path_factory.mktemp("ran")
     done = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning", "start.py", str(data), str(folder), *PROVEN],
+        [sys.executable, "-W", "error::DeprecationWarning", "start.py", str(data), str(folder), *WHOLE, *OWN],
         cwd=rewritten,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -347,7 +347,7 @@ def ran(data: Path, rewritten: Path, tmp_path_factory: pytest.TempPathFactory) -
     return folder
 
 
-@pytest.mark.parametrize("name", PROVEN)
+@pytest.mark.parametrize("name", [*WHOLE, *OWN])
 def test_the_whole_program_runs(name: str, ran: Path) -> None:
     failed = ran / name / "failed.txt"
     assert not failed.exists(), failed.read_text()

@@ -178,16 +178,39 @@ def _kept(bound: Mapping[str, cst.Arg]) -> list[cst.Arg] | None:
     return [*args, keyword("save_top_k", cst.parse_expression("-1"))]
 
 
-def parsed_fields(name: str, fields: Sequence[str]) -> dict[str, cst.Arg]:
+def parsed_fields(name: str, fields: Sequence[str], given: Mapping[str, cst.Arg]) -> dict[str, cst.Arg]:
     """The training arguments that a variable holds, of those that have a successor.
 
     Args:
         name: of the variable.
         fields: of its class.
+        given: what the program itself gives them; literals that choose how to train stay.
     """
-    known = {*TO_TRAINER, *TO_OPTIMIZER, *TO_LOADERS, *_SPECIAL, *_SCHEDULE, *CHECKPOINTS, "seed"}
+    known = {
+        *TO_TRAINER,
+        *TO_OPTIMIZER,
+        *TO_LOADERS,
+        *_SPECIAL,
+        *_SCHEDULE,
+        *CHECKPOINTS,
+        "seed",
+        "predict_top_k",
+    }
     of = cst.Name(name)
-    return {field: keyword(field, cst.Attribute(of, cst.Name(field))) for field in fields if field in known}
+    choices = {*_SPECIAL, *_SCHEDULE, *CHECKPOINTS, "evaluation_strategy", "eval_strategy"}
+    found = {
+        name: keyword(name, arg.value) for name, arg in given.items() if name in choices and _is_literal(arg)
+    }
+    rest = (field for field in fields if field in known and field not in found)
+    return {**{field: keyword(field, cst.Attribute(of, cst.Name(field))) for field in rest}, **found}
+
+
+def _is_literal(arg: cst.Arg) -> bool:
+    try:
+        literal(arg.value)
+    except ValueError:
+        return False
+    return True
 
 
 def _monitor(bound: Mapping[str, cst.Arg]) -> Monitor | None:

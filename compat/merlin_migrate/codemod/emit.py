@@ -11,6 +11,8 @@ import libcst as cst
 from merlin_migrate.codemod.arguments import Training
 from merlin_migrate.codemod.layout import code, fit, keyword, with_args
 from merlin_migrate.codemod.rule import Rule
+from merlin_migrate.codemod.trainers.callbacks import MovedClass
+from merlin_migrate.codemod.trainers.models import MovedTrainer
 
 DATASETS = {
     "train_dataset_or_path": "train_loader",
@@ -34,6 +36,10 @@ class Plan:
         renew: a new trainer is needed for each training.
         data: data sets it was given, by attribute.
         fed: attributes of it that the program sets or reads, and those of ``data``.
+        late: the callbacks, where they are made behind the training arguments.
+        answers: how many items it predicts.
+        trained: what the program's own trainer has become, if the model is one.
+        arguments: what the methods of that model, or of callbacks, read training arguments of.
         folder: its ``output_dir``, where the program itself writes to it: the old trainer made that folder.
     """
 
@@ -48,6 +54,27 @@ class Plan:
     data: dict[str, cst.BaseExpression] = field(default_factory=dict)
     fed: set[str] = field(default_factory=set)
     folder: cst.BaseExpression | None = None
+    late: cst.BaseExpression | None = None
+    answers: cst.BaseExpression = field(default_factory=lambda: cst.Integer("100"))
+    trained: MovedTrainer | None = None
+    arguments: cst.BaseExpression | None = None
+
+
+@dataclass
+class Callbacks:
+    """The callbacks that a program gives its trainer.
+
+    Args:
+        elements: of the list, those of the program's own classes.
+        classes: what has become of their classes.
+        patience: of the one that stops early, if there is one.
+        whole: the variable that holds the list, if there is one and it may stay.
+    """
+
+    elements: list[cst.BaseElement] = field(default_factory=list)
+    classes: list[MovedClass] = field(default_factory=list)
+    patience: cst.BaseExpression | None = None
+    whole: cst.BaseExpression | None = None
 
 
 class Emitter:
@@ -76,7 +103,7 @@ class Emitter:
         block = self.rule.depth(at)
         fitted = fit(value, column=block + len(target) + 3, block=block)
         assigned = cst.parse_expression(target)
-        if not isinstance(assigned, (cst.Name, cst.Attribute)):
+        if not isinstance(assigned, (cst.Name, cst.Attribute, cst.Subscript)):
             raise TypeError(f"{target} cannot be assigned to")
         return cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(assigned)], fitted)])
 
@@ -124,8 +151,12 @@ class Emitter:
                 [cst.Arg(plan.training.seed), keyword("verbose", cst.Name("False"))],
             )
             lines.append(cst.SimpleStatementLine([cst.Expr(seed)]))
+        if plan.late is not None:
+            lines.append(self.line(f'{plan.options}["callbacks"]', plan.late, at))
+        if plan.arguments is not None:
+            lines.append(self.line(f"{code(plan.model)}.args", plan.arguments, at))
         if trains:
-            optimizer = cst.Call(self.rule.api("OptimizerConfig"), plan.training.optimizer)
+            optimizer = cst.Call(self.rule.api("OptimizerConfig"), self._optimizer(plan))
             lines.append(self.line(f"{code(plan.model)}.optimizer", optimizer, at))
         if make:
             lines.append(self.line(plan.name, self.lightning(plan.options), at))
@@ -139,25 +170,58 @@ class Emitter:
         lines[-1] = lines[-1].with_changes(trailing_whitespace=updated.trailing_whitespace)
         return lines
 
-    def checkpoints(self, training: Training, at: cst.CSTNode) -> cst.Arg | None:
-        """``callbacks=[...]`` that writes the files that the old trainer wrote, as Lightning's."""
+    def _optimizer(self, plan: Plan) -> list[cst.Arg]:
+        """Arguments of ``OptimizerConfig``; what the program's own class makes takes the place of some."""
+        args, trained, model = plan.training.optimizer, plan.trained, code(plan.model)
+        if trained is None:
+            return args
+        gone = set()
+        first: list[cst.Arg] = []
+        if trained.optimizer:
+            gone |= {"lr", "weight_decay", "betas", "eps", "carry_over"}
+            made = f"{model}.create_optimizer()"
+            anew = plan.renew and trained.optimizer == "anew"
+            first = [cst.Arg(cst.parse_expression(f"lambda parameters: {made}" if anew else made))]
+        if trained.scheduler:
+            gone |= {"schedule", "warmup_steps", "cycles", "end"}
+            schedule = self.rule.new(f'mm.ScheduleConfig({model}.create_scheduler, interval="step")')
+            first.append(keyword("schedule", schedule))
+        return [*first, *(arg for arg in args if arg.keyword is None or arg.keyword.value not in gone)]
+
+    def callbacks(self, training: Training, own: Callbacks, at: cst.CSTNode) -> list[cst.Arg]:
+        """``callbacks=[...]``: those of the program, and what writes the files that the old trainer wrote.
+
+        Args:
+            training: the training arguments.
+            own: what the program gave the trainer.
+            at: where they are to stand.
+        """
+        made = self._checkpoints(training) + self._best(training, own.patience)
+        block = self.rule.depth(at)
+        if made:
+            elements = [cst.Element(call) for call in made]
+            elements += [cst.Element(each.value) for each in own.elements]
+            listed = fit(cst.List(elements), column=block + 14, indent="    ", block=block)
+            return [keyword("callbacks", listed)]
+        if not own.elements:
+            return []
+        return [
+            keyword("callbacks", own.whole or cst.List([cst.Element(each.value) for each in own.elements]))
+        ]
+
+    def _checkpoints(self, training: Training) -> list[cst.Call]:
+        """What writes the files that the old trainer wrote, as Lightning's."""
         if training.checkpoints is None:
-            return None
+            return []
         self.rule.program.imports.add("lightning")
         self.rule.program.checkpoints = True
-        made = cst.Call(
-            cst.parse_expression("lightning.pytorch.callbacks.ModelCheckpoint"), training.checkpoints
-        )
-        block = self.rule.depth(at)
-        listed = cst.List([cst.Element(made)])
-        return keyword("callbacks", fit(listed, column=block + 14, indent="    ", block=block))
+        home = cst.parse_expression("lightning.pytorch.callbacks.ModelCheckpoint")
+        return [cst.Call(home, training.checkpoints)]
 
-    def callbacks(
-        self, training: Training, patience: cst.BaseExpression | None, at: cst.CSTNode
-    ) -> cst.Arg | None:
-        """``callbacks=[...]`` that keep the best model, and stop when it has not got better for a while."""
+    def _best(self, training: Training, patience: cst.BaseExpression | None) -> list[cst.Call]:
+        """What keeps the best model, and stops when it has not got better for a while."""
         if training.monitor is None:
-            return None
+            return []
         self.rule.program.imports.add("lightning")
         judged = [
             keyword("monitor", cst.SimpleString(f'"{training.monitor.key}"')),
@@ -168,9 +232,7 @@ class Emitter:
         if patience is not None:
             stop = cst.parse_expression(f"{home}.EarlyStopping")
             made.append(cst.Call(stop, [*judged, keyword("patience", patience)]))
-        block = self.rule.depth(at)
-        listed = cst.List([cst.Element(call) for call in made])
-        return keyword("callbacks", fit(listed, column=block + 14, indent="    ", block=block))
+        return made
 
     def windows(
         self,
@@ -273,6 +335,35 @@ class Emitter:
                 ),
             ]
         return lines
+
+    def add_callback(
+        self, updated: cst.SimpleStatementLine, plan: Plan, given: cst.Arg
+    ) -> cst.SimpleStatementLine:
+        """``trainer.add_callback(callback)``."""
+        value = given.value
+        if isinstance(value, cst.Name) and value.value in self.rule.program.callbacks:
+            value = cst.Call(value)
+        listed = f'{plan.options}.setdefault("callbacks", [])' if plan.renew else f"{plan.name}.callbacks"
+        call = cst.Call(cst.parse_expression(f"{listed}.append"), [cst.Arg(value)])
+        return updated.with_changes(body=[cst.Expr(call)])
+
+    def answers(self, plan: Plan, loader: str | None, data: cst.BaseExpression) -> cst.BaseExpression:
+        """``trainer.predict(data)``: a table.
+
+        Args:
+            plan: the trainer.
+            loader: variable with a loader of the data, if there is one.
+            data: a path, or what else holds it.
+        """
+        given = cst.Name(loader) if loader else self.loader_call(data, plan, "test_dataset_or_path")
+        predict = cst.parse_expression(f"{code(plan.model)}.predict")
+        call = cst.Call(predict, [cst.Arg(given), keyword("k", plan.answers)])
+        return fit(call, column=self.rule.depth(plan.statement) + 20, block=self.rule.depth(plan.statement))
+
+    def columns(self, table: str) -> cst.BaseExpression:
+        """Items and scores of a table of answers, as the old trainer gave them."""
+        self.rule.program.imports.add("numpy")
+        return cst.parse_expression(f"tuple(np.array(c.to_pylist()) for c in {table}.columns[-2:])")
 
     @staticmethod
     def validate(plan: Plan) -> cst.BaseExpression:

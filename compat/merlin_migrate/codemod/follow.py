@@ -68,7 +68,9 @@ def _returned(rule: Rule, function: cst.FunctionDef) -> cst.Call | None:
 def is_model(rule: Rule, node: cst.BaseExpression | None) -> bool:
     """Whether an expression is a model of the new API."""
     call = made(rule, node) if isinstance(node, cst.Name) else None
-    return call is not None and code(call.func) == f"{rule.program.alias}.Model"
+    if call is None:
+        return False
+    return code(call.func) == f"{rule.program.alias}.Model" or code(call.func) in rule.program.models
 
 
 def is_inputs(rule: Rule, node: cst.BaseExpression | None) -> bool:

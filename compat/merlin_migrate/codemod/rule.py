@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import libcst as cst
 from libcst import metadata as meta
@@ -14,6 +14,10 @@ from merlin_migrate.codemod.layout import code, parse
 from merlin_migrate.codemod.tree import Left, Tree, walk, with_children
 from merlin_migrate.table import Entry, nearest
 from merlin_migrate.table.entry import GUIDES
+
+if TYPE_CHECKING:
+    from merlin_migrate.codemod.trainers.callbacks import MovedClass
+    from merlin_migrate.codemod.trainers.models import MovedTrainer
 
 MARK = "# merlin-migrate:"
 # Stands for a statement until its block is left: libcst removes an empty one with its comments.
@@ -40,6 +44,11 @@ class Program:
         checkpoints: whether checkpoints of the trainer are written by Lightning now.
         arguments: fields of the program's own classes of training arguments, by name of the class.
         parsed: such classes by the variables that hold what a command line gave.
+        given: what the program itself gives such classes, by variable and field, where it never changes.
+        models: the program's own trainers, which are models now, by their new names.
+        callbacks: the program's own callbacks, which are Lightning's now.
+        metric_keys: new names of what own trainers log, by the old ones.
+        freed: names in code that has gone, whose imports may go too.
     """
 
     alias: str = "mm"
@@ -53,6 +62,11 @@ class Program:
     checkpoints: bool = False
     arguments: dict[str, tuple[str, ...]] = field(default_factory=dict)
     parsed: dict[str, str] = field(default_factory=dict)
+    given: dict[str, dict[str, cst.Arg]] = field(default_factory=dict)
+    models: dict[str, MovedTrainer] = field(default_factory=dict)
+    callbacks: dict[str, MovedClass] = field(default_factory=dict)
+    metric_keys: dict[str, str] = field(default_factory=dict)
+    freed: set[str] = field(default_factory=set)
 
     def free(self, name: str) -> str:
         """The name, with underscores behind it where the program uses it already."""

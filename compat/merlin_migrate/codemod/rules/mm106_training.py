@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
@@ -9,9 +10,19 @@ import libcst as cst
 from libcst import metadata as meta
 
 from merlin_migrate.codemod.arguments import Training, parsed_fields, sorted_arguments
-from merlin_migrate.codemod.emit import DATASETS, Emitter, Plan
-from merlin_migrate.codemod.layout import bind, code, is_plain
+from merlin_migrate.codemod.emit import DATASETS, Callbacks, Emitter, Plan
+from merlin_migrate.codemod.layout import bind, code, is_plain, keyword
 from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.rules.mm115_parsed_arguments import ALWAYS, WHERE_MENTIONED
+from merlin_migrate.codemod.trainers.callbacks import MovedClass
+from merlin_migrate.codemod.trainers.given import (
+    added,
+    answers_items,
+    callbacks_of,
+    is_made_before,
+    places_of_predictions,
+)
+from merlin_migrate.codemod.trainers.models import MovedTrainer
 from merlin_migrate.table import find
 
 TRAINER = "transformers4rec.torch.Trainer"
@@ -42,7 +53,10 @@ class TrainingRule(Rule):
         self._emit = Emitter(self)
         self._edits: dict[cst.CSTNode, Edit] = {}
         self._calls: dict[cst.CSTNode, Callable[[], cst.BaseExpression]] = {}
+        self._attributes: dict[cst.CSTNode, Callable[[], cst.BaseExpression]] = {}
         self._reasons: dict[cst.CSTNode, list[str]] = {}
+        # Uses of a trainer within an argument of its own method, which is planned as a whole.
+        self._planned: set[cst.CSTNode] = set()
 
     # Planning
 
@@ -83,7 +97,8 @@ class TrainingRule(Rule):
             if self.is_call_of(source, ARGUMENTS):
                 given = bind(source, ("output_dir",))  # type: ignore[arg-type]
         else:
-            given = parsed_fields(code(bound["args"].value), self.program.arguments[parsed])
+            name = code(bound["args"].value)
+            given = parsed_fields(name, self.program.arguments[parsed], self.program.given.get(name, {}))
         if not isinstance(source, cst.Call) or (parsed is None and not self.is_call_of(source, ARGUMENTS)):
             raise ValueError("the training arguments are not made in the same function")
         if given is None:
@@ -100,22 +115,38 @@ class TrainingRule(Rule):
             or sum(self._method(use) == "train" for use in uses) > 1
             or any(self._method(use) == "train" and self._in_loop(use) for use in uses)
         )
+        trained = self._trained(model if made is None else made)
         training = sorted_arguments(given, carry_over=renew)
         for name, value in training.loaders.items():
             if not is_plain(value):
                 raise ValueError(f"{name} is computed in the training arguments: give it a name before them")
-        stops = bound.pop("callbacks", None) if self._stops_early(bound, training) else None
         made_at = call if parsed is not None else source
-        extra = self._emit.callbacks(training, None if stops is None else self._patience(stops), made_at)
-        kept = self._emit.checkpoints(training, made_at)
-        if kept is not None:
-            training.trainer.append(kept)
-        if extra is not None:
-            if renew or "eval_dataset_or_path" not in {*bound, *map(self._set, uses)}:
-                raise ValueError("the best model is kept in one training with data to evaluate on only")
-            training.trainer.append(extra)
+        callbacks = callbacks_of(self, bound.get("callbacks"), training)
+        if callbacks is not None:
+            del bound["callbacks"]
+        if training.monitor is not None and (
+            renew or "eval_dataset_or_path" not in {*bound, *map(self._set, uses)}
+        ):
+            raise ValueError("the best model is kept in one training with data to evaluate on only")
+        own = callbacks or Callbacks()
+        own.classes += [each for use in uses if (each := self._added(use)) is not None]
+        listed = self._emit.callbacks(training, own, made_at)
+        late = not all(is_made_before(self, each.value, made_at) for each in own.elements)
+        training.trainer += [] if late else listed
+        if "logging_steps" not in given and any(each.logs for each in own.classes):
+            # Lightning's own is 50.
+            training.trainer.append(keyword("log_every_n_steps", cst.Integer("500")))
+        acting = [*own.classes, *([trained] if trained is not None else [])]
+        if training.monitor is not None and any(each.evaluates for each in acting):
+            training.trainer.append(keyword("num_sanity_val_steps", cst.Integer("0")))
+        read = {name for each in acting for name in each.arguments}
         options = self._plan_options(source if parsed else bound["args"].value, source, training, line)
         plan = Plan(target.value, line, model, bound["schema"].value, options, training, renew, made)
+        plan.trained = trained
+        plan.late = listed[0].value if late and listed else None
+        plan.answers = given["predict_top_k"].value if "predict_top_k" in given else cst.Integer("100")
+        if read:
+            plan.arguments = bound["args"].value if parsed else self._read_arguments(read, given)
         if "output_dir" in given and self._written_to(given["output_dir"].value):
             plan.folder = given["output_dir"].value
         plan.data = {name: bound[name].value for name in DATASETS if name in bound}
@@ -134,7 +165,11 @@ class TrainingRule(Rule):
             updated, plan, source if inline else None, make=early or not renew, trains=trains
         )
         for use in uses:
-            self._plan_use(use, plan)
+            if self._method(use) == "predict":
+                self._plan_answers(use, plan)
+        for use in uses:
+            if use not in self._planned:
+                self._plan_use(use, plan)
 
     def _written_to(self, folder: cst.BaseExpression) -> bool:
         """Whether the program itself seems to write to the trainer's folder, and does not make it."""
@@ -163,35 +198,36 @@ class TrainingRule(Rule):
         entries = [self.entry(base.value) for base in bases]
         return any(entry is not None and entry.name == TRAINER for entry in entries)
 
+    def _added(self, use: cst.CSTNode) -> MovedClass | None:
+        """The class of a callback that the trainer is given later, if it is one that has moved."""
+        attribute = self._attribute(use)
+        call = self.parent(attribute) if attribute is not None else None
+        return added(self, call) if self._method(use) is not None and isinstance(call, cst.Call) else None
+
+    def _trained(self, model: cst.BaseExpression) -> MovedTrainer | None:
+        """What a trainer of the program's own has become, if it is such a model that is trained."""
+        made = self.origin(model)
+        return self.program.models.get(code(made.func)) if isinstance(made, cst.Call) else None
+
+    def _read_arguments(self, names: set[str], given: Mapping[str, cst.Arg]) -> cst.BaseExpression:
+        """The training arguments that methods of the program read, by name."""
+        self.program.imports.add("types")
+        known = {**ALWAYS, **WHERE_MENTIONED}
+        args = []
+        for name in sorted(names):
+            if name not in given and name not in known:
+                raise ValueError(
+                    f"a method of its own reads the training argument {name}, which is not given"
+                )
+            value = given[name].value if name in given else cst.parse_expression(known[name][1])
+            if not is_plain(value):
+                raise ValueError(f"{name} is computed in the training arguments: give it a name before them")
+            args.append(keyword(name, value))
+        return cst.Call(cst.parse_expression("types.SimpleNamespace"), args)
+
     def _set(self, use: cst.CSTNode) -> str | None:
         attribute = self._attribute(use)
         return attribute.attr.value if attribute is not None else None
-
-    def _stops_early(self, bound: Mapping[str, cst.Arg], training: Training) -> bool:
-        """Whether the only callback is the one that stops early, by a figure that is known."""
-        return (
-            training.monitor is not None
-            and "callbacks" in bound
-            and self._patience(bound["callbacks"]) is not None
-        )
-
-    def _patience(self, callbacks: cst.Arg) -> cst.BaseExpression | None:
-        """How long the one callback, ``EarlyStoppingCallback``, waits."""
-        display = self.origin(callbacks.value)
-        call = (
-            display.elements[0].value
-            if isinstance(display, cst.List) and len(display.elements) == 1
-            else None
-        )
-        if (
-            not isinstance(call, cst.Call)
-            or self.qualified(call.func) != "transformers.EarlyStoppingCallback"
-        ):
-            return None
-        given = bind(call, ("early_stopping_patience",))
-        if given is None or set(given) - {"early_stopping_patience"}:
-            return None
-        return given["early_stopping_patience"].value if given else cst.Integer("1")
 
     def _plan_options(
         self, given: cst.BaseExpression, source: cst.Call, training: Training, line: cst.SimpleStatementLine
@@ -240,6 +276,8 @@ class TrainingRule(Rule):
                 "evaluate",
                 "reset_lr_scheduler",
                 "state",
+                "predict",
+                "add_callback",
             )
             if not known:
                 return True
@@ -275,6 +313,8 @@ class TrainingRule(Rule):
             self._edits[statement] = lambda updated: [self._emit.loader(updated, plan, attr)]
         elif (method == "reset_lr_scheduler" and whole) or self._counts_steps(attr, small):
             self._edits[statement] = lambda updated: [self.dropped(updated)]
+        elif isinstance(call, cst.Call) and whole and self._added(use) is not None:
+            self._edits[statement] = lambda updated: [self._emit.add_callback(updated, plan, call.args[0])]
         elif method == "train" and whole and given == {} and "train_dataset_or_path" in plan.fed:
             self._edits[statement] = lambda updated: self._emit.fit(updated, plan)
         elif (
@@ -290,6 +330,32 @@ class TrainingRule(Rule):
             new = known.replacement if known is not None else ""
             becomes = f"becomes {new}, which cannot" if new else "has no successor that can"
             self._mark_at(use, f"the trainer's {attr} {becomes} be written by itself")
+
+    def _plan_answers(self, use: cst.CSTNode, plan: Plan) -> None:
+        """``trainer.predict(data)``, of which only ``predictions`` are looked at."""
+        attribute = self._attribute(use)
+        call = self.parent(attribute) if attribute is not None else None
+        given = bind(call, ("test_dataset",)) if isinstance(call, cst.Call) else None
+        if not isinstance(call, cst.Call) or given is None or set(given) != {"test_dataset"}:
+            return
+        value, within = given["test_dataset"].value, None
+        if isinstance(value, cst.Attribute) and value.attr.value in DATASETS:
+            if code(value.value) != plan.name or value.attr.value not in plan.fed:
+                return
+            within = value.value
+        looked_at = places_of_predictions(self, call)
+        if not looked_at or not answers_items(self, plan.model) or code(plan.answers) in ("0", "None"):
+            return
+        self._planned |= {use} if within is None else {use, within}
+        name = DATASETS.get(value.attr.value) if within is not None else None  # type: ignore[attr-defined]
+        self._calls[call] = lambda: self._emit.answers(plan, name, value)
+        for node in looked_at:
+            held = None if node.value is call else code(node.value)
+            self._attributes[node] = functools.partial(self._columns, held, self._calls[call])
+
+    def _columns(self, table: str | None, made: Callable[[], cst.BaseExpression]) -> cst.BaseExpression:
+        """``predictions`` of a table that a variable holds, or of one that is made there."""
+        return self._emit.columns(code(made()) if table is None else table)
 
     def _is_deleted(self, use: cst.CSTNode) -> bool:
         above: cst.CSTNode | None = use
@@ -367,6 +433,13 @@ class TrainingRule(Rule):
         self.done()
         weights = cst.SubscriptElement(cst.Index(cst.SimpleString('"state_dict"')))
         return cst.Subscript(changed, [weights])
+
+    def leave_Attribute(
+        self, original_node: cst.Attribute, updated_node: cst.Attribute
+    ) -> cst.BaseExpression:
+        """``predictions`` of an answer."""
+        make = self._attributes.get(original_node)
+        return updated_node if make is None else make()
 
     def leave_SimpleStatementLine(
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import libcst as cst
 
+from merlin_migrate.codemod.layout import code
 from merlin_migrate.codemod.metric_keys import new_key
 from merlin_migrate.codemod.rule import Rule
 
@@ -26,13 +27,24 @@ class MetricKeysRule(Rule):
         value = original_node.evaluated_value
         if not isinstance(value, str) or isinstance(self.parent(original_node), cst.Expr):
             return updated_node
-        key = new_key(value)
+        key = new_key(value) or self._own_key(original_node, value)
         if key is not None:
             self.done()
             return cst.SimpleString(f"{original_node.prefix}{original_node.quote}{key}{original_node.quote}")
         if _PART.search(value):
             self.mark("metric keys are val_loss, val_ndcg_at_10 and so on", "metrics")
         return updated_node
+
+    def _own_key(self, node: cst.SimpleString, value: str) -> str | None:
+        """The new name of what a trainer of the program's own has logged, where results are read."""
+        key = self.program.metric_keys.get(value)
+        index = self.parent(node)
+        element = self.parent(index) if isinstance(index, cst.Index) else None
+        read = self.parent(element) if element is not None else None
+        if key is None or not isinstance(read, cst.Subscript):
+            return None
+        held = self.origin(read.value)
+        return key if held is not None and ".validate(" in code(held) else None
 
     def leave_FormattedString(
         self, original_node: cst.FormattedString, updated_node: cst.FormattedString

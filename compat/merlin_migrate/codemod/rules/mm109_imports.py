@@ -33,7 +33,7 @@ class ImportsRule(Rule):
             for small in line.body:
                 if isinstance(small, (cst.Import, cst.ImportFrom)):
                     last = line
-                    if self._place is None and self._unused(small):
+                    if self._place is None and any(self._is_legacy(small, a) for a in self._unused(small)):
                         self._place = line
                 if isinstance(small, cst.Import):
                     imported |= {
@@ -41,7 +41,11 @@ class ImportsRule(Rule):
                     }
         alias = self.program.alias
         statements = {
-            **{name: name for name in ("dataclasses", "gc", "lightning", "os", "torch", "transformers")},
+            **{
+                name: name
+                for name in ("dataclasses", "gc", "lightning", "os", "torch", "transformers", "types")
+            },
+            "numpy": "numpy as np",
             "merlin_models_torch": (
                 "merlin_models_torch" if alias == "merlin_models_torch" else f"merlin_models_torch as {alias}"
             ),
@@ -103,7 +107,13 @@ class ImportsRule(Rule):
     def _unused(self, small: cst.Import | cst.ImportFrom) -> list[cst.ImportAlias]:
         if isinstance(small.names, cst.ImportStar):
             return []
-        return [alias for alias in small.names if self._is_legacy(small, alias) and not self._is_used(alias)]
+        return [alias for alias in small.names if self._may_go(small, alias) and not self._is_used(alias)]
+
+    def _may_go(self, small: cst.Import | cst.ImportFrom, alias: cst.ImportAlias) -> bool:
+        """Whether the name is a legacy one, or code that has gone has used it."""
+        name = alias.evaluated_alias or alias.evaluated_name.partition(".")[0]
+        freed = name in self.program.freed and isinstance(small, cst.ImportFrom)
+        return freed or self._is_legacy(small, alias)
 
     @staticmethod
     def _is_legacy(small: cst.Import | cst.ImportFrom, alias: cst.ImportAlias) -> bool:

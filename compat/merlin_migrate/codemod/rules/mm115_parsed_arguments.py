@@ -1,4 +1,4 @@
-"""Training arguments that ``HfArgumentParser`` reads from the command line: a dataclass of their fields."""
+"""Training arguments of one's own class, or that ``HfArgumentParser`` reads: a dataclass of their fields."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from typing import ClassVar
 
 import libcst as cst
 
-from merlin_migrate.codemod.layout import code
+from merlin_migrate.codemod.arguments import WITHOUT_EFFECT
+from merlin_migrate.codemod.layout import bind, code, with_args
 from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.trainers.of_self import is_super, own_names
+from merlin_migrate.codemod.trainers.statements import attributes_of
 from merlin_migrate.codemod.tree import walk
 
 ARGUMENTS = "transformers4rec.config.trainer.T4RecTrainingArguments"
@@ -74,6 +77,8 @@ class ParsedArgumentsRule(Rule):
         self._direct: set[cst.CSTNode] = set()
         self._before: cst.CSTNode | None = None
         self._own_fields: dict[str, set[str]] = {}
+        self._own_names: dict[str, set[str]] = {}
+        self._made: dict[cst.CSTNode, set[str]] = {}
 
     def visit_Module(self, node: cst.Module) -> None:
         """Finds subclasses of fields alone, and parsers that are given the old class itself."""
@@ -82,6 +87,7 @@ class ParsedArgumentsRule(Rule):
                 self._classes.add(each)
                 self.program.arguments[each.name.value] = self._fields()
                 self._own_fields[each.name.value] = _fields_of(each)
+                self._own_names[each.name.value] = own_names(each) | _fields_of(each)
         for call in self.calls():
             if self.qualified(call.func) != PARSER or not call.args:
                 continue
@@ -108,14 +114,23 @@ class ParsedArgumentsRule(Rule):
     def _is_fields(self, owner: cst.ClassDef) -> bool:
         """Whether a class adds fields to the arguments and nothing else."""
         entry = self.entry(owner.bases[0].value) if len(owner.bases) == 1 else None
-        decorated = any(code(each.decorator).split("(")[0].endswith("dataclass") for each in owner.decorators)
-        lines = owner.body.body
-        plain = all(
-            isinstance(line, cst.SimpleStatementLine)
-            and all(isinstance(small, (cst.AnnAssign, cst.Pass, cst.Expr)) for small in line.body)
-            for line in lines
-        )
-        return entry is not None and entry.name == ARGUMENTS and decorated and plain
+        if entry is None or entry.name != ARGUMENTS or any(not _is_dataclass(d) for d in owner.decorators):
+            return False
+        own = own_names(owner) | _fields_of(owner)
+        for line in owner.body.body:
+            if isinstance(line, cst.SimpleStatementLine):
+                if not all(isinstance(small, (cst.AnnAssign, cst.Pass, cst.Expr)) for small in line.body):
+                    return False
+            elif not isinstance(line, cst.FunctionDef) or not self._reads_fields(line, own):
+                return False
+        return True
+
+    def _reads_fields(self, method: cst.FunctionDef, own: set[str]) -> bool:
+        """Whether a method reads nothing but fields that stay."""
+        calls = [node for node in walk(method) if isinstance(node, cst.Call) and code(node.func) == "super"]
+        after_init = [node for node in walk(method) if is_super(node, "__post_init__")]
+        names = set(attributes_of([method], "self"))
+        return len(calls) == len(after_init) and names <= {*own, *self._fields()}
 
     @staticmethod
     def _given(call: cst.Call) -> list[cst.BaseExpression]:
@@ -126,9 +141,11 @@ class ParsedArgumentsRule(Rule):
         return [value]
 
     def _find_parsed(self) -> None:
-        """Variables that hold arguments which a parser has made."""
+        """Variables that hold arguments which a parser has made, or the program itself."""
         for call in self.calls():
             func = call.func
+            if isinstance(func, cst.Name) and func.value in self._own_fields:
+                self._find_made(call, func.value)
             if not isinstance(func, cst.Attribute) or func.attr.value != "parse_args_into_dataclasses":
                 continue
             parser = self.origin(func.value)
@@ -150,18 +167,58 @@ class ParsedArgumentsRule(Rule):
                 if isinstance(name, cst.Name) and owner in self.program.arguments:
                     self.program.parsed[name.value] = owner
 
+    def _find_made(self, call: cst.Call, owner: str) -> None:
+        """One call of a class of one's own."""
+        above = self.parent(call)
+        target = (
+            above.targets[0].target if isinstance(above, cst.Assign) and len(above.targets) == 1 else None
+        )
+        bound = bind(call, ("output_dir",))
+        if bound is None:
+            return
+        self._made[call] = {*self.program.arguments[owner], *self._own_fields[owner]}
+        if isinstance(target, cst.Name) and self.assignment(target) is above:
+            self.program.parsed[target.value] = owner
+            changed = {
+                n.attr.value for n in self.tree.nodes if isinstance(n, cst.Attribute) and self._is_set(n)
+            }
+            self.program.given[target.value] = {n: a for n, a in bound.items() if n not in changed}
+
+    def _is_set(self, node: cst.Attribute) -> bool:
+        above = self.parent(node)
+        return isinstance(above, (cst.AssignTarget, cst.AugAssign, cst.AnnAssign)) and above.target is node
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
+        """A class of one's own is made: what has no field any more is left out."""
+        known = self._made.get(original_node)
+        if known is None:
+            return updated_node
+        kept = [arg for arg in updated_node.args if arg.keyword is None or arg.keyword.value in known]
+        gone = {arg.keyword.value for arg in updated_node.args if arg.keyword is not None} - known
+        if gone - WITHOUT_EFFECT:
+            self.mark(f"left out, no successor: {', '.join(sorted(gone - WITHOUT_EFFECT))}", "training")
+        return with_args(updated_node, kept) if gone else updated_node
+
     def leave_ClassDef(self, original_node: cst.ClassDef, updated_node: cst.ClassDef) -> cst.BaseStatement:
         """A subclass: what it inherited is written out before its own fields."""
         if original_node not in self._classes:
             return updated_node
         self.done()
         own = self._own_fields[original_node.name.value]
-        body = list(updated_node.body.body)
+        body = [made for line in updated_node.body.body if (made := _without_super(line)) is not None]
         at = int(updated_node.get_docstring() is not None)
         body[at:at] = [line for name, line in self._lines() if name not in own]
         empty = cst.MaybeSentinel.DEFAULT
+        decorators = list(updated_node.decorators)
+        if not decorators:
+            self.program.imports.add("dataclasses")
+            decorators = [cst.Decorator(cst.parse_expression("dataclasses.dataclass"))]
         return updated_node.with_changes(
-            bases=[], lpar=empty, rpar=empty, body=updated_node.body.with_changes(body=body)
+            bases=[],
+            lpar=empty,
+            rpar=empty,
+            decorators=decorators,
+            body=updated_node.body.with_changes(body=body),
         )
 
     def _lines(self) -> list[tuple[str, cst.BaseStatement]]:
@@ -182,7 +239,7 @@ class ParsedArgumentsRule(Rule):
         name, attribute = original_node.value, original_node.attr.value
         owner = self.program.parsed.get(name.value) if isinstance(name, cst.Name) else None
         if owner is not None:
-            known = {*self.program.arguments[owner], *self._own_fields.get(owner, ())}
+            known = {*self.program.arguments[owner], *self._own_names.get(owner, ())}
             if attribute not in known:
                 self.mark(f"the arguments have no {attribute} any more: add it to the dataclass", "training")
         return self._own() if original_node in self._direct else updated_node
@@ -208,6 +265,20 @@ class ParsedArgumentsRule(Rule):
         if not getattr(following, "leading_lines", ()):
             following = following.with_changes(leading_lines=blank)
         return updated.with_changes(body=[*updated.body[:at], made, following, *updated.body[at + 1 :]])
+
+
+def _is_dataclass(decorator: cst.Decorator) -> bool:
+    return code(decorator.decorator).split("(")[0].endswith("dataclass")
+
+
+def _without_super(line: cst.CSTNode) -> cst.CSTNode | None:
+    """A member without the call of the old class's ``__post_init__``; None where nothing is left."""
+    if not isinstance(line, cst.FunctionDef) or line.name.value != "__post_init__":
+        return line
+    kept = [
+        each for each in line.body.body if not any(is_super(node, "__post_init__") for node in walk(each))
+    ]
+    return line.with_changes(body=line.body.with_changes(body=kept)) if kept else None
 
 
 def _fields_of(owner: cst.ClassDef) -> set[str]:
