@@ -3,76 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import libcst as cst
 from libcst import metadata as meta
 
+from merlin_migrate.codemod.dropping import dropped, left_of
 from merlin_migrate.codemod.layout import code, parse
+from merlin_migrate.codemod.program import Program
 from merlin_migrate.codemod.tree import Left, Tree, walk, with_children
 from merlin_migrate.table import Entry, nearest
 from merlin_migrate.table.entry import GUIDES
 
-if TYPE_CHECKING:
-    from merlin_migrate.codemod.trainers.callbacks import MovedClass
-    from merlin_migrate.codemod.trainers.models import MovedTrainer
-
 MARK = "# merlin-migrate:"
-# Stands for a statement until its block is left: libcst removes an empty one with its comments.
-_DROPPED = "__dropped_by_merlin_migrate__"
 LEGACY_ROOTS = ("transformers4rec", "merlin_standard_lib", "merlin")
 
 Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
-
-
-@dataclass
-class Program:
-    """What rules know of the program beyond its syntax tree.
-
-    Args:
-        alias: name under which the new library is (to be) imported.
-        strings: values of all string literals.
-        bound: all names that the program binds anywhere.
-        lightning: name under which lightning is (to be) imported.
-        imports: names of ``import`` statements that rules ask for, such as ``lightning``.
-        applied: how often each rule changed something, by rule number.
-        modern: whether options that keep the old behaviour are left out.
-        stays: whether models of Merlin's old names stay, and with them the schemas that they take.
-        maskings: the program's own classes of maskings, by the names it registers them under.
-        checkpoints: whether checkpoints of the trainer are written by Lightning now.
-        arguments: fields of the program's own classes of training arguments, by name of the class.
-        parsed: such classes by the variables that hold what a command line gave.
-        given: what the program itself gives such classes, by variable and field, where it never changes.
-        models: the program's own trainers, which are models now, by their new names.
-        callbacks: the program's own callbacks, which are Lightning's now.
-        metric_keys: new names of what own trainers log, by the old ones.
-        freed: names in code that has gone, whose imports may go too.
-    """
-
-    alias: str = "mm"
-    strings: frozenset[str] = frozenset()
-    bound: frozenset[str] = frozenset()
-    imports: set[str] = field(default_factory=set)
-    applied: dict[str, int] = field(default_factory=dict)
-    modern: bool = False
-    stays: bool = False
-    maskings: dict[str, str] = field(default_factory=dict)
-    checkpoints: bool = False
-    arguments: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    parsed: dict[str, str] = field(default_factory=dict)
-    given: dict[str, dict[str, cst.Arg]] = field(default_factory=dict)
-    models: dict[str, MovedTrainer] = field(default_factory=dict)
-    callbacks: dict[str, MovedClass] = field(default_factory=dict)
-    metric_keys: dict[str, str] = field(default_factory=dict)
-    freed: set[str] = field(default_factory=set)
-
-    def free(self, name: str) -> str:
-        """The name, with underscores behind it where the program uses it already."""
-        while name in self.bound:
-            name += "_"
-        return name
 
 
 class Rule:
@@ -313,13 +260,13 @@ class Rule:
     @staticmethod
     def dropped(line: cst.SimpleStatementLine) -> cst.SimpleStatementLine:
         """The statement without its code; its comments move to the next one when the block is left."""
-        return line.with_changes(body=[cst.Expr(cst.Name(_DROPPED))])
+        return dropped(line)
 
     def leave_IndentedBlock(
         self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
     ) -> cst.BaseSuite:
         """Takes dropped statements out of the block."""
-        body, rest = _settled(updated_node.body)
+        body, rest = left_of(updated_node.body)
         if body is None:
             return updated_node
         body = body or [cst.SimpleStatementLine([cst.Pass()], leading_lines=rest)]
@@ -328,7 +275,7 @@ class Rule:
 
     def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
         """Takes dropped statements out of the module."""
-        body, rest = _settled(updated_node.body, blank_first=bool(updated_node.header))
+        body, rest = left_of(updated_node.body, blank_first=bool(updated_node.header))
         if body is None:
             return updated_node
         return updated_node.with_changes(body=body, footer=[*rest, *updated_node.footer])
@@ -347,39 +294,6 @@ def _opening(node: cst.Call | cst.List | cst.Dict) -> cst.BaseParenthesizableWhi
     if isinstance(node, cst.Call):
         return node.whitespace_before_args
     return node.lbracket.whitespace_after if isinstance(node, cst.List) else node.lbrace.whitespace_after
-
-
-def _is_dropped(line: cst.BaseStatement) -> bool:
-    small = line.body[0] if isinstance(line, cst.SimpleStatementLine) and line.body else None
-    return isinstance(small, cst.Expr) and isinstance(small.value, cst.Name) and small.value.value == _DROPPED
-
-
-def _settled(
-    body: Sequence[cst.BaseStatement], *, blank_first: bool = False
-) -> tuple[list[cst.BaseStatement] | None, list[cst.EmptyLine]]:
-    """The statements that are left, and the comments of a dropped last one; None if nothing was dropped."""
-    if not any(map(_is_dropped, body)):
-        return None, []
-    left: list[cst.BaseStatement] = []
-    carried: list[cst.EmptyLine] = []
-    at_start = _is_dropped(body[0]) and not blank_first
-    for line in body:
-        own: list[cst.EmptyLine] = list(getattr(line, "leading_lines", ()))
-        blank = min(_blanks(own), _blanks(carried[::-1]))
-        lines = carried + own[blank:]
-        while at_start and not left and lines and lines[0].comment is None:
-            lines = lines[1:]
-        if _is_dropped(line):
-            carried = lines
-        else:
-            left.append(line.with_changes(leading_lines=lines) if lines != own else line)
-            carried = []
-    return left, [line for line in carried if line.comment]
-
-
-def _blanks(lines: Sequence[cst.EmptyLine]) -> int:
-    """How many empty lines come first."""
-    return next((i for i, line in enumerate(lines) if line.comment), len(lines))
 
 
 def _marked(result: Left, texts: Collection[str]) -> Left:
