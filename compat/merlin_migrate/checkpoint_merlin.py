@@ -13,8 +13,7 @@ from merlin_migrate.weights import GUIDE, CheckpointError
 if TYPE_CHECKING:
     import merlin_models_torch as mm
 
-# 23.12 wrote values.0.to_wrap where the drop-in has layers.0.
-_TABLE = re.compile(r".*\bbranches\.(?P<name>[^.]+)\.(values\.0\.to_wrap\.)?table\.weight")
+_TABLE = re.compile(r".*\bbranches\.(?P<name>[^.]+)\.values\.0\.to_wrap\.table\.weight")
 _OUTPUT = re.compile(r"(?P<place>.+)\.target")
 _BUFFER = re.compile(r".*\.(target|triu_indices)")
 
@@ -25,8 +24,9 @@ def is_buffer(name: str) -> bool:
 
 
 def is_merlin(state: Mapping[str, Tensor]) -> bool:
-    """Whether a state dict is one of ``merlin.models.torch`` V2, written by 23.12 or by the drop-in."""
-    return bool(state) and all(re.match(r"(values|blocks\.layers)\.", name) for name in state)
+    """Whether a state dict is one of ``merlin.models.torch`` V2, written by 23.12 or, under the same
+    names, by the drop-in."""
+    return bool(state) and all(re.match(r"values\.", name) for name in state)
 
 
 def convert_merlin(state: Mapping[str, Tensor], model: mm.Model) -> dict[str, Tensor]:

@@ -180,11 +180,13 @@ def test_models_of_v2(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     with pytest.raises(CheckpointError, match=r"table\.weight is \(2, 2\) in the weights"):
         convert_merlin({**state, some: torch.zeros(2, 2)}, new)
     with pytest.raises(CheckpointError, match="another model: it has no table 'other'"):
-        convert_merlin({**state, "blocks.layers.0.branches.other.table.weight": torch.zeros(2, 2)}, new)
+        convert_merlin(
+            {**state, "values.0.branches.other.values.0.to_wrap.table.weight": torch.zeros(2, 2)}, new
+        )
     with pytest.raises(CheckpointError, match=r"another model: \d tensors of layers"):
-        convert_merlin({**state, "blocks.layers.7.weight": torch.zeros(2, 2)}, new)
+        convert_merlin({**state, "values.7.to_wrap.weight": torch.zeros(2, 2)}, new)
     with pytest.raises(CheckpointError, match=r"another model: they predict .*other, it predicts"):
-        convert_merlin({**state, "blocks.layers.3.branches.other.target": torch.zeros(1)}, new)
+        convert_merlin({**state, "values.3.branches.other.target": torch.zeros(1)}, new)
 
 
 @pytest.mark.parametrize("name", ["v1_click", "v1_lightning", "v1_soft", "v1_two_tasks"])

@@ -86,9 +86,11 @@ def _rewritten(name: str, folder: Path) -> Path:
     return path
 
 
-def _parts(module: torch.nn.Module, tables: type) -> tuple[dict[tuple[int, ...], Any], list[Any]]:
+def _parts(module: torch.nn.Module) -> tuple[dict[tuple[int, ...], Any], list[Any]]:
     """Weights of tables by their shapes, which differ, and those of layers in order."""
-    of_tables = {id(p): p for m in module.modules() if isinstance(m, tables) for p in m.parameters()}
+    of_tables = {
+        id(p): p for m in module.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()
+    }
     layers = [p for p in module.parameters() if id(p) not in of_tables]
     return {tuple(p.shape): p for p in of_tables.values()}, layers
 
@@ -154,8 +156,8 @@ def _as_before(rows: mm.Batch) -> dict[str, Any]:
 
 def _shared(old: Any, ours: mm.Model) -> list[tuple[Any, Any]]:
     """Weights of both models that belong together, the same from now on."""
-    from_tables, from_layers = _parts(old, mm.EmbeddingTable)
-    to_tables, to_layers = _parts(ours, mm.EmbeddingTable)
+    from_tables, from_layers = _parts(old)
+    to_tables, to_layers = _parts(ours)
     assert from_tables.keys() == to_tables.keys()
     torch.manual_seed(0)
     with torch.no_grad():

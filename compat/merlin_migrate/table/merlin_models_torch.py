@@ -10,8 +10,9 @@ _PACKAGE = "merlin.models.torch"
 _PAGE = "from-merlin-models-torch.md"
 _LAZY = "It takes its columns when it is made; the legacy one may get them later"
 _SCRIPT = "It served TorchScript; the new way is torch.export, where nothing is wrapped"
-_PRIVATE = "A part of the old containers that programs had no need of"
-_DASK = "There is no Dask here; the model answers for a table or a file by itself"
+_PRIVATE = "A part of the old containers that programs have no need of"
+_DASK = "The model answers for a table or a file; the legacy one reads rows as one frame, without Dask"
+_TRACED = "Of a block of the core; the legacy one also knows what schema.trace saw"
 
 _BLOCKS: tuple[Row, ...] = (
     ("adapter", "block", "Block BatchBlock ShortcutBlock", "mm.*", "Without name="),
@@ -36,8 +37,8 @@ _BLOCKS: tuple[Row, ...] = (
         "mm.*",
         "Arguments are times and agg=",
     ),
-    ("unsupported", "!block", "HasKeys", "", "Anything with keys() is taken"),
-    ("unsupported", "!block", "get_pre set_pre", "mm.BatchBlock", "Put it before the input block"),
+    ("manual", "!block", "HasKeys", "", "Anything with keys() is taken"),
+    ("manual", "!block", "get_pre set_pre", "mm.BatchBlock", "Put it before the input block"),
     (
         "behaviour differs",
         "blocks.experts",
@@ -47,9 +48,9 @@ _BLOCKS: tuple[Row, ...] = (
         "the paper does; 23.12's weighed the shared ones alone",
     ),
     ("adapter", "blocks.experts", "MMOEBlock", "mm.*", "num_experts is given by name"),
-    ("unsupported", "!blocks.experts", "ExpertGateBlock=ExpertGate GateBlock=ExpertGate", "mm.*", _PRIVATE),
+    ("manual", "!blocks.experts", "ExpertGateBlock=ExpertGate GateBlock=ExpertGate", "mm.*", _PRIVATE),
     (
-        "unsupported",
+        "manual",
         "!blocks.experts",
         "PLEExpertGateBlock=CGCBlock SoftmaxGate=ExpertGate",
         "mm.*",
@@ -57,7 +58,7 @@ _BLOCKS: tuple[Row, ...] = (
     ),
     ("adapter", "blocks.attention", "CrossAttentionBlock", "mm.*", "dim= and heads= instead of attention="),
     ("adapter", "blocks.cross", "CrossBlock", "mm.*", "CrossBlock.with_depth(n) is mm.CrossBlock(n)"),
-    ("unsupported", "!blocks.cross", "LazyMirrorLinear=CrossBlock", "mm.*", _PRIVATE),
+    ("manual", "!blocks.cross", "LazyMirrorLinear=CrossBlock", "mm.*", _PRIVATE),
     (
         "adapter",
         "blocks.dlrm",
@@ -67,7 +68,7 @@ _BLOCKS: tuple[Row, ...] = (
     ),
     ("adapter", "!blocks.dlrm", "DLRMInputBlock=TabularInputBlock", "mm.*", ""),
     ("adapter", "!blocks.dlrm", "DLRMInteraction=DotInteraction", "mm.*", ""),
-    ("unsupported", "!blocks.dlrm", "InteractionBlock=DLRMBlock", "mm.*", _PRIVATE),
+    ("manual", "!blocks.dlrm", "InteractionBlock=DLRMBlock", "mm.*", _PRIVATE),
     (
         "behaviour differs",
         "blocks.mlp",
@@ -75,41 +76,41 @@ _BLOCKS: tuple[Row, ...] = (
         "mm.*",
         'activation and normalization are names, and normalization="batch" comes before the activation',
     ),
-    ("unsupported", "!container", "BlockContainer=Block", "mm.*", _PRIVATE),
-    ("unsupported", "!container", "BlockContainerDict=ParallelBlock", "mm.*", _PRIVATE),
+    ("manual", "!container", "BlockContainer=Block", "mm.*", _PRIVATE),
+    ("manual", "!container", "BlockContainerDict=ParallelBlock", "mm.*", _PRIVATE),
     (
-        "alias",
+        "adapter",
         "functional",
         "map walk",
         "mm.*",
         "Further arguments for the function are bound by functools.partial",
     ),
-    ("unsupported", "!functional", "ContainerMixin=Block HasBool=Block", "mm.*", _PRIVATE),
+    ("manual", "!functional", "ContainerMixin=Block HasBool=Block", "mm.*", _PRIVATE),
     (
-        "unsupported",
+        "manual",
         "!functional",
         "map_module=map map_module_dict=map map_module_list=map",
         "mm.*",
         _PRIVATE,
     ),
     (
-        "unsupported",
+        "manual",
         "!registry",
         "Registry RegistryMixin TorchRegistryMixin registry",
         "",
         "Write the class itself",
     ),
-    ("alias", "!utils.traversal_utils", "find leaf", "mm.*", ""),
+    ("adapter", "!utils.traversal_utils", "find leaf", "mm.*", "find gives the outer before the inner"),
     (
-        "unsupported",
+        "manual",
         "!utils.traversal_utils",
         "TraversableMixin=find",
         "mm.*",
         "Blocks have find, leaf, map and walk",
     ),
     ("manual", "!utils.module_utils", "initialize", "", "A model of the core has all sizes when it is made"),
-    ("unsupported", "!utils.module_utils", "check_batch_arg is_tabular", "", _PRIVATE),
-    ("unsupported", "!utils.module_utils", "module_test", "", _SCRIPT),
+    ("manual", "!utils.module_utils", "check_batch_arg is_tabular", "", _PRIVATE),
+    ("manual", "!utils.module_utils", "module_test", "", _SCRIPT),
     ("unsupported", "!utils.torchscript_utils", "TorchScriptWrapper", "", _SCRIPT),
 )
 _INPUTS: tuple[Row, ...] = (
@@ -128,7 +129,7 @@ _INPUTS: tuple[Row, ...] = (
         "Columns first; embedding_dim= instead of dim=",
     ),
     ("adapter", "!inputs.embedding", "infer_embedding_dim", "mm.inferred_dim", "Of the number of rows"),
-    ("unsupported", "!inputs.embedding", "Domain", "", "schema.cardinality(name) gives the number of rows"),
+    ("manual", "!inputs.embedding", "Domain", "", "schema.cardinality(name) gives the number of rows"),
     ("adapter", "inputs.select", "SelectFeatures SelectKeys", "mm.*", _LAZY),
     (
         "adapter",
@@ -158,7 +159,7 @@ _INPUTS: tuple[Row, ...] = (
     ),
     ("adapter", "!transforms.agg", "ElementWiseSum=ElementwiseSum", "mm.*", ""),
     ("adapter", "!transforms.agg", "MaybeAgg=Concat", "mm.*", "Aggregations leave a tensor as it is"),
-    ("unsupported", "!transforms.agg", "AggModule", "", "A plain nn.Module is enough for an aggregation"),
+    ("manual", "!transforms.agg", "AggModule", "", "A plain nn.Module is enough for an aggregation"),
     ("adapter", "transforms.sequences", "BroadcastToSequence", "mm.*", "It takes the names of the context"),
     (
         "manual",
@@ -169,14 +170,14 @@ _INPUTS: tuple[Row, ...] = (
     ),
     ("manual", "!transforms.sequences", "TabularPaddingModule", "mm.TabularInputBlock", "It pads"),
     (
-        "unsupported",
+        "manual",
         "!transforms.sequences",
         "TabularPredictNext TabularPredictNextModule TabularSequenceTransform",
         "mm.CausalMasking",
         "Given to mm.TabularInputBlock as masking=, it makes the targets",
     ),
     (
-        "unsupported",
+        "manual",
         "!transforms.tuple",
         "ToTuple ToTuple1 ToTuple2 ToTuple3 ToTuple4 ToTuple5 ToTuple6 ToTuple7 ToTuple8 ToTuple9 ToTuple10 "
         "ToTupleModule",
@@ -220,36 +221,36 @@ _OUTPUTS: tuple[Row, ...] = (
     ),
     ("manual", "!outputs.tabular", "defaults", "mm.TabularOutputBlock", ""),
     (
-        "unsupported",
+        "manual",
         "!outputs.contrastive",
         "ContrastiveOutput",
         "mm.*",
         "With negatives= instead of negative_sampling=",
     ),
-    ("alias", "!outputs.contrastive", "DotProduct", "mm.*", ""),
+    ("manual", "!outputs.contrastive", "DotProduct", "mm.*", "Of query and candidate by position"),
     (
-        "unsupported",
+        "manual",
         "!outputs.contrastive",
         "rescore_false_negatives",
         "mm.ContrastiveOutput",
         "It leaves them out",
     ),
     (
-        "unsupported",
+        "manual",
         "!outputs.sampling",
         "InBatchNegativeSampler=InBatchNegatives PopularityBasedSampler=PopularityNegatives",
         "mm.*",
         "Given as negatives=",
     ),
     (
-        "unsupported",
+        "manual",
         "!outputs.sampling.in_batch",
         "InBatchNegativeSampler=InBatchNegatives",
         "mm.*",
         "Given as negatives=",
     ),
     (
-        "unsupported",
+        "manual",
         "!outputs.sampling.popularity",
         "PopularityBasedSampler=PopularityNegatives LogUniformSampler=PopularityNegatives",
         "mm.*",
@@ -310,13 +311,13 @@ _MODELS: tuple[Row, ...] = (
     ("adapter", "batch", "Batch", "mm.*", "Lists are mm.Ragged"),
     ("manual", "batch", "Sequence", "mm.Batch", "batch.lengths(name) gives the lengths"),
     ("manual", "!batch", "sample_batch sample_features", "mm.ParquetLoader", "next(iter(loader))"),
-    ("unsupported", "predict", "DaskEncoder DaskPredictor", "mm.Model.predict", _DASK),
-    ("unsupported", "predict", "EncoderBlock", "mm.Model.predict", "model.encode_candidates gives vectors"),
-    ("unsupported", "!predict", "safe_concat_columns to_tensor_table", "mm.Model.predict", _DASK),
-    ("alias", "schema", "feature_schema input_schema output_schema target_schema", "mm.*", ""),
-    ("alias", "!schema", "select extract", "mm.*", ""),
+    ("manual", "predict", "DaskEncoder DaskPredictor", "mm.Model.predict", _DASK),
+    ("manual", "predict", "EncoderBlock", "mm.Model.predict", "model.encode_candidates gives vectors"),
+    ("manual", "!predict", "safe_concat_columns to_tensor_table", "mm.Model.predict", _DASK),
+    ("adapter", "schema", "feature_schema input_schema output_schema target_schema", "mm.*", _TRACED),
+    ("adapter", "!schema", "select extract", "mm.*", _TRACED),
     (
-        "unsupported",
+        "manual",
         "!schema",
         "LazySchemaModuleMixin Selectable default_tag_propagation initialize_from_schema select_schema "
         "select_union selection_name trace",

@@ -42,16 +42,16 @@ def schema(*, targets: int = 1, lists: bool = False) -> Schema:
 
 
 def rows(side: Side, *, lists: bool = False) -> Batch:
-    """The same rows on both sides; ids from 1, as row 0 of a table is padding here and was not there."""
+    """The same rows on both sides."""
     side.seed()
     features = {
-        "user": torch.randint(1, 21, (ROWS,)),
-        "item": torch.randint(1, 16, (ROWS,)),
+        "user": torch.randint(0, 21, (ROWS,)),
+        "item": torch.randint(0, 16, (ROWS,)),
         "age": torch.rand(ROWS),
         "price": torch.rand(ROWS),
     }
     if lists:
-        features["genres__values"] = torch.randint(1, 7, (2 * ROWS,))
+        features["genres__values"] = torch.randint(0, 7, (2 * ROWS,))
         features["genres__offsets"] = torch.tensor([0, 1, 4, 5, 7, 8, 11, 13, 2 * ROWS])
     targets = {"click": torch.arange(ROWS) % 2, "rating": torch.rand(ROWS)}
     return Batch(side.given("features", features), side.given("targets", targets))

@@ -33,42 +33,13 @@ def mmoe(side: Side, *, several: bool) -> None:
     observed(side, block, matrix(side))
 
 
-def by_task(found: Any) -> list[tuple[str, nn.Parameter]]:
-    """Shared experts, then of each task its gate and its experts, as 23.12 has them."""
-    named = list(found)
-    if not any(".gates." in f".{name}" for name, _ in named):
-        return named  # the original's
-
-    def place(item: tuple[str, nn.Parameter]) -> tuple[str, bool]:
-        task = next((one for one in ("click", "rating") if f".{one}." in item[0]), "")
-        return task, "gates" not in item[0]
-
-    return sorted(named, key=place)
-
-
-def cgc(side: Side) -> None:
-    """Shared experts and those of each task.
-
-    The gates here weigh those of the task first. The gate of the shared ones is not the paper's in 23.12,
-    so it is not compared, and no PLEBlock.
-    """
-    block = mm.CGCBlock(mm.MLPBlock([4]), num_shared_experts=2, num_task_experts=2, outputs=tasks())
-    x = matrix(side)
-    block(x)
-    share(side, block, by_task)
-    named = by_task(block.named_parameters())
-    turned = {id(parameter) for name, parameter in named if ".gates." in f".{name}"}
-    with torch.no_grad():
-        for _, parameter in named:
-            parameter.copy_(parameter.roll(2, 0) if id(parameter) in turned else parameter)
-    outputs = block(x)
-    for task in ("click", "rating"):
-        side.close(f"output/{task}", outputs[task])
-    sum(outputs[task].square().sum() for task in ("click", "rating")).backward()
-    for i, (_, parameter) in enumerate(named):
-        found = parameter.grad
-        assert found is not None
-        side.close(f"gradient/{i:02}", found.roll(2, 0) if id(parameter) in turned else found)
+def shared_experts(side: Side, *, layers: int, gate: bool = False) -> None:
+    """Shared experts and those of each task, in one layer or several."""
+    experts = {"num_shared_experts": 2, "num_task_experts": 2, "outputs": tasks()}
+    if layers == 1:
+        observed(side, mm.CGCBlock(mm.MLPBlock([5]), shared_gate=gate, **experts), matrix(side))
+    else:
+        observed(side, mm.PLEBlock(mm.MLPBlock([5]), depth=layers, **experts), matrix(side))
 
 
 def attention(side: Side) -> None:
@@ -119,8 +90,8 @@ def table(side: Side, *, combiner: Any) -> None:
     inputs = side.given(
         "inputs",
         {
-            "item": torch.randint(1, 16, (ROWS,)),
-            "seen__values": torch.randint(1, 16, (2 * ROWS,)),
+            "item": torch.randint(0, 16, (ROWS,)),
+            "seen__values": torch.randint(0, 16, (2 * ROWS,)),
             "seen__offsets": torch.tensor([0, 1, 4, 5, 7, 8, 11, 13, 2 * ROWS]),
         },
     )
@@ -257,7 +228,9 @@ def optimizers(side: Side) -> None:
 CASES: dict[str, Callable[[Side], None]] = {
     "mmoe": partial(mmoe, several=False),
     "mmoe of two tasks": partial(mmoe, several=True),
-    "cgc": cgc,
+    "cgc": partial(shared_experts, layers=1),
+    "cgc, shared gate": partial(shared_experts, layers=1, gate=True),
+    "ple": partial(shared_experts, layers=2),
     "cross attention": attention,
     "repeats": repeats,
     "shortcut, other names": shortcut,

@@ -31,6 +31,21 @@ _LOSSES = {
     "BinaryOutput": {"BCELoss": "bce", "L1Loss": "mae", "MSELoss": "mse"},
     "RegressionOutput": {"MSELoss": "mse", "L1Loss": "mae", "HuberLoss": "huber"},
 }
+_SAME = frozenset(
+    f"{V2}.{name}"
+    for name in (
+        *("map", "walk", "utils.traversal_utils.find", "utils.traversal_utils.leaf"),
+        *(
+            "feature_schema",
+            "input_schema",
+            "output_schema",
+            "target_schema",
+            "schema.select",
+            "schema.extract",
+        ),
+    )
+)
+"""Functions that are called in the same way, of blocks of the core."""
 _JOINING = ("MLPBlock", "Concat", "CrossBlock.with_depth")
 DLRM = ("schema", "dim", "bottom_block", "top_block", "interaction", "output_block")
 DCN = ("schema", "depth", "deep_block", "stacked", "input_block", "output_block")
@@ -101,7 +116,7 @@ class ModelsOfTorch:
         if way is not None:
             return way(original, call)
         entry = self.rule.entry(original.func)
-        if entry is None or entry.kind != "alias":
+        if entry is None or (entry.kind != "alias" and entry.name not in _SAME):
             # The last rule says what becomes of the name.
             raise ValueError("")
         return call.with_changes(func=self.rule.api(entry.replacement.removeprefix("mm.")))

@@ -16,7 +16,8 @@ _V2 = {
     "merlin.models.torch.blocks.attention": "CrossAttentionBlock",
     "merlin.models.torch.blocks.cross": "CrossBlock",
     "merlin.models.torch.blocks.dlrm": "DLRMBlock",
-    "merlin.models.torch.blocks.experts": "MMOEBlock",
+    "merlin.models.torch.blocks.experts": "CGCBlock MMOEBlock PLEBlock",
+    "merlin.models.torch.functional": "map walk",
     "merlin.models.torch.blocks.mlp": "MLPBlock",
     "merlin.models.torch.inputs.embedding": "EmbeddingTable EmbeddingTables",
     "merlin.models.torch.inputs.select": "SelectFeatures SelectKeys",
@@ -29,15 +30,16 @@ _V2 = {
     """,
     "merlin.models.torch.outputs.regression": "RegressionOutput",
     "merlin.models.torch.outputs.tabular": "TabularOutputBlock",
+    "merlin.models.torch.predict": "DaskEncoder DaskPredictor EncoderBlock",
     "merlin.models.torch.router": "RouterBlock",
+    "merlin.models.torch.schema": "feature_schema input_schema output_schema target_schema",
     "merlin.models.torch.transforms.agg": "Concat Stack",
     "merlin.models.torch.transforms.sequences": "BroadcastToSequence TabularPadding",
 }
 _CORE = {
-    # Names of 23.12 with the same signature; names of TensorFlow for their successors.
+    # Names of TensorFlow for their successors.
     "merlin_models_torch": """
-        CGCBlock PLEBlock feature_schema input_schema output_schema target_schema map
-        walk InputBlock=TabularInputBlock InputBlockV2=TabularInputBlock TwoTowerModel
+        InputBlock=TabularInputBlock InputBlockV2=TabularInputBlock TwoTowerModel
         TwoTowerModelV2=TwoTowerModel MatrixFactorizationModel
         MatrixFactorizationModelV2=MatrixFactorizationModel YoutubeDNNRetrievalModel
         YoutubeDNNRetrievalModelV2=YoutubeDNNRetrievalModel RetrievalModel=Model

@@ -21,7 +21,7 @@ def _by_name(tensors: Named | None, what: str) -> dict[str, Tensor]:
     if isinstance(tensors, Tensor):
         return {_ALONE: tensors}
     if isinstance(tensors, Mapping):
-        return dict(tensors)
+        return tensors if isinstance(tensors, dict) else dict(tensors)
     raise ValueError(f"{what} is a {type(tensors).__name__}: give a tensor or a dictionary of tensors")
 
 
@@ -50,6 +50,11 @@ class Sequence:
         """Where the tensors are."""
         return _device(self.lengths)
 
+    def flatten_to_dict(self) -> dict[str, Tensor]:
+        """The tensors by the name of their part and their own."""
+        parts = {"lengths": self.lengths, "masks": self.masks}
+        return {f"{part}.{name}": tensor for part, one in parts.items() for name, tensor in one.items()}
+
     def __contains__(self, name: object) -> bool:
         return name in self.lengths
 
@@ -74,6 +79,9 @@ class Batch(CoreBatch):
     ) -> None:
         super().__init__(_by_name(features, "features"), _by_name(targets, "targets"))
         object.__setattr__(self, "sequences", Sequence({}) if sequences is None else sequences)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
 
     @staticmethod
     def sample_from(dataset_or_loader: Any, batch_size: int = 32, shuffle: bool | None = False) -> Batch:
@@ -108,18 +116,74 @@ class Batch(CoreBatch):
         return _device(self.features)
 
     def to(  # type: ignore[override]
-        self, device: Any = None, *, dtype: torch.dtype | None = None, non_blocking: bool = False
+        self, dtype: Any = None, device: Any = None, *, non_blocking: bool = False
     ) -> Batch:
-        """The same batch on another device, or with its fractions in another type."""
+        """The same batch with its fractions in another type, or on another device.
 
-        def moved(tensors: Mapping[str, Any]) -> dict[str, Tensor]:
+        Args:
+            dtype: of the fractions; also a device, which Lightning gives first.
+            device: where to.
+            non_blocking: whether a copy to a device is waited for.
+        """
+        if dtype is not None and not isinstance(dtype, torch.dtype):
+            dtype, device = None, dtype
+
+        def moved(tensors: Mapping[str, Any], kind: Any) -> dict[str, Tensor]:
             return {
-                name: t.to(device, dtype if t.is_floating_point() else None, non_blocking=non_blocking)
+                name: t.to(device, kind if t.is_floating_point() else None, non_blocking=non_blocking)
                 for name, t in tensors.items()
             }
 
-        sequences = Sequence(moved(self.sequences.lengths), moved(self.sequences.masks))
-        return Batch(moved(self.features), moved(self.targets), sequences)
+        sequences = Sequence(moved(self.sequences.lengths, None), moved(self.sequences.masks, None))
+        return Batch(moved(self.features, dtype), moved(self.targets, dtype), sequences)
+
+    def flatten_as_dict(self, inputs: Batch | None) -> dict[str, Tensor]:
+        """All tensors by the name of their part and their own: ``features.a``, ``lengths.a``, ...
+
+        Args:
+            inputs: the batch that this one was made of: what it had is marked as ``inputs.features.a``, ...,
+                and what this one lacks is taken from it, except lists.
+        """
+        flat = self._flat()
+        if inputs is not None and inputs is not self:
+            for name, tensor in inputs._flat().items():
+                flat[f"inputs.{name}"] = torch.tensor(0)
+                if not name.endswith(("__values", "__offsets")):
+                    flat.setdefault(name, tensor)
+        return flat
+
+    def _flat(self) -> dict[str, Tensor]:
+        parts: dict[str, Any] = {"features": self.features, "targets": self.targets}
+        named = {f"{part}.{name}": tensor for part, one in parts.items() for name, tensor in one.items()}
+        return {**named, **self.sequences.flatten_to_dict()}
+
+    @staticmethod
+    def from_partial_dict(input: Mapping[str, Tensor], batch: Batch) -> Batch:
+        """A batch of tensors named as by :meth:`flatten_as_dict`, and of what another batch has beside them.
+
+        Args:
+            input: the tensors; what is marked by ``inputs.`` is not taken from the other batch.
+            batch: the other batch.
+        """
+        parts: dict[str, dict[str, Tensor]] = {
+            part: {} for part in ("features", "targets", "lengths", "masks")
+        }
+        for name, tensor in input.items():
+            part, *rest = name.split(".")
+            if part in parts:
+                parts[part][rest[0]] = tensor
+        rest_of = {
+            "features": batch.features,
+            "targets": batch.targets,
+            "lengths": batch.sequences.lengths,
+            "masks": batch.sequences.masks,
+        }
+        for part, tensors in rest_of.items():
+            kept = {name: t for name, t in tensors.items() if f"inputs.{part}.{name}" not in input}
+            parts[part].update(kept)  # type: ignore[arg-type]
+        known = parts["lengths"] or parts["masks"]
+        sequences = Sequence(parts["lengths"], parts["masks"]) if known else None
+        return Batch(parts["features"], parts["targets"], sequences)
 
     def __bool__(self) -> bool:
         return bool(self.features)
@@ -139,36 +203,36 @@ def _device(tensors: Mapping[str, Any]) -> torch.device:
     return found
 
 
+def is_data(thing: Any) -> bool:
+    """Whether batches come from it: a data set or a loader."""
+    return hasattr(thing, "to_ddf") or hasattr(thing, "peek")
+
+
 @legacy
-def sample_batch(
-    dataset_or_loader: Any,
-    batch_size: int | None = None,
-    shuffle: bool | None = False,
-) -> Batch:
+def sample_batch(data: Any, batch_size: int | None = None, shuffle: bool | None = False) -> Batch:
     """The first batch of a data set or loader.
 
     Args:
-        dataset_or_loader: a ``merlin.io.Dataset`` or a loader.
+        data: a ``merlin.io.Dataset`` or a loader.
         batch_size: rows, for a data set.
         shuffle: whether a data set's rows come in random order.
 
     Raises:
-        ValueError: for a data set without ``batch_size``.
+        ValueError: for a data set without ``batch_size``, or for something else.
     """
-    loader = dataset_or_loader
-    if hasattr(loader, "to_ddf"):
+    if not is_data(data) and not hasattr(data, "__iter__"):
+        raise ValueError(f"data is a {type(data).__name__}, expected a data set or a loader")
+    if hasattr(data, "to_ddf"):
         from merlin.dataloader.torch import Loader
 
         if not batch_size:
             raise ValueError("a batch of a data set needs a size: give batch_size")
-        loader = Loader(loader, batch_size=batch_size, shuffle=bool(shuffle))
-    sample = next(iter(loader))
+        data = Loader(data, batch_size=batch_size, shuffle=bool(shuffle))
+    sample = data.peek() if hasattr(data, "peek") else next(iter(data))
     return sample if isinstance(sample, Batch) else Batch(*sample)
 
 
 @legacy
-def sample_features(
-    dataset_or_loader: Any, batch_size: int | None = None, shuffle: bool | None = False
-) -> Any:
+def sample_features(data: Any, batch_size: int | None = None, shuffle: bool | None = False) -> Any:
     """The features of :func:`sample_batch`."""
-    return sample_batch(dataset_or_loader, batch_size, shuffle).features
+    return sample_batch(data, batch_size, shuffle).features

@@ -1,5 +1,16 @@
-"""``merlin.models.torch.registry`` of V2."""
+"""``merlin.models.torch.registry``: modules by name."""
 
-from merlin.models._legacy import served
+from __future__ import annotations
 
-__getattr__ = served(__name__)
+from merlin.models.utils.registry import Registry, RegistryMixin
+
+registry = Registry.class_registry("modules")
+
+
+class TorchRegistryMixin(RegistryMixin):
+    """A class that finds modules by the names they were registered under."""
+
+    registry = registry
+
+
+__all__ = ["Registry", "RegistryMixin", "TorchRegistryMixin", "registry"]

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from merlin.models._legacy import legacy
+from merlin.models.torch.batch import Batch
 from merlin.models.torch.block import Block
+from merlin.models.torch.container import step
 from torch import Tensor, nn
-
-from merlin_models_torch.batch import Batch
 
 
 @legacy
@@ -42,26 +42,37 @@ class CrossAttentionBlock(Block):
         super().__init__(*module, name=name)
         self.key, self.seq_key = key, seq_key
         first = attention if attention is not None else _like(module)
-        further = range(len(module) - 1)
-        self.cross_attention = nn.ModuleList([first, *(copy.deepcopy(first) for _ in further)])
+        # 23.12 had one more than modules, which is never called but has weights in the state dict.
+        further = len(module) if len(module) > 1 else 0
+        made = (m.copy() if hasattr(m, "copy") else copy.deepcopy(first) for m in module[:further])
+        self.cross_attention = nn.ModuleList([first, *made])
 
     def forward(self, inputs: Any, batch: Batch | None = None) -> Tensor:
         """(B, T, D) of a context and a sequence by name.
 
         Raises:
             ValueError: if the two are not there by name.
+            RuntimeError: if the sequence is not named where there are more than two.
         """
-        if not isinstance(inputs, Mapping) or self.key not in inputs:
+        if not isinstance(inputs, Mapping):
             raise ValueError(f"attention to a context takes tensors by name, among them {self.key!r}")
-        others = [name for name in inputs if name != self.key]
-        name = self.seq_key or (others[0] if len(others) == 1 else None)
-        if name not in inputs:
-            raise ValueError(f"the sequence is {name!r}, the inputs are {sorted(inputs)}: give seq_key")
-        hidden: Any = inputs[name]
-        for index in range(len(self)):
-            attended, _ = self.cross_attention[index](hidden, inputs[self.key], inputs[self.key])
-            hidden, _ = self.step(index, attended, batch)
-        return hidden  # type: ignore[no-any-return]
+        context, sequence = self.get_context(inputs), self.get_seq(inputs)
+        for module, attention in zip(self.values, self.cross_attention, strict=False):
+            attended, _ = attention(sequence, context, context)
+            sequence = step(module, attended, batch)
+        return sequence
+
+    def get_context(self, x: Mapping[str, Tensor]) -> Tensor:
+        """The context."""
+        return x[self.key]
+
+    def get_seq(self, x: Mapping[str, Tensor]) -> Tensor:
+        """The sequence."""
+        others = [name for name in x if name != self.key]
+        name = self.seq_key or (others[0] if len(x) == 2 else None)
+        if name is None or name not in x:
+            raise RuntimeError(f"the sequence is {name!r}, the inputs are {sorted(x)}: give seq_key")
+        return x[name]
 
 
 def _like(modules: tuple[nn.Module, ...]) -> nn.MultiheadAttention:

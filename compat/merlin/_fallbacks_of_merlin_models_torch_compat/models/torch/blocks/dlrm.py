@@ -4,22 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from merlin.models._legacy import legacy, served
+from merlin.models.torch.batch import Batch
 from merlin.models.torch.block import Block
+from merlin.models.torch.container import step
 from merlin.models.torch.inputs.embedding import EmbeddingTables
 from merlin.models.torch.inputs.tabular import TabularInputBlock
-from torch import nn
-
-from merlin_models_torch import blocks as core
-from merlin_models_torch.schema import Tags
+from merlin.models.torch.transforms.agg import Stack
+from merlin.schema import Tags
+from torch import Tensor, nn
 
 
 @legacy
-class DLRMInteraction(core.DotInteraction):
+class DLRMInteraction(nn.Module):
     """The dot product of each pair of vectors."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    triu_indices: Tensor
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, F, D) to (B, F (F - 1) / 2)."""
+        if not hasattr(self, "triu_indices"):
+            # 23.12 kept the places of the pairs with the weights.
+            count = inputs.shape[1]
+            self.register_buffer("triu_indices", torch.triu_indices(count, count, offset=1))
+        products = torch.bmm(inputs, inputs.transpose(1, 2))
+        return products[:, self.triu_indices[0], self.triu_indices[1]]
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        if f"{prefix}triu_indices" in state_dict and not hasattr(self, "triu_indices"):
+            self.register_buffer("triu_indices", torch.zeros_like(state_dict[f"{prefix}triu_indices"]))
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 @legacy
@@ -36,6 +51,29 @@ class DLRMInputBlock(TabularInputBlock):
         super().__init__(schema)
         self.add_route(Tags.CATEGORICAL, EmbeddingTables(dim, seq_combiner="mean"))
         self.add_route(Tags.CONTINUOUS, bottom_block, required=False)
+
+
+@legacy
+class InteractionBlock(Block):
+    """Modules over the vectors in one matrix, and the numbers' vector beside what they give.
+
+    Args:
+        *module: the modules.
+        name: shown when the block is printed.
+        prepend_agg: whether the matrix is made here.
+    """
+
+    def __init__(self, *module: nn.Module, name: str | None = None, prepend_agg: bool = True) -> None:
+        super().__init__(*((Stack(dim=1), *module) if prepend_agg else module), name=name)
+
+    def forward(self, inputs: Any, batch: Batch | None = None) -> Tensor:
+        """(B, D + P) of vectors by name, of which "continuous" is put beside the products."""
+        outputs = inputs
+        for module in self.values:
+            outputs = step(module, outputs, batch)
+        if isinstance(inputs, dict) and "continuous" in inputs:
+            return torch.cat((inputs["continuous"], outputs), dim=1)
+        return outputs  # type: ignore[no-any-return]
 
 
 @legacy
@@ -61,8 +99,9 @@ class DLRMBlock(Block):
         top_block: nn.Module | None = None,
         interaction: nn.Module | None = None,
     ) -> None:
-        super().__init__(DLRMInputBlock(schema, dim, bottom_block), core.DLRMBlock(interaction=interaction))
-        if top_block is not None:
+        super().__init__(DLRMInputBlock(schema, dim, bottom_block))
+        self.append(InteractionBlock(interaction or DLRMInteraction()))
+        if top_block:
             self.append(top_block)
 
 

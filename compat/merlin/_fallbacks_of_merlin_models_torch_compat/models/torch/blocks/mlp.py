@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from merlin.models._legacy import legacy
+from merlin.models.torch._parts import output_of_width
 from merlin.models.torch.block import Block
+from merlin.models.torch.schema import output_schema
 from merlin.models.torch.transforms.agg import Concat, MaybeAgg
 from torch import nn
 from transformers4rec.torch.block.base import BuildableBlock
@@ -85,3 +87,6 @@ def _after(activation: Any, normalization: Any, dropout: Any) -> list[nn.Module]
     if dropout:
         made.append(dropout if isinstance(dropout, nn.Module) else nn.Dropout(dropout))
     return made
+
+
+output_schema.register(MLPBlock, output_of_width)

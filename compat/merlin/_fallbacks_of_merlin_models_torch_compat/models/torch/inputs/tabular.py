@@ -6,16 +6,17 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from merlin.models._legacy import legacy, served
-from merlin.models.torch.block import aggregation
+from merlin.models.torch.block import Block
 from merlin.models.torch.inputs.embedding import EmbeddingTables
 from merlin.models.torch.router import RouterBlock
+from merlin.models.torch.schema import select, select_union
+from merlin.models.torch.transforms.sequences import BroadcastToSequence
+from merlin.models.utils.registry import Registry
+from merlin.schema import Tags
 from torch import nn
-from transformers4rec._registry import Registry
-
-from merlin_models_torch.inputs import BroadcastToSequence as CoreBroadcast
-from merlin_models_torch.schema import Schema, Tags
 
 Initializer = Callable[["TabularInputBlock"], Any]
+FEATURES = (Tags.CATEGORICAL, Tags.CONTINUOUS)
 
 
 @legacy
@@ -34,22 +35,39 @@ class TabularInputBlock(RouterBlock):
     def __init__(
         self, schema: Any = None, init: str | Initializer | None = None, agg: str | nn.Module | None = None
     ) -> None:
-        self._init = init
+        # A plain attribute, which may be there before nn.Module's own.
+        object.__setattr__(self, "init", init)
         super().__init__(schema)
         if agg:
-            self.append(aggregation(agg))
+            self.append(Block.parse(agg))
 
     def initialize_from_schema(self, schema: Any) -> None:
-        """Sets the columns, and adds the routes."""
+        """Sets the columns, and adds the routes.
+
+        Raises:
+            ValueError: if there is no way of that name.
+        """
         super().initialize_from_schema(schema)
-        fill: Any = self.initializers.parse(self._init)
-        if fill:
-            fill(self)
+        self.schema = self.selectable.schema
+        self.init = known(self.initializers, self.init)
+        if self.init:
+            self.init(self)
 
     @classmethod
     def register_init(cls, name: str) -> Any:
         """As decorator of a function: ``init=name`` calls it."""
         return cls.initializers.register(name)
+
+
+def known(initializers: Registry, init: Any) -> Any:
+    """The function of a name, or the function itself.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if isinstance(init, str) and init not in initializers:
+        raise ValueError(f"init is {init!r}, expected one of {sorted(initializers)} or a function")
+    return initializers.parse(init)
 
 
 @TabularInputBlock.register_init("defaults")
@@ -67,15 +85,13 @@ def defaults_no_combiner(block: TabularInputBlock) -> None:
 
 @TabularInputBlock.register_init("broadcast-context")
 def defaults_broadcast_to_seq(
-    block: TabularInputBlock,
-    seq_selection: Any = Tags.SEQUENCE,
-    feature_selection: Any = (Tags.CATEGORICAL, Tags.CONTINUOUS),
+    block: TabularInputBlock, seq_selection: Any = Tags.SEQUENCE, feature_selection: Any = FEATURES
 ) -> None:
     """The columns without positions repeated at each position of the others."""
-    context = context_of(block.schema, seq_selection, feature_selection)
+    context = _not_seq(seq_selection, feature_selection)
     block.add_route(context, TabularInputBlock(init="defaults"), name="context")
     block.add_route(seq_selection, TabularInputBlock(init="defaults-no-combiner"), name="sequence")
-    block.append(CoreBroadcast(context.column_names))
+    block.append(BroadcastToSequence(context, seq_selection, block.schema))
 
 
 @legacy
@@ -83,7 +99,7 @@ def stack_context(
     model_dim: int,
     seq_selection: Any = Tags.SEQUENCE,
     projection_activation: Any = None,
-    feature_selection: Any = (Tags.CATEGORICAL, Tags.CONTINUOUS),
+    feature_selection: Any = FEATURES,
 ) -> Initializer:
     """A way to fill an input block: each column of the context as one vector, beside the sequence.
 
@@ -98,16 +114,15 @@ def stack_context(
         from merlin.models.torch.blocks.mlp import MLPBlock
         from merlin.models.torch.transforms.agg import Concat, Stack
 
-        columns = context_of(block.schema, seq_selection, feature_selection)
-        context = TabularInputBlock(columns)
-        context.add_route(Tags.CATEGORICAL, EmbeddingTables())
-        context.add_route(
-            Tags.CONTINUOUS, MLPBlock([model_dim], activation=projection_activation), required=False
-        )
-        tables: Any = context["categorical"]
-        tables[-1].append_for_each(_Projected(model_dim, projection_activation))
+        def projection() -> MLPBlock:
+            return MLPBlock([model_dim], activation=projection_activation)
+
+        context = TabularInputBlock(select(block.schema, _not_seq(seq_selection, feature_selection)))
+        context.add_route(Tags.CATEGORICAL, EmbeddingTables(seq_combiner=None))
+        context.add_route(Tags.CONTINUOUS, projection())
+        context["categorical"].append_for_each(projection())
         context.append(Stack(dim=1))
-        block.add_route(columns, context, name="context")
+        block.add_route(context.schema, context, name="context")
         block.add_route(
             seq_selection,
             TabularInputBlock(init="defaults-no-combiner", agg=Concat(dim=2)),
@@ -117,24 +132,13 @@ def stack_context(
     return fill
 
 
-class _Projected(nn.Module):
-    """One layer over a table's vectors by name of their columns."""
+def _not_seq(seq_selection: Any, feature_selection: Any = FEATURES) -> Any:
+    sequences = seq_selection if isinstance(seq_selection, (tuple, list)) else (seq_selection,)
 
-    def __init__(self, dim: int, activation: Any) -> None:
-        from merlin.models.torch.blocks.mlp import MLPBlock
+    def select_non_seq(schema: Any) -> Any:
+        return select_union(*feature_selection)(schema) - select_union(*sequences)(schema)
 
-        super().__init__()
-        self.layer = MLPBlock([dim], activation=activation)
-
-    def forward(self, vectors: dict[str, Any]) -> dict[str, Any]:
-        """The vectors projected."""
-        return {name: self.layer(vector) for name, vector in vectors.items()}
-
-
-def context_of(schema: Schema, seq_selection: Any, feature_selection: Any) -> Schema:
-    """The features that are not part of the sequence."""
-    sequence = schema.select(seq_selection)
-    return schema.select(list(feature_selection)).excluding_by_name(sequence.column_names)
+    return select_non_seq
 
 
 __getattr__ = served(__name__)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from merlin.models._legacy import legacy
 from merlin.models.torch.batch import Batch, sample_batch
 from merlin.models.torch.block import BatchBlock, Block
+from merlin.models.torch.container import step
 from merlin.models.torch.outputs.base import ModelOutput
+from merlin.models.torch.utils import module_utils
+from merlin.models.utils.registry import camelcase_to_snakecase
 from merlin_migrate.warnings import warn_legacy
 from pytorch_lightning import LightningDataModule, LightningModule
 from torch import Tensor, nn
 from transformers4rec._legacy import tell_once
-from transformers4rec._registry import camelcase_to_snakecase
-
-from merlin_models_torch.selection import feature_schema
 
 _OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], float]] = {
     "sgd": (torch.optim.SGD, 0.01),
@@ -27,7 +27,7 @@ _OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], float]] = {
 
 
 @legacy
-class Model(LightningModule):
+class Model(LightningModule, Block):  # type: ignore[misc]
     """Blocks that take the columns of a batch by name, the last of them an output.
 
     Args:
@@ -67,25 +67,27 @@ class Model(LightningModule):
                 "0.001 trains the model: override configure_optimizers, or give optimizer= to "
                 "merlin_models_torch.Model",
             )
-        self.blocks = Block(*blocks)
+        # LightningModule does not pass on to BlockContainer.
+        self.values = nn.ModuleList(self.wrap_module(block) for block in blocks)
         self.initialization = initialization
         self.pre = BatchBlock() if pre is None else pre
+
+    @property
+    def optimizer(self) -> Any:
+        """What :meth:`configure_optimizers` made last."""
+        return self.__dict__.get("_optimizer")
 
     def forward(self, inputs: Any, batch: Batch | None = None) -> Any:
         """Predictions of columns by name: one tensor, or tensors by target."""
         whole = self.pre(inputs, batch=batch)
-        return self.blocks(whole.inputs(), batch=whole)
+        outputs = whole.inputs()
+        for block in self.values:
+            outputs = step(block, outputs, whole)
+        return outputs
 
     def initialize(self, data: Any) -> Any:
         """Gives lazy parameters the size that a batch of a data set, a loader, or a batch asks for."""
-        batch = data if isinstance(data, Batch) else sample_batch(data, batch_size=1, shuffle=False)
-        batch = batch.to(self.device, dtype=self.dtype if isinstance(self.dtype, torch.dtype) else None)
-        training = self.training
-        self.eval()
-        with torch.no_grad():
-            outputs = self(batch.features, batch=batch)
-        self.train(training)
-        return outputs
+        return module_utils.initialize(self, data, dtype=self._dtype)
 
     def setup(self, stage: str) -> None:
         """Initialises from the data that the Trainer got."""
@@ -115,49 +117,28 @@ class Model(LightningModule):
         return results
 
     def configure_optimizers(self, optimizer: Any = None, scheduler: Any = None) -> Any:
-        """Adam with a learning rate of 0.001, or what is given."""
-        made = create_optimizer(self, "adam" if optimizer is None else optimizer)
-        return [made] if scheduler is None else ([made], [get_scheduler(made, scheduler)])
+        """Adam with a learning rate of 0.001, what is given, or what was made before."""
+        own = self.__dict__
+        if optimizer is None:
+            optimizer = own.get("_optimizer", "adam")
+        own["_optimizer"] = create_optimizer(self, optimizer)
+        if scheduler is None:
+            scheduler = own.get("_scheduler")
+        own["_scheduler"] = None if scheduler is None else get_scheduler(own["_optimizer"], scheduler)
+        made = [own["_optimizer"]]
+        return made if own["_scheduler"] is None else (made, [own["_scheduler"]])
 
     def model_outputs(self) -> list[ModelOutput]:
         """The outputs inside."""
-        return self.blocks.find(ModelOutput)
-
-    @property
-    def schema(self) -> Any:
-        """The columns that the model reads."""
-        return feature_schema(self.blocks)
+        return self.find(ModelOutput)
 
     def first(self) -> nn.Module:
         """The first block."""
-        return self.blocks[0]
+        return self.values[0]
 
     def last(self) -> nn.Module:
         """The last block."""
-        return self.blocks[-1]
-
-    def find(self, wanted: Any) -> Any:
-        """The modules inside of a class or that pass a test."""
-        return self.blocks.find(wanted)
-
-    def append(self, module: nn.Module) -> Model:
-        """Adds a block at the end."""
-        self.blocks.append(module)
-        return self
-
-    def prepend(self, module: nn.Module) -> Model:
-        """Adds a block at the beginning."""
-        self.blocks.prepend(module)
-        return self
-
-    def __len__(self) -> int:
-        return len(self.blocks)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.blocks[index]
-
-    def __iter__(self) -> Iterator[nn.Module]:
-        return iter(self.blocks)
+        return self.values[-1]
 
 
 def _first_batch(trainer: Any, stage: str) -> Any:
@@ -218,9 +199,13 @@ def compute_loss(
 
     Raises:
         RuntimeError: if there is no output, or a prediction is missing.
+        ValueError: if predictions or targets are no tensors.
     """
     if not model_outputs:
         raise RuntimeError("the model has no output: end it with one")
+    for what, given in (("predictions", predictions), ("targets", targets)):
+        if given is not None and not isinstance(given, (Tensor, dict)):
+            raise ValueError(f"{what} are a {type(given).__name__}, expected a tensor or tensors by name")
     results: dict[str, Tensor] = {}
     total: Any = 0.0
     for output in model_outputs:
@@ -237,6 +222,8 @@ def compute_loss(
 
 
 def _target(output: Any, targets: Any, name: str, predicted: Tensor) -> Tensor:
+    if hasattr(output, "negative_sampling") and output.target.shape == predicted.shape:
+        return output.target  # type: ignore[no-any-return]  # of the negatives that it drew
     found = targets.get(name) if isinstance(targets, dict) else targets
     if found is None:
         return torch.ones_like(predicted) * output.target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +11,9 @@ import torch
 from merlin.models._legacy import legacy
 from merlin.models.torch.block import Block
 from merlin.models.torch.transforms.bias import LogitsTemperatureScaler
+from merlin.schema import Schema
 from torch import nn
 from torchmetrics import Metric
-
-from merlin_models_torch.schema import ColumnSchema, Schema, as_schema
 
 
 @legacy
@@ -41,24 +41,41 @@ class ModelOutput(Block):
         super().__init__(*module, name=name)
         self.loss: Any = loss
         # Not a ModuleList: metrics are no part of the weights.
-        self.metrics = list(metrics or ())
-        self.output_schema = Schema()
+        self.metrics: Any = metrics
         self.create_target_buffer()
         if logits_temperature != 1.0:
             self.append(LogitsTemperatureScaler(logits_temperature))
-
-    @property
-    def initialized(self) -> bool:
-        """Whether the target is known."""
-        return bool(len(self.output_schema))
 
     def create_target_buffer(self) -> None:
         """A label for rows that come without one."""
         self.register_buffer("target", torch.zeros(1))
 
-    def copy(self) -> ModelOutput:
-        """An output of its own with the same weights."""
-        return copy.deepcopy(self)
+    def eval(self) -> Any:
+        """Evaluation mode, with the label for rows without one set back to 0."""
+        self.target = torch.zeros(1, device=self.target.device)
+        return self.train(False)
+
+    def copy(self) -> Any:
+        """An output of its own with the same weights, and metrics of the same kind."""
+        metrics, self.metrics = self.metrics, []
+        try:
+            made = copy.deepcopy(self)
+        finally:
+            self.metrics = metrics
+        # Metrics that have seen a batch hold tensors that deepcopy refuses.
+        made.metrics = None if metrics is None else [_anew(metric) for metric in metrics]
+        return made
+
+
+def _anew(metric: Any) -> Any:
+    options = {
+        name: metric.__dict__[name]
+        for name in inspect.signature(type(metric).__init__).parameters
+        if name in metric.__dict__
+    }
+    made = type(metric)(**options)
+    made.load_state_dict(metric.state_dict())
+    return made
 
 
 def one_column(target: Any) -> Any:
@@ -67,14 +84,13 @@ def one_column(target: Any) -> Any:
     Raises:
         ValueError: if there are several.
     """
-    if not hasattr(target, "column_names"):
+    if not isinstance(target, Schema):
         return target
-    columns = list(as_schema(target))
-    if len(columns) != 1:
-        raise ValueError(f"an output has one target, got {[column.name for column in columns]}: give one")
-    return columns[0]
+    if len(target) != 1:
+        raise ValueError(f"an output has one target, got {target.column_names}: give one")
+    return target.first
 
 
-def unit_domain(column: ColumnSchema) -> ColumnSchema:
+def unit_domain(column: Any) -> Any:
     """A column of numbers from 0 to 1."""
     return column.with_dtype("float32").with_properties({"domain": {"min": 0, "max": 1, "name": column.name}})

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torchmetrics as tm
 from merlin.models._legacy import legacy, served
+from merlin.models.torch import schema as of
+from merlin.models.torch.batch import Batch
 from merlin.models.torch.inputs.embedding import EmbeddingTable
 from merlin.models.torch.outputs.base import ModelOutput, one_column, unit_domain
+from merlin.schema import ColumnSchema, Schema, Tags
 from torch import Tensor, nn
-
-from merlin_models_torch.schema import Schema, Tags
 
 
 @legacy
@@ -39,6 +41,7 @@ class BinaryOutput(ModelOutput):
         )
         if schema is not None:
             self.initialize_from_schema(schema)
+            self._initialized_from_schema = True
 
     def initialize_from_schema(self, target: Any) -> None:
         """Sets the target."""
@@ -49,14 +52,11 @@ class BinaryOutput(ModelOutput):
     @classmethod
     def schema_selection(cls, schema: Any) -> Any:
         """The columns of a schema that are targets of this kind."""
-        names = {
-            column.name
-            for column in schema
-            if Tags.BINARY in column.tags
-            or Tags.BINARY_CLASSIFICATION in column.tags
-            or (Tags.CATEGORICAL in column.tags and column.int_domain and column.int_domain.max == 1)
-        }
-        return schema.select_by_name([name for name in schema.column_names if name in names])
+        found = schema.select_by_tag([Tags.BINARY_CLASSIFICATION, Tags.BINARY])
+        for column in schema.select_by_tag([Tags.CATEGORICAL]):
+            if column.int_domain and column.int_domain.max == 1:
+                found += Schema([column])
+        return found
 
 
 @legacy
@@ -89,7 +89,11 @@ class CategoricalTarget(nn.Module):
 
     def embedding_lookup(self, ids: Tensor) -> Tensor:
         """(N, D) weights of some classes."""
-        return self.linear.weight[ids]
+        return self.linear.weight.index_select(0, ids)
+
+    def should_apply_contrastive(self, batch: Batch | None) -> bool:
+        """Whether sampled negatives are compared: in training, where there are targets."""
+        return bool(batch is not None and batch.targets and self.training)
 
 
 @legacy
@@ -104,12 +108,31 @@ class EmbeddingTablePrediction(nn.Module):
     def __init__(self, table: EmbeddingTable, selection: Any = None) -> None:
         super().__init__()
         self.table = table
-        columns: Any = table.input_schema
-        column = one_column(columns if selection is None else columns.select(selection))
-        self.col_schema, self.col_name, self.target_name = column, column.name, column.name
-        self.num_classes = int(column.int_domain.max) + 1
+        if table.contains_multiple_domains():
+            if not selection:
+                raise ValueError(
+                    f"the table has the domains {list(table.domains)}: give the column's selection"
+                )
+            self.add_selection(selection)
+        else:
+            self.num_classes = table.num_embeddings
+            self._of(table.input_schema.first)
         self.bias = nn.Parameter(torch.zeros(self.num_classes, device=table.table.weight.device))
+
+    def _of(self, column: Any) -> None:
+        self.col_schema, self.col_name, self.target_name = column, column.name, column.name
         self.output_schema = categorical_output_schema(column, self.num_classes)
+
+    def add_selection(self, selection: Any) -> EmbeddingTablePrediction:
+        """Says which column of the table is predicted.
+
+        Raises:
+            ValueError: if it is not one.
+        """
+        column = one_column(of.select(self.table.input_schema, selection))
+        self.num_classes = int(column.int_domain.max) + 1
+        self._of(column)
+        return self
 
     @classmethod
     def with_weight_tying(cls, block: nn.Module, selection: Any = None) -> EmbeddingTablePrediction:
@@ -120,17 +143,19 @@ class EmbeddingTablePrediction(nn.Module):
         """
         if isinstance(block, EmbeddingTable):
             return cls(block, selection)
-        if selection is None:
+        if not selection:
             raise ValueError("weights are tied to the table of one column of the block: give its selection")
-        for table in (module for module in block.modules() if isinstance(module, EmbeddingTable)):
-            columns = table.input_schema
-            if columns is not None and len(columns.select(selection)):
-                return cls(table, selection)
-        raise ValueError(f"the block has no embedding table of {selection!r}: put one in it")
+        try:
+            table = of.select(block, selection).leaf()
+        except Exception as error:
+            raise ValueError(f"the block has no embedding table of {selection!r}: put one in it") from error
+        return cls(table, selection)
 
     def embeddings(self) -> Tensor:
         """(classes, D) vectors of the table."""
-        return self.table.feature_weights(self.col_name)
+        if self.table.contains_multiple_domains():
+            return self.table.feature_weights(self.col_name)
+        return self.table.table.weight
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, D) to (B, classes)."""
@@ -141,15 +166,9 @@ class EmbeddingTablePrediction(nn.Module):
         found: Tensor = self.table({self.col_name: inputs})[self.col_name]
         return found
 
-
-class CrossEntropy(nn.CrossEntropyLoss):
-    """Cross entropy of labels, or of a probability for each class as 23.12's training passed."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Mean loss of (B, classes) logits and (B,) or (B, classes) targets."""
-        if target.dim() == input.dim():
-            return super().forward(input, target.to(input.dtype))
-        return super().forward(input, target.long())
+    def should_apply_contrastive(self, batch: Batch | None) -> bool:
+        """Whether sampled negatives are compared: in training, where there are targets."""
+        return bool(batch is not None and batch.targets and self.training)
 
 
 @legacy
@@ -180,13 +199,20 @@ class CategoricalOutput(ModelOutput):
         logits_temperature: float = 1.0,
     ) -> None:
         super().__init__(
-            loss=loss or CrossEntropy(),
+            loss=loss or self.DEFAULT_LOSS_CLS(),
             metrics=metrics or create_retrieval_metrics(self.DEFAULT_METRICS_CLS, self.DEFAULT_K),
             logits_temperature=logits_temperature,
         )
-        self.num_classes = 0
         if schema is not None:
             self.initialize_from_schema(schema)
+            self._initialized_from_schema = True
+
+    @property
+    def output_schema(self) -> Any:
+        """The scores of the classes; 23.12 had no such attribute here, so that its models could not train."""
+        if not len(self):
+            raise AttributeError("the output has no target yet: give a schema")
+        return self[0].output_schema
 
     @classmethod
     def with_weight_tying(
@@ -204,29 +230,34 @@ class CategoricalOutput(ModelOutput):
 
     def tie_weights(self, block: nn.Module, selection: Any = None) -> CategoricalOutput:
         """Takes the vectors of a table as weights."""
-        self._begin_with(EmbeddingTablePrediction.with_weight_tying(block, selection))
+        prediction = EmbeddingTablePrediction.with_weight_tying(block, selection)
+        self.num_classes = prediction.num_classes
+        if len(self):
+            self[0] = prediction
+        else:
+            self.prepend(prediction)
         return self
 
     def initialize_from_schema(self, target: Any) -> None:
-        """Sets the target."""
-        self._begin_with(CategoricalTarget(one_column(target)))
+        """Sets the target.
 
-    def _begin_with(self, prediction: Any) -> None:
-        if self.initialized:
-            del self.layers[0]
-            del self._takes_batch[0]
+        Raises:
+            ValueError: if it is neither a column nor a schema of one.
+        """
+        if not isinstance(target, (ColumnSchema, Schema)):
+            raise ValueError(f"the target is a {type(target).__name__}, expected a column or a schema of one")
+        prediction = CategoricalTarget(one_column(target))
+        self.num_classes = prediction.num_classes
         self.prepend(prediction)
-        self.num_classes, self.output_schema = prediction.num_classes, prediction.output_schema
 
     @classmethod
     def schema_selection(cls, schema: Any) -> Any:
         """The columns of a schema that are targets of this kind."""
-        several = (
-            column.name
-            for column in schema
-            if Tags.CATEGORICAL in column.tags and column.int_domain and column.int_domain.max > 1
-        )
-        return schema.select_by_name(list(several))
+        found = Schema()
+        for column in schema.select_by_tag([Tags.CATEGORICAL]):
+            if column.int_domain and column.int_domain.max > 1:
+                found += Schema([column])
+        return found
 
 
 @legacy
@@ -240,8 +271,20 @@ def categorical_output_schema(target: Any, num_classes: int) -> Schema:
 
 @legacy
 def create_retrieval_metrics(metrics: Sequence[Any], ks: Sequence[int]) -> list[tm.Metric]:
-    """Each class of metrics at each length of the answer."""
-    return [made(top_k=k) for k in ks for made in metrics]
+    """Each class of metrics at each length of the answer.
+
+    Raises:
+        ValueError: if one has no length.
+    """
+    made = []
+    for k in ks:
+        for metric in metrics:
+            taken = inspect.signature(metric).parameters
+            name = next((name for name in ("top_k", "k") if name in taken), None)
+            if name is None:
+                raise ValueError(f"{metric!r} has neither k nor top_k: give a metric of ranked answers")
+            made.append(metric(**{name: k}))
+    return made
 
 
 __getattr__ = served(__name__)

@@ -7,10 +7,9 @@ from typing import Any
 
 from merlin.models._legacy import legacy
 from merlin.models.torch.outputs.base import ModelOutput, one_column
+from merlin.schema import Schema, Tags
 from torch import nn
 from torchmetrics import MeanSquaredError, Metric
-
-from merlin_models_torch.schema import Schema, Tags
 
 
 @legacy
@@ -36,8 +35,9 @@ class RegressionOutput(ModelOutput):
         )
         if schema is not None:
             self.initialize_from_schema(schema)
+            self._initialized_from_schema = True
 
     def initialize_from_schema(self, target: Any) -> None:
         """Sets the target."""
         column = one_column(target)
-        self.output_schema = Schema([column.with_dtype("float32").with_tags([*column.tags, Tags.CONTINUOUS])])
+        self.output_schema = Schema([column.with_dtype("float32").with_tags([Tags.CONTINUOUS])])

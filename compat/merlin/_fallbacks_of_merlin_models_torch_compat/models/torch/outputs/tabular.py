@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from merlin.models._legacy import legacy
+from merlin.models.torch.inputs.tabular import known
 from merlin.models.torch.outputs.classification import BinaryOutput, CategoricalOutput
 from merlin.models.torch.outputs.regression import RegressionOutput
-from merlin.models.torch.router import RouterBlock, chosen
-from transformers4rec._registry import Registry
-
-from merlin_models_torch.schema import Tags, as_schema
+from merlin.models.torch.router import RouterBlock
+from merlin.models.torch.schema import select
+from merlin.models.utils.registry import Registry
+from merlin.schema import Tags
 
 Initializer = Callable[["TabularOutputBlock"], Any]
 
@@ -31,19 +32,22 @@ class TabularOutputBlock(RouterBlock):
     def __init__(
         self, schema: Any = None, init: str | Initializer | None = None, selection: Any = Tags.TARGET
     ) -> None:
-        # Not ``selection``, which is the core router's method.
-        self._targets, self._init = selection, init
+        # Plain attributes, which may be there before nn.Module's own.
+        object.__setattr__(self, "selection", selection)
+        object.__setattr__(self, "init", init)
         super().__init__(schema, prepend_routing_module=False)
 
     def initialize_from_schema(self, schema: Any) -> None:
-        """Sets the targets, and adds the outputs."""
-        schema = as_schema(schema)
-        if self._targets is not None:
-            schema = schema.select(chosen(schema, self._targets))
-        super().initialize_from_schema(schema)
-        fill: Any = self.initializers.parse(self._init)
-        if fill:
-            fill(self)
+        """Sets the targets, and adds the outputs.
+
+        Raises:
+            ValueError: if there is no way of that name.
+        """
+        super().initialize_from_schema(select(schema, self.selection) if self.selection else schema)
+        self.schema = self.selectable.schema
+        self.init = known(self.initializers, self.init)
+        if self.init:
+            self.init(self)
 
     @classmethod
     def register_init(cls, name: str) -> Any:
@@ -54,6 +58,6 @@ class TabularOutputBlock(RouterBlock):
 @TabularOutputBlock.register_init("defaults")
 def defaults(block: TabularOutputBlock) -> None:
     """Numbers, then yes or no, then classes."""
-    block.add_route_for_each([Tags.CONTINUOUS, Tags.REGRESSION], RegressionOutput())
-    block.add_route_for_each(BinaryOutput.schema_selection, BinaryOutput())
-    block.add_route_for_each(CategoricalOutput.schema_selection, CategoricalOutput())
+    block.add_route_for_each([Tags.CONTINUOUS, Tags.REGRESSION], RegressionOutput(), required=False)
+    block.add_route_for_each(BinaryOutput.schema_selection, BinaryOutput(), required=False)
+    block.add_route_for_each(CategoricalOutput.schema_selection, CategoricalOutput(), required=False)

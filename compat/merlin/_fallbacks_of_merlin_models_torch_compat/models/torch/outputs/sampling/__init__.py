@@ -1,5 +1,6 @@
-"""``merlin.models.torch.outputs.sampling`` of V2."""
+"""``merlin.models.torch.outputs.sampling``: negatives."""
 
-from merlin.models._legacy import served
+from merlin.models.torch.outputs.sampling.in_batch import InBatchNegativeSampler
+from merlin.models.torch.outputs.sampling.popularity import PopularityBasedSampler
 
-__getattr__ = served(__name__)
+__all__ = ["InBatchNegativeSampler", "PopularityBasedSampler"]
