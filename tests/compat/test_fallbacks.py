@@ -207,9 +207,9 @@ def test_a_dataset_says_what_it_has_not():
     from merlin.io import Dataset
 
     made = Dataset(sessions(3))
-    with pytest.raises(AttributeError, match=r"no 'repartition' here: ask to_arrow.*install merlin-core"):
-        made.repartition(2)
-    assert not hasattr(made, "npartitions")
+    with pytest.raises(AttributeError, match=r"no 'shuffle_by_keys' here: ask to_arrow.*install merlin-core"):
+        made.shuffle_by_keys(["item_id"])
+    assert not hasattr(made, "partition_lens")
 
 
 def test_other_engines_and_missing_files_are_refused(tmp_path):

@@ -77,6 +77,24 @@ def test_a_dataset_knows_its_rows_and_schema() -> None:
     assert dataset.head(2)["t"].tolist() == [0, 1]
 
 
+def test_rows_are_frames_by_several_ways() -> None:
+    dataset = merlin.io.Dataset(frame(), schema=schema())
+    rows = dataset.to_ddf()
+    assert list(rows.columns) == ["a", "l", "x", "t"]
+    for found in (dataset.compute(), rows.compute(scheduler="synchronous"), *dataset.to_iter()):
+        assert found["a"].tolist() == frame()["a"].tolist()
+    assert dataset.tail(2)["a"].tolist() == [ROWS - 1, ROWS]
+    assert list(rows[["a", "t"]].compute().columns) == ["a", "t"]
+    assert [list(one.columns) for one in dataset.to_iter(columns=["x"])] == [["x"]]
+    assert dataset.repartition(npartitions=1).num_rows == ROWS
+
+
+def test_a_loader_keeps_its_arguments() -> None:
+    made = loader(drop_last=True)
+    assert (made.batch_size, made.shuffle, made.drop_last) == (3, False, True)
+    assert (made.global_size, made.global_rank, made.seed_fn, made.parts_per_chunk) == (1, 0, None, 1)
+
+
 def test_parquet_files_keep_rows_and_types(tmp_path: Path) -> None:
     frame().drop(columns="l").to_parquet(tmp_path / "rows.parquet")
     dataset = merlin.io.Dataset(str(tmp_path / "rows.parquet"), engine="parquet")

@@ -46,6 +46,10 @@ class Loader(IterableDataset):
 
         self.dataset = dataset
         self.batch_size = batch_size
+        self.shuffle, self.seed_fn, self.drop_last = shuffle, seed_fn, drop_last
+        self.parts_per_chunk = parts_per_chunk
+        self.global_size, self.global_rank = global_size or 1, global_rank or 0
+        self.device = "cpu"
         self.input_schema = dataset.schema
         loader = MerlinDataLoader(
             dataset,

@@ -42,13 +42,38 @@ class _Frame:
         self._dataset = dataset
         self._table_columns = columns
 
-    def compute(self) -> Any:
-        """All rows as a pandas data frame."""
+    npartitions = 1
+
+    def compute(self, **kwargs: Any) -> Any:
+        """All rows as a pandas data frame.
+
+        Args:
+            **kwargs: of Dask, such as ``scheduler``; not used.
+        """
         return self._dataset.to_arrow(self._table_columns).to_pandas()
 
-    def head(self, n: int = 5) -> Any:
+    def head(self, n: int = 5, npartitions: int = 1, compute: bool = True) -> Any:
         """The first rows as a pandas data frame."""
         return self._dataset.to_arrow(self._table_columns).slice(0, n).to_pandas()
+
+    def tail(self, n: int = 5, compute: bool = True) -> Any:
+        """The last rows as a pandas data frame."""
+        return self.compute().tail(n)
+
+    def persist(self, **kwargs: Any) -> _Frame:
+        """The frame itself."""
+        return self
+
+    @property
+    def columns(self) -> Any:
+        """Names of the columns."""
+        return self.head(0).columns
+
+    def __getitem__(self, columns: str | list[str]) -> Any:
+        """Some columns as a frame, or one as a pandas series."""
+        if isinstance(columns, str):
+            return self.compute()[columns]
+        return _Frame(self._dataset, list(columns))
 
     def __len__(self) -> int:
         return self._dataset.num_rows
@@ -112,9 +137,38 @@ class Dataset:
         """The rows, as a pandas data frame by ``compute()``."""
         return _Frame(self, [columns] if isinstance(columns, str) else columns)
 
+    npartitions = 1
+    cpu = True
+
     def head(self, n: int = 5) -> Any:
         """The first rows as a pandas data frame."""
         return self.to_ddf().head(n)
+
+    def tail(self, n: int = 5) -> Any:
+        """The last rows as a pandas data frame."""
+        return self.to_ddf().tail(n)
+
+    def compute(self, **kwargs: Any) -> Any:
+        """All rows as a pandas data frame."""
+        return self.to_ddf().compute(**kwargs)
+
+    def persist(self, **kwargs: Any) -> Any:
+        """The rows, as :meth:`to_ddf` gives them."""
+        return self.to_ddf()
+
+    def repartition(self, npartitions: int | None = None, partition_size: Any = None) -> Dataset:
+        """The data set itself: rows are not read by partitions here."""
+        return self
+
+    def to_iter(self, columns: Any = None, epochs: int = 1, **kwargs: Any) -> Any:
+        """The rows as one pandas data frame for each epoch.
+
+        Args:
+            columns: names; all if not given.
+            epochs: how often.
+            **kwargs: of merlin-core's Dataset (partitions and their order); not used.
+        """
+        return iter([self.to_ddf(columns).compute() for _ in range(epochs)])
 
     def to_parquet(self, output_path: str, **kwargs: Any) -> None:
         """Writes one parquet file, and the schema beside it, into a folder."""
