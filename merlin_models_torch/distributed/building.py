@@ -23,12 +23,14 @@ _STEP = 16
 
 @contextmanager
 def sharded_tables(mesh: DeviceMesh | None = None, *, domains: Iterable[str] = ()) -> Iterator[None]:
-    """Around what makes a model: its item tables, and item weights of the output, are made in shares.
+    """Around what makes or loads a model: its item tables, and item weights of the output, come in shares.
 
     Every process draws all random numbers, some at a time, and keeps those of its own rows: after the same
     ``torch.manual_seed`` in all of them the model is the one that would have been made without this, and no
-    process holds more than its rows. Call :func:`shard_items` afterwards, or use :class:`ShardedStrategy`;
-    both leave what is shared out as it is. All processes make the model together.
+    process holds more than its rows. Of a saved model (:func:`load`) each process reads its rows alone, but
+    for the checksum of the file, which it goes through in small pieces. Call :func:`shard_items` afterwards,
+    or use :class:`ShardedStrategy`; both leave what is shared out as it is. All processes make the model
+    together.
 
     Args:
         mesh: see :func:`shard_items`.

@@ -84,7 +84,8 @@ class _Sized(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         name = func.overloadpacket.__name__
-        given = [] if name in _VIEWS else [*args, *(kwargs or {}).values()]
+        # What processes send each other is there already, and lists of counts are no sizes.
+        given = [] if name in _VIEWS or func.namespace == "c10d" else [*args, *(kwargs or {}).values()]
         counted = name in _COUNTED
         sizes = [
             math.prod(one) if isinstance(one, (list, tuple)) else one

@@ -13,6 +13,7 @@ from merlin_models_torch.schema import Schema
 from merlin_models_torch.serialize import ConfigError, from_config, to_config
 from merlin_models_torch.storage import SavedFolderError, check_new, new_folder, read_json, verify
 from merlin_models_torch.training.bounds import within
+from merlin_models_torch.training.weights import read_weights, shapes_in
 
 if TYPE_CHECKING:
     from merlin_models_torch.training.model import Model
@@ -95,6 +96,8 @@ def save(model: Model, folder: str | Path, *, overwrite: bool = False) -> Path:
 def load(folder: str | Path, *, trusted: Iterable[str] = ()) -> Model:
     """Builds a saved model.
 
+    Within :func:`distributed.sharded_tables` each process reads, and holds, only its rows of the item tables.
+
     Args:
         folder: written by :meth:`Model.save`.
         trusted: further packages whose classes may be built. Only name packages that you would import.
@@ -149,9 +152,7 @@ def _load(folder: Path, trusted: tuple[str, ...]) -> Model:
         raise SavedModelError(
             f"the weights in {folder} do not fit its config: {', '.join(odd[:5])}; save it again"
         )
-    from safetensors.torch import load_file
-
-    model.load_state_dict(load_file(folder / "model.safetensors"))
+    read_weights(model, folder / "model.safetensors")
     model.vocabularies = vocabularies
     return model.eval()
 
@@ -182,16 +183,15 @@ def _parts(
 
 
 def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors in a file, without reading them.
+    """See :func:`shapes_in`.
 
     Raises:
         SavedModelError: if it is no whole safetensors file.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
-        with safe_open(file, framework="pt") as opened:
-            return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+        return shapes_in(file)
     except (SafetensorError, OSError) as error:
         raise SavedModelError(f"{file} is no whole safetensors file ({error}): {_AGAIN}") from error
 
