@@ -298,7 +298,9 @@ class ModelsOfTensorFlow:
         made = self.rule.origin(node)
         args = made.args if isinstance(made, cst.Call) and self.name(made) == "Encoder" else ()
         if len(args) != 2 or any(arg.keyword or arg.star for arg in args):
-            raise ValueError(f"the tower {code(node)} is no Encoder of a schema and an MLPBlock")
+            # Without arguments, which a rule behind this one may change: a second run says the same.
+            tower = f"{code(node.func)}(...)" if isinstance(node, cst.Call) else code(node)
+            raise ValueError(f"the tower {tower} is no Encoder of a schema and an MLPBlock")
         if isinstance(node, cst.Name):
             if len(self.rule.uses(node)) != 1:
                 raise ValueError(f"the encoder {node.value} is used more than once")
