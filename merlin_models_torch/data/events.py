@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from merlin_models_torch.data.arrow import is_list
 from merlin_models_torch.data.errors import DataError
-from merlin_models_torch.data.source import Source, first_line
+from merlin_models_torch.data.source import Source
 from merlin_models_torch.data.vocabulary import dictionary
+from merlin_models_torch.parquet.file import first_line
 
 Ints = NDArray[np.int64]
 Use = Literal["categorical", "continuous"]
@@ -46,8 +47,13 @@ class Order:
     users: Ints
 
 
-def read_column(source: Source, name: str) -> pa.ChunkedArray:
+def read_column(source: Source, name: str, *, encoded: bool = False) -> pa.ChunkedArray:
     """One column of all events.
+
+    Args:
+        source: the events.
+        name: of the column.
+        encoded: whether it may come as positions in dictionaries, of int32.
 
     Raises:
         DataError: if a file lacks it, or it holds lists.
@@ -58,7 +64,9 @@ def read_column(source: Source, name: str) -> pa.ChunkedArray:
         kind = schema.field(name).type
         if is_list(kind) or pa.types.is_struct(kind):
             raise DataError(f"column {name!r} of {file} has type {kind}, expected one value an event")
-    columns = [source.read(part, [name]).column(0) for part in source.parts]
+    columns = [source.read(part, [name], encoded=encoded).column(0) for part in source.parts]
+    if encoded and any(pa.types.is_dictionary(column.type) for column in columns):
+        columns = [_encoded(column) for column in columns]
     kinds = {column.type for column in columns if not pa.types.is_null(column.type)}
     if len(kinds) > 1:
         raise DataError(
@@ -67,13 +75,21 @@ def read_column(source: Source, name: str) -> pa.ChunkedArray:
     return pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
 
 
+def _encoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_null(column.type):
+        return column
+    if not pa.types.is_dictionary(column.type):
+        return column.dictionary_encode()
+    return column.cast(pa.dictionary(pa.int32(), column.type.value_type))
+
+
 def read_codes(source: Source, name: str, *, nulls: bool = False) -> Coded:
     """A column of ids of any type as positions in its distinct values, in order of first occurrence.
 
     Raises:
         DataError: if a value is missing and ``nulls`` is False.
     """
-    column = read_column(source, name)
+    column = read_column(source, name, encoded=True)
     if column.null_count and not nulls:
         raise missing(name, column)
     encoded = dictionary(column)

@@ -19,6 +19,7 @@ from merlin_models_torch.data.reader import Empty, Reader
 from merlin_models_torch.data.rows import Bucketing, HeldRows, Rows, StreamedRows
 from merlin_models_torch.data.source import ParquetSource, open_source
 from merlin_models_torch.data.table import Cut, TensorTable, concatenate
+from merlin_models_torch.parquet import LIMIT
 from merlin_models_torch.schema import Schema, as_schema
 
 
@@ -56,7 +57,9 @@ class ParquetLoader:
         rank: of this process; asked of torch.distributed if None, when iteration begins.
         world: number of processes, as ``rank``.
         memory_limit: bytes that data may take to be held in memory; 0 streams any file. Streamed row groups
-            that are mixed keep to it too, unless it is 0: fewer are mixed where they are large.
+            that are mixed keep to it too, unless it is 0: fewer are mixed where they are large. What is read
+            at once may take more, except where it is unpacked from next to nothing (a thousandth of it) and
+            takes over 4 GiB: such a file is refused, unless a larger ``memory_limit`` is given.
         buffer_groups: row groups that are mixed when streaming, at most.
 
     Raises:
@@ -117,7 +120,7 @@ class ParquetLoader:
         self.padded = padded
         self.rank = rank
         self.world = world
-        self.source = open_source(source)
+        self.source = open_source(source, limit=max(memory_limit, LIMIT))
         self._layout = plan_layout(self.source, self.schema, self._targets)
         self._reader = Reader(self.source, self._layout, empty)
         self._rows = self._open_rows(memory_limit, buffer_groups)

@@ -8,19 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
+from merlin_models_torch.data.arrow import leaf_type
 from merlin_models_torch.data.errors import DataError
-
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
-
-_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8}
-_DAMAGED = "the file is truncated or damaged: write it again"
-# What pyarrow raises for damaged files; names that are no text come as the third.
-UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError)
+from merlin_models_torch.parquet import LIMIT, ParquetInput
+from merlin_models_torch.parquet.file import first_line
 
 
 @dataclass(frozen=True)
@@ -56,8 +51,8 @@ class TableSource:
         """Bytes that some columns take in memory; 0 since they are there already."""
         return 0
 
-    def read(self, part: Part, columns: Sequence[str]) -> pa.Table:
-        """Some columns of a part."""
+    def read(self, part: Part, columns: Sequence[str], *, encoded: bool = False) -> pa.Table:
+        """Some columns of a part, as they are."""
         return self.table.select(list(columns))
 
 
@@ -66,17 +61,18 @@ class ParquetSource:
 
     Args:
         paths: files, in this order.
+        limit: bytes that are unpacked at once out of next to nothing.
 
     Raises:
         DataError: if one cannot be read as parquet.
     """
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    def __init__(self, paths: Sequence[str], *, limit: int = LIMIT) -> None:
         self.paths = paths
-        self._metadata = {path: _metadata(path) for path in paths}
+        self._files = {path: ParquetInput(path, error=DataError, limit=limit) for path in paths}
         parts, row = [], 0
         for path in paths:
-            rows = self._metadata[path].num_rows
+            rows = self._files[path].metadata.num_rows
             parts.append(Part(path, rows, row))
             row += rows
         self.parts = tuple(parts)
@@ -88,20 +84,17 @@ class ParquetSource:
         groups = []
         for part in self.parts:
             row = part.first_row
-            for group in range(self._metadata[part.name].num_row_groups):
-                rows = self._metadata[part.name].row_group(group).num_rows
+            metadata = self._files[part.name].metadata
+            for group in range(metadata.num_row_groups):
+                rows = metadata.row_group(group).num_rows
                 groups.append(Part(part.name, rows, row, group))
                 row += rows
         return tuple(groups)
 
     def schemas(self) -> Iterator[tuple[str, pa.Schema]]:
         """Name and Arrow schema of each file."""
-        for path, metadata in self._metadata.items():
-            try:
-                schema = metadata.schema.to_arrow_schema()
-            except UNREADABLE as error:
-                raise DataError(f"{path} cannot be read ({first_line(error)}): {_DAMAGED}") from error
-            yield path, schema
+        for path, file in self._files.items():
+            yield path, file.schema
 
     def size(self, columns: Sequence[str]) -> int:
         """Bytes that some columns take in memory, from the files' metadata."""
@@ -109,68 +102,73 @@ class ParquetSource:
 
     def size_of(self, group: Part, columns: Sequence[str]) -> int:
         """Bytes that some columns of a row group take in memory, from the file's metadata."""
-        total = 0
-        for name in columns:
-            for chunk in self._chunks(group, name):
-                total += chunk.num_values * _WIDTHS.get(chunk.physical_type, 16)
-        return total
+        file = self._files[group.name]
+        return sum(chunk.unpacked for name in columns for chunk in file.chunks(name, group.group))
 
     def bounds(self, part: Part, column: str) -> tuple[int, int] | None:
         """Smallest and largest value of an integer column in a row group; None if the file does not say."""
-        lowest, highest = [], []
-        for chunk in self._chunks(part, column):
-            statistics = chunk.statistics
-            if statistics is None or not statistics.has_min_max:
-                return None
-            if statistics.physical_type not in ("INT32", "INT64"):
-                return None
-            lowest.append(statistics.min)
-            highest.append(statistics.max)
-        values = lowest + highest
-        return (min(lowest), max(highest)) if values and all(type(v) is int for v in values) else None
+        file = self._files[part.name]
+        kind = leaf_type(file.schema.field(column).type)
+        if not pa.types.is_integer(kind):
+            return None
+        signed = pa.types.is_signed_integer(kind)
+        found = [chunk.bounds(signed=signed) for chunk in file.chunks(column, part.group)]
+        known = [ends for ends in found if ends is not None]
+        if not known or len(known) < len(found):
+            return None
+        return min(low for low, _ in known), max(high for _, high in known)
 
-    def read(self, part: Part, columns: Sequence[str]) -> pa.Table:
+    def read(self, part: Part, columns: Sequence[str], *, encoded: bool = False) -> pa.Table:
         """Some columns of a part.
 
+        Args:
+            part: a file, or a row group of it.
+            columns: names.
+            encoded: whether texts may come as positions in dictionaries.
+
         Raises:
-            DataError: if the file is damaged.
+            DataError: if the file is damaged, or what it holds takes too much memory.
         """
-        import pyarrow.parquet as pq
+        return self._files[part.name].read(columns, part.group, encoded=encoded)
 
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Some columns of all files, or all of them; missing in the rows of a file that lacks one.
+
+        Raises:
+            DataError: as :meth:`read`, or if a column has types that do not go together.
+        """
+        tables = [
+            file.read(None if columns is None else [name for name in columns if name in file.schema.names])
+            for file in self._files.values()
+        ]
         try:
-            with pq.ParquetFile(part.name, metadata=self._metadata[part.name]) as file:
-                if part.group is None:
-                    return file.read(list(columns))
-                return file.read_row_group(part.group, list(columns))
-        except UNREADABLE as error:
-            raise DataError(f"{part.name} cannot be read ({first_line(error)}): {_DAMAGED}") from error
-
-    def _chunks(self, part: Part, column: str) -> Iterator[pq.ColumnChunkMetaData]:
-        group = self._metadata[part.name].row_group(part.group)
-        for index in range(group.num_columns):
-            path = group.column(index).path_in_schema
-            if path == column or path.startswith(f"{column}."):
-                yield group.column(index)
+            return pa.concat_tables(tables, promote_options="permissive")
+        except pa.ArrowException as error:
+            raise DataError(
+                f"{_listing(self)} have columns that do not go together ({first_line(error)}): "
+                "write all files with the same columns"
+            ) from error
 
 
 Source = TableSource | ParquetSource
 
 
-def open_source(source: Any) -> Source:
+def open_source(source: Any, *, limit: int = LIMIT) -> Source:
     """Anything that holds rows as a source.
 
     Args:
         source: a parquet file, a folder of them, a glob, several of these; an Arrow table, record batch or
             parquet dataset; a pandas or polars data frame; a dict of columns; a merlin.io.Dataset.
+        limit: see :class:`ParquetSource`.
 
     Raises:
         DataError: if there is no such file, or it cannot be read, or there are no rows.
     """
     files = getattr(source, "files", None)
     if isinstance(source, (str, os.PathLike)) or _are_paths(source):
-        opened: Source = ParquetSource(find_files(source))
+        opened: Source = ParquetSource(find_files(source), limit=limit)
     elif hasattr(source, "scanner") and isinstance(files, list) and all(map(os.path.isfile, files)):
-        opened = ParquetSource(find_files(files))
+        opened = ParquetSource(find_files(files), limit=limit)
     else:
         opened = TableSource(as_table(source))
     if not opened.num_rows:
@@ -256,22 +254,6 @@ def _of_columns(columns: Mapping[str, Any]) -> pa.Table:
     if len(set(lengths.values())) > 1:
         raise DataError(f"the columns have {lengths} rows: give each as many")
     return pa.table(arrays)
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of what an error says."""
-    return str(error).strip().split("\n")[0]
-
-
-def _metadata(path: str) -> pq.FileMetaData:
-    import pyarrow.parquet as pq
-
-    try:
-        if not os.path.getsize(path):
-            raise DataError(f"{path} is empty (0 bytes): write it again")
-        return pq.read_metadata(path)
-    except UNREADABLE as error:
-        raise DataError(f"{path} is no whole parquet file ({first_line(error)}): {_DAMAGED}") from error
 
 
 def _are_paths(source: Any) -> bool:

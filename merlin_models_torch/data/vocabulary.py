@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from merlin_models_torch.data.errors import DataError
+from merlin_models_torch.parquet import ParquetInput
 from merlin_models_torch.storage import whole_file
 
 PADDING = 0
@@ -191,19 +192,14 @@ class Vocabulary:
         Raises:
             DataError: if the file is missing, truncated, or no vocabulary.
         """
-        import pyarrow.parquet as pq
-
         path = Path(path)
         fix = "save the vocabulary again, or name the file that Vocabulary.save wrote"
         if not path.is_file():
             raise DataError(f"there is no vocabulary file {path}: {fix}")
         try:
-            with pq.ParquetFile(path) as file:
-                table = file.read()
-        except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
-            raise DataError(
-                f"the vocabulary {path} is no whole parquet file ({_line(error)}): {fix}"
-            ) from error
+            table = ParquetInput(path, error=DataError).read()
+        except DataError as error:
+            raise DataError(f"the vocabulary {error}; {fix}") from error
         first = (table.schema.metadata or {}).get(_FIRST, b"")
         if table.column_names != [_COLUMN] or not first.isdigit() or not 1 <= int(first) < 2**31:
             raise DataError(
@@ -237,12 +233,21 @@ class Vocabulary:
 
 def dictionary(data: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     """Values as positions (int32, null where missing) in the distinct ones, in order of first occurrence."""
-    if pa.types.is_dictionary(data.type):  # it may repeat values or hold unused ones
-        data = data.cast(data.type.value_type)
+    if pa.types.is_dictionary(data.type):
+        return _tidied(data)
     data = data.dictionary_encode()
     if isinstance(data, pa.ChunkedArray):
         data = data.unify_dictionaries().combine_chunks()
     return data
+
+
+def _tidied(data: pa.DictionaryArray | pa.ChunkedArray) -> pa.DictionaryArray:
+    """Positions in a dictionary that may repeat values, hold unused ones or have another order."""
+    if isinstance(data, pa.ChunkedArray):
+        data = (data.unify_dictionaries() if data.num_chunks > 1 else data).combine_chunks()
+    distinct = data.dictionary.dictionary_encode()
+    used = distinct.indices.take(data.indices).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(used.indices, distinct.dictionary.take(used.dictionary))
 
 
 def _take_codes(codes: NDArray[np.int64], indices: pa.Array) -> NDArray[np.int64]:

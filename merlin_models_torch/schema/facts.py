@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
+from merlin_models_torch.parquet import ParquetInput
 from merlin_models_torch.schema.errors import SchemaError
 
 _ROWS = 65_536
@@ -118,9 +118,9 @@ def parquet_schema(files: Sequence[Path]) -> pa.Schema:
     Raises:
         SchemaError: if a file is damaged, or files differ.
     """
-    first = _opened(files[0]).schema_arrow
+    first = _opened(files[0]).schema
     for file in files[1:]:
-        other = _opened(file).schema_arrow
+        other = _opened(file).schema
         ours, theirs = ({one.name: one.type for one in columns} for columns in (first, other))
         differing = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
         if differing:
@@ -145,40 +145,35 @@ def scan_files(files: Sequence[Path], columns: pa.Schema) -> dict[str, Facts]:
         rows += parquet.metadata.num_rows
         unknown = []
         for arrow in columns:
-            known = _from_statistics(parquet.metadata, arrow)
+            known = _from_statistics(parquet, arrow)
             if known is None:
                 unknown.append(arrow.name)
             else:
                 facts[arrow.name] = facts[arrow.name].merged(known)
-        try:
-            batches = parquet.iter_batches(batch_size=_ROWS, columns=unknown) if unknown else ()
-            for batch in batches:
-                for name in unknown:
-                    facts[name] = facts[name].merged(facts_of(batch.column(name)))
-        except (pa.ArrowException, OSError) as error:
-            raise _damaged(file, error) from error
+        for batch in parquet.batches(unknown, _ROWS) if unknown else ():
+            for name in unknown:
+                facts[name] = facts[name].merged(facts_of(batch.column(name)))
     if not rows:
         raise SchemaError(f"{_listed(files)} has no rows to infer a schema from: write some rows")
     return facts
 
 
-def _from_statistics(metadata: Any, arrow: pa.Field) -> Facts | None:
+def _from_statistics(parquet: ParquetInput, arrow: pa.Field) -> Facts | None:
     """Of a scalar column; None if it has to be read."""
     if is_list(arrow.type):
         return None
     if not pa.types.is_integer(arrow.type):
         return None if pa.types.is_boolean(arrow.type) or pa.types.is_dictionary(arrow.type) else Facts()
     facts = Facts()
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        parts = (group.column(index) for index in range(group.num_columns))
-        found = [part.statistics for part in parts if part.path_in_schema == arrow.name]
-        if len(found) != 1 or found[0] is None:
+    for number in range(len(parquet.groups)):
+        chunks = parquet.chunks(arrow.name, number)
+        if len(chunks) != 1:
             return None
-        statistics = found[0]
-        if statistics.has_min_max:
-            facts = facts.merged(Facts(statistics.min, statistics.max))
-        elif not (statistics.has_null_count and statistics.null_count == group.num_rows):
+        (chunk,) = chunks
+        ends = chunk.bounds(signed=pa.types.is_signed_integer(arrow.type))
+        if ends is not None:
+            facts = facts.merged(Facts(*ends))
+        elif chunk.nulls != chunk.values:
             return None
     return facts
 
@@ -196,17 +191,8 @@ def _values(array: pa.Array | pa.ChunkedArray) -> Facts:
     return Facts() if ends["max"] is None else Facts(int(ends["min"]), int(ends["max"]))
 
 
-def _opened(file: Path) -> Any:
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(file, error) from error
-
-
-def _damaged(file: Path, error: Exception) -> SchemaError:
-    return SchemaError(f"{file} is no whole parquet file ({error}): write or copy it again")
+def _opened(file: Path) -> ParquetInput:
+    return ParquetInput(file, error=SchemaError)
 
 
 def _listed(files: Iterable[Path]) -> str:

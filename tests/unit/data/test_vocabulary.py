@@ -122,7 +122,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         Vocabulary.load(tmp_path / "gone.parquet")
     for content in (b"", whole[: len(whole) // 2], b"PAR1 not parquet PAR1"):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"v\.parquet is no whole parquet file"):
+        with pytest.raises(DataError, match=r"v\.parquet is (no whole parquet file|empty)"):
             Vocabulary.load(path)
     for first in (b"-1", b"0", b"two", b"99999999999"):
         table = pa.table({"value": ["a"]}).replace_schema_metadata({b"first_code": first})

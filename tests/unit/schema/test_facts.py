@@ -65,7 +65,7 @@ def test_truncated_files_are_named(tmp_path: Path) -> None:
     for content in (b"", whole[:50], whole[:-1], whole[:-200]):
         file.write_bytes(content)
         with pytest.raises(
-            SchemaError, match=r"a.parquet is no whole parquet file .*: write or copy it again"
+            SchemaError, match=r"a.parquet is (no whole parquet file .*|empty .*): write it again"
         ):
             Schema.from_parquet(file)
 
@@ -75,7 +75,7 @@ def test_damaged_pages_are_named(tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[4:200] = bytes(196)
     file.write_bytes(content)
-    with pytest.raises(SchemaError, match=r"a.parquet is no whole parquet file"):
+    with pytest.raises(SchemaError, match=r"a.parquet cannot be read .*: write it again"):
         Schema.from_parquet(file)
 
 

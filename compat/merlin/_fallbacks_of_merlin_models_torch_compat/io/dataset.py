@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from merlin_models_torch.data.source import ParquetSource
 from merlin_models_torch.schema import Schema, as_schema
 
 MERLIN_METADATA_DIR_NAME = ".merlin"
@@ -120,16 +121,14 @@ class Dataset:
     @property
     def num_rows(self) -> int:
         """Number of rows."""
-        return self.to_arrow([]).num_rows if isinstance(self.source, list) else len(self.source)
+        return ParquetSource(self.source).num_rows if isinstance(self.source, list) else len(self.source)
 
     def to_arrow(self, columns: list[str] | None = None) -> Any:
         """The rows as an Arrow table."""
         import pyarrow as pa
 
         if isinstance(self.source, list):
-            from pyarrow.dataset import dataset
-
-            return dataset(self.source, format="parquet").to_table(columns=columns)
+            return ParquetSource(self.source).table(columns)
         table = self.source if isinstance(self.source, pa.Table) else pa.Table.from_pandas(self.source)
         return table if columns is None else table.select(columns)
 

@@ -11,6 +11,7 @@ from merlin.schema import Tags
 from torch.utils.data import Dataset, IterableDataset
 
 from merlin_models_torch.data import ParquetLoader
+from merlin_models_torch.data.source import ParquetSource, find_files
 from transformers4rec._legacy import legacy, tell_once
 from transformers4rec.torch.utils._batches import Batches, schema_of, selected, source_of
 from transformers4rec.torch.utils._loaders import DLDataLoader, T4RecDataLoader, dataloader_registry
@@ -160,11 +161,9 @@ class ParquetDataset(Dataset):
         target_names: list[str],
         seq_features_len_pad_trim: int,
     ) -> None:
-        import pyarrow.parquet as pq
-
         self.cols_to_read = cols_to_read
         self.target_names = target_names
-        self.data = pq.read_table(parquet_file, columns=cols_to_read).to_pandas()
+        self.data = ParquetSource(find_files(parquet_file)).table(cols_to_read).to_pandas()
         self.seq_features_len_pad_trim = seq_features_len_pad_trim
 
     def __len__(self) -> int:

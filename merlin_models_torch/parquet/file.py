@@ -1,0 +1,218 @@
+"""One parquet file, looked at before it is read: the one way in which the project reads parquet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from merlin_models_torch.parquet.footer import Chunk, count_values, read_footer
+from merlin_models_torch.parquet.thrift import ThriftError
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+LIMIT = 4 * 2**30
+"""Bytes that are read at once although they are unpacked from next to nothing."""
+
+# Columns of equal values come to twice as much, but real data has no 4 GiB of them in what is read at once.
+_RATIO = 1000
+# What Arrow's offsets of 32 bits allow for with room to spare.
+_TEXT = 2**30
+_SHORT = (pa.string(), pa.binary())
+_TEXTS = (*_SHORT, pa.large_string(), pa.large_binary())
+_DAMAGED = "the file is truncated or damaged: write it again"
+_TOO_LARGE = "it is damaged, or a row group does not fit the memory there is: write fewer rows into each"
+_LIFT = "give the table that pyarrow.parquet.read_table reads, or a ParquetLoader a larger memory_limit"
+# What pyarrow raises for damaged files; names that are no text come as the third.
+_UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError)
+
+
+class ParquetInput:
+    """A file whose footer is whole, and of which no more is unpacked than a limit allows for.
+
+    Args:
+        path: of the file.
+        error: what is raised.
+        limit: bytes in memory that a read may come to where they are more than a thousand times those in the
+            file. There is no limit to data that takes its room in the file as well.
+
+    Raises:
+        ValueError: an ``error``, if the file is no whole parquet file.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        error: type[ValueError],
+        limit: int = LIMIT,
+    ) -> None:
+        import pyarrow.parquet as pq
+
+        self.path = os.fspath(path)
+        self._error = error
+        self._limit = limit
+        try:
+            self._size = os.path.getsize(path)
+            if not self._size:
+                raise error(f"{path} is empty (0 bytes): write it again")
+            self.metadata: pq.FileMetaData = pq.read_metadata(path)
+        except _UNREADABLE as found:
+            raise error(f"{path} is no whole parquet file ({first_line(found)}): {_DAMAGED}") from found
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Names and Arrow types of the columns."""
+        try:
+            return self.metadata.schema.to_arrow_schema()
+        except _UNREADABLE as found:
+            raise self._unreadable(found) from found
+
+    @cached_property
+    def groups(self) -> tuple[tuple[Chunk, ...], ...]:
+        """The column chunks of each row group."""
+        try:
+            with Path(self.path).open("rb") as file:
+                groups = read_footer(file)
+            if len(groups) != self.metadata.num_row_groups:
+                raise ThriftError(f"{len(groups)} row groups instead of {self.metadata.num_row_groups}")
+        except (ThriftError, OSError) as found:
+            raise self._unreadable(found) from found
+        return groups
+
+    def chunks(self, column: str, group: int | None = None) -> list[Chunk]:
+        """Those of a column, in one row group or all of them."""
+        groups = self.groups if group is None else self.groups[group : group + 1]
+        return [chunk for one in groups for chunk in one if chunk.path[0] == column]
+
+    def read(
+        self, columns: Sequence[str] | None = None, group: int | None = None, *, encoded: bool = False
+    ) -> pa.Table:
+        """Some columns of a row group, or of the file.
+
+        Args:
+            columns: names; all if None.
+            group: number of the row group; all of them if None.
+            encoded: whether texts may come as positions in dictionaries.
+
+        Raises:
+            ValueError: an ``error``, if the file is damaged or what it holds takes too much memory.
+        """
+        import pyarrow.parquet as pq
+
+        names = list(self.schema.names if columns is None else columns)
+        self._check(names, group)
+        texts = [name for name in names if self._is_text(name, group)]
+        try:
+            with pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=texts) as file:
+                table = self._table(file, columns, group)
+                wide = [name for name in texts if self._text_bytes(table, name, group) > _TEXT]
+            plain = [name for name in texts if not (encoded and self.schema.field(name).type in _SHORT)]
+            if any(name in wide for name in plain):
+                with pq.ParquetFile(self.path, metadata=self.metadata) as file:
+                    return self._table(file, columns, group)
+            for name in plain:
+                place = table.schema.get_field_index(name)
+                field = self.schema.field(name)
+                table = table.set_column(place, field, table.column(place).cast(field.type))
+            return table
+        except _UNREADABLE as found:
+            raise self._unreadable(found) from found
+
+    def _table(self, file: pq.ParquetFile, columns: Sequence[str] | None, group: int | None) -> pa.Table:
+        names = None if columns is None else list(columns)
+        return file.read(names) if group is None else file.read_row_group(group, names)
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Some columns, so many rows at a time.
+
+        Raises:
+            ValueError: an ``error``, as :meth:`read`; the limit is for each row group.
+        """
+        import pyarrow.parquet as pq
+
+        for group in range(len(self.groups)):
+            self._check(columns, group)
+        try:
+            with pq.ParquetFile(self.path, metadata=self.metadata) as file:
+                yield from file.iter_batches(batch_size=rows, columns=list(columns))
+        except _UNREADABLE as found:
+            raise self._unreadable(found) from found
+
+    def _check(self, columns: Sequence[str], group: int | None) -> None:
+        """Refuses what is unpacked from next to nothing and takes too much memory."""
+        self._check_pages(columns, group)
+        sizes = {}
+        for name in dict.fromkeys(columns):
+            chunks = self.chunks(name, group)
+            size = sum(chunk.unpacked for chunk in chunks)
+            if size > _RATIO * self._packed(chunks):
+                sizes[name] = size
+        if sum(sizes.values()) > self._limit:
+            name = max(sizes, key=sizes.__getitem__)
+            chunks = self.chunks(name, group)
+            values = sum(chunk.values for chunk in chunks)
+            raise self._too_large(name, group, sizes[name], self._packed(chunks), f"{values:,} values")
+
+    def _check_pages(self, columns: Sequence[str], group: int | None) -> None:
+        """Refuses lists whose pages hold more than the footer says: pyarrow would read all of it."""
+        lists = [chunk for name in columns for chunk in self.chunks(name, group) if len(chunk.path) > 1]
+        if not lists:
+            return
+        try:
+            with Path(self.path).open("rb") as file:
+                for chunk in lists:
+                    if (found := count_values(file, chunk)) != chunk.values:
+                        raise ThriftError(
+                            f"column {chunk.path[0]!r} has {found:,} values instead of {chunk.values:,}"
+                        )
+        except (ThriftError, OSError) as error:
+            raise self._unreadable(error) from error
+
+    def _packed(self, chunks: Sequence[Chunk]) -> int:
+        """Bytes that chunks take in the file, which may tell the same bytes several times."""
+        return min(sum(chunk.packed for chunk in chunks), self._size)
+
+    def _is_text(self, name: str, group: int | None) -> bool:
+        chunks = self.chunks(name, group)
+        places = self.schema.get_all_field_indices(name)
+        plain = len(places) == 1 and self.schema.field(places[0]).type in _TEXTS
+        return plain and bool(chunks) and all(chunk.is_text for chunk in chunks)
+
+    def _text_bytes(self, table: pa.Table, name: str, group: int | None) -> int:
+        """Bytes of the longest piece of a column of texts that was read as positions in dictionaries."""
+        import pyarrow.compute as pc
+
+        total = most = 0
+        for piece in table.column(name).chunks:
+            if not pa.types.is_dictionary(piece.type):
+                continue
+            lengths = pc.binary_length(piece.dictionary).cast(pa.int64())
+            size = pc.sum(lengths.take(piece.indices)).as_py() or 0
+            total, most = total + size, max(most, size)
+        packed = self._packed(self.chunks(name, group))
+        if total > self._limit and total > _RATIO * packed:
+            raise self._too_large(name, group, total, packed, f"{table.num_rows:,} texts")
+        return most
+
+    def _too_large(self, name: str, group: int | None, size: int, packed: int, what: str) -> ValueError:
+        where = "" if group is None else f", row group {group},"
+        return self._error(
+            f"column {name!r} of {self.path}{where} unpacks {packed:,} bytes to {size:,} in memory ({what}), "
+            f"expected at most {self._limit:,} where it is more than {_RATIO:,} times as many: "
+            f"if the data is what it should be, write it with fewer rows in a row group, {_LIFT}"
+        )
+
+    def _unreadable(self, found: Exception) -> ValueError:
+        mend = _TOO_LARGE if isinstance(found, MemoryError) else _DAMAGED
+        return self._error(f"{self.path} cannot be read ({first_line(found)}): {mend}")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says."""
+    return str(error).strip().split("\n")[0]
