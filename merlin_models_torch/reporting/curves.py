@@ -15,6 +15,8 @@ _POINTS = 400
 _SHOWN = 5
 _X = ("step", "epoch")
 
+_TENSORBOARD = "events.out.tfevents"
+
 
 class _Curve:
     """Points of a curve; neighbours are joined to their mean when they become too many."""
@@ -125,9 +127,15 @@ def _figure(name: str, meaning: str, curves: Mapping[str, Sequence[Point]], x_la
 
 
 def _file(path: Path) -> Path:
-    if path.is_file():
+    if path.is_file() and not path.name.startswith(_TENSORBOARD):
         return path
     found = sorted(path.glob("**/metrics.csv"), key=lambda one: one.stat().st_mtime)
+    if not found and (path.is_file() or any(path.glob(f"**/{_TENSORBOARD}*"))):
+        raise ValueError(
+            f"curves names {path}, which TensorBoard's logger wrote, and curves are read from what "
+            "Lightning's CSVLogger writes: give the Trainer one beside it, or give (step, value) points by "
+            "name in a dict"
+        )
     if not found:
         raise ValueError(
             f"curves names {path}, which is no metrics.csv and no folder that holds one: name what "

@@ -102,3 +102,14 @@ def test_what_holds_no_curves_is_told(tmp_path: Path) -> None:
         read_curves(3)
     with pytest.raises(ValueError, match=r"the curve 'loss' holds .*, expected pairs of numbers"):
         read_curves({"loss": [1.0, 2.0]})
+
+
+def test_files_of_tensorboard_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "version_0" / "events.out.tfevents.1.host.1.0"
+    path.parent.mkdir()
+    path.write_bytes(bytes(24))
+    for given in (path, path.parent, tmp_path):
+        with pytest.raises(
+            ValueError, match=r"which TensorBoard's logger wrote, .*CSVLogger writes: .* in a dict"
+        ):
+            read_curves(given)
