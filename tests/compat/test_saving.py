@@ -10,6 +10,7 @@ import torchmetrics
 from transformers4rec import torch as tr
 from transformers4rec.torch.model._saved import SavedModelError
 
+from merlin_models_torch.storage.manifest import own_digest
 from tests.compat.small import LENGTH, batch, model, schema, trainer
 
 NAMES = ("t4rec_model_class.json", "t4rec_model_class.safetensors")
@@ -192,7 +193,9 @@ def with_model(folder, content):
     """A saved model with something else in its place."""
     model().save(folder)
     path = folder / NAMES[0]
-    path.write_text(json.dumps({**json.loads(path.read_text()), "model": content}))
+    said = {**json.loads(path.read_text()), "model": content}
+    del said["digest"]
+    path.write_text(json.dumps({**said, "digest": own_digest(said)}))
     return folder
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from merlin_models_torch.storage.manifest import own_digest
+from merlin_models_torch.training.bounds import within
 from transformers4rec.torch.model._saved.names import SavedModelError
 from transformers4rec.torch.model._saved.reader import Reader
 from transformers4rec.torch.model._saved.writer import Writer
@@ -34,7 +36,10 @@ def save(model: Any, folder: str | os.PathLike[str], name: str) -> None:
     writer = Writer()
     content = writer.write(model, "")
     weights = to_bytes({place: tensor.cpu().clone().contiguous() for place, tensor in writer.tensors.items()})
-    whole = {"format": FORMAT, "sha256": hashlib.sha256(weights).hexdigest(), "model": content}
+    said = {"format": FORMAT, "sha256": hashlib.sha256(weights).hexdigest(), "model": content}
+    # As it will be read: JSON turns numbers that are keys into text.
+    said = json.loads(json.dumps(said))
+    whole = {**said, "digest": own_digest(said)}
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
     _replace(folder / f"{name}.safetensors", weights)
@@ -68,12 +73,16 @@ def load(folder: str | os.PathLike[str], name: str) -> Any:
         raise SavedModelError(f"{config} is no JSON: save the model again") from error
     if not isinstance(whole, dict) or whole.get("format") != FORMAT:
         raise SavedModelError(f"{config} is not of format {FORMAT}, which this version reads: save again")
+    if own_digest({key: value for key, value in whole.items() if key != "digest"}) != whole.get("digest"):
+        raise SavedModelError(f"{config} was changed after it was written: save the model again")
     if hashlib.sha256(stored).hexdigest() != whole.get("sha256"):
         raise SavedModelError(f"{weights} was changed or is of another model: save the model again")
     try:
-        return Reader(from_bytes(stored)).read(whole.get("model"))
-    except SavedModelError:
-        raise
+        tensors = from_bytes(stored)
+        with within({place: tuple(tensor.shape) for place, tensor in tensors.items()}):
+            return Reader(tensors).read(whole.get("model"))
+    except SavedModelError as error:
+        raise SavedModelError(f"{config}: {error}") from error
     except Exception as error:
         # Whatever a constructor runs into: what is built is a stranger's.
         raise SavedModelError(

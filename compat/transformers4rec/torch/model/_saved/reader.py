@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -80,7 +81,7 @@ class Reader:
             case {"function": str(path)}:
                 return function_at(path)
             case {"method": str(name), "of": owner}:
-                return getattr(self.read(owner), name)
+                return _method(self.read(owner), name)
             case {"schema": dict(content), "class": path}:
                 return _schema(content, path)
             case {"enum": str(path), "value": member}:
@@ -147,6 +148,8 @@ class Reader:
                 built._modules[name] = self.read(value)
             built.training = bool(module["training"])
         for name, value in state.items():
+            if name.startswith("__"):
+                raise _malformed({name: value})
             object.__setattr__(built, name, self.read(value))
         return built
 
@@ -155,6 +158,14 @@ def _malformed(value: Any) -> SavedModelError:
     return SavedModelError(
         f"the saved model holds {str(value)[:80]!r}, which no version of this library writes"
     )
+
+
+def _method(owner: Any, name: str) -> Any:
+    # Others are the way to what a module has imported.
+    found = None if name.startswith("__") else getattr(owner, name, None)
+    if not inspect.ismethod(found) or found.__self__ is not owner:
+        raise _malformed({"method": name})
+    return found
 
 
 def _torch_value(name: str) -> Any:
