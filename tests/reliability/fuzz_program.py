@@ -1,9 +1,11 @@
 """``python -m tests.reliability.fuzz_program FOLDER FACTOR``: reads damaged files of every kind."""
 
 import dataclasses
+import hashlib
 import json
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ import torch
 import merlin_models_torch as mm
 from merlin_models_torch.exporting import reader
 from merlin_models_torch.inputs.vector_file import VectorFile
+from merlin_models_torch.storage.manifest import own_digest
 from tests.reliability.fuzzing import Target, outcome
 from tests.unit.schemas import session_schema
 from tests.unit.sessions import session_model, session_table
@@ -35,8 +38,11 @@ def targets(folder: Path, factor: int) -> dict[str, Target]:
         folder / "vectors.npy", torch.ones(9, 4), ids=range(9), vocabulary=mm.Vocabulary(pa.array(range(9)))
     )
     torch.manual_seed(0)
+    from tests.compat.small import model as old_model
     from tests.unit.exporting.families import FAMILIES
 
+    old = folder / "drop-in"
+    old_model().save(old)
     exported = mm.export(FAMILIES["dlrm"].made(), folder / "exported") / "signature.json"
     from safetensors.torch import save_file
 
@@ -61,6 +67,17 @@ def targets(folder: Path, factor: int) -> dict[str, Target]:
             path, folder / "out", user="session_id", time="timestamp", overwrite=True
         )
 
+    def dataset(path: Path) -> None:
+        from merlin.io import Dataset
+
+        Dataset(str(path), schema=schema).to_ddf().compute()
+
+    def old_names(path: Path) -> None:
+        from transformers4rec.torch.utils.data_utils import PyarrowDataLoader
+
+        for _ in PyarrowDataLoader.from_schema(schema, str(path), 7, 5):
+            pass
+
     def words(path: Path) -> None:
         found = mm.Vocabulary.load(path)
         found.decode(found.encode(found.values)).to_pylist()
@@ -75,6 +92,17 @@ def targets(folder: Path, factor: int) -> dict[str, Target]:
     def vector_file(path: Path) -> None:
         VectorFile(str(path)).all()
 
+    def drop_in(path: Path) -> None:
+        from transformers4rec import torch as tr
+
+        folder, name = path.parent, "t4rec_model_class"
+        with suppress(ValueError, RecursionError, AttributeError):
+            said = json.loads((folder / f"{name}.json").read_bytes())
+            said.pop("digest", None)
+            said["sha256"] = hashlib.sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()
+            (folder / f"{name}.json").write_text(json.dumps({**said, "digest": own_digest(said)}))
+        tr.Model.load(folder)
+
     def of(path: Path, read: object, count: int, name: str | None = None, *, text: bool = False) -> Target:
         return Target(path.read_bytes(), name or path.name, read, count * factor, text)  # type: ignore[arg-type]
 
@@ -85,6 +113,8 @@ def targets(folder: Path, factor: int) -> dict[str, Target]:
         "seen": of(rows, seen, 40),
         "events": of(events, prepared, 40),
         "inferred": of(rows, lambda path: mm.Schema.from_parquet(path, row_key="user_id"), 40),
+        "dataset": of(rows, dataset, 40),
+        "old names": of(rows, old_names, 40),
         "vocabulary": of(vocabulary, words, 60),
         "pbtxt": of(saved / "schema.pbtxt", lambda path: mm.Schema.load(path), 100, text=True),
         "json": of(folder / "schema.json", lambda path: mm.Schema.load(path), 100, text=True),
@@ -92,6 +122,12 @@ def targets(folder: Path, factor: int) -> dict[str, Target]:
         "weights": of(saved / "model.safetensors", config, 30, "config/model.safetensors"),
         "manifest": of(saved / "manifest.json", manifest, 30, "plain/manifest.json", text=True),
         "signature": of(exported, lambda path: reader._signature(path), 100, text=True),
+        "drop-in": of(
+            old / "t4rec_model_class.json", drop_in, 60, "drop-in/t4rec_model_class.json", text=True
+        ),
+        "drop-in weights": of(
+            old / "t4rec_model_class.safetensors", drop_in, 30, "drop-in/t4rec_model_class.safetensors"
+        ),
         "npy": of(vectors, vector_file, 40),
         "safetensors": of(folder / "vectors.safetensors", vector_file, 60),
     }
@@ -115,7 +151,8 @@ def main(folder: Path, factor: int) -> None:
     for name, target in targets(folder, factor).items():
         place = folder / "damaged" / name
         if "/" in target.name:
-            shutil.copytree(folder / "model", place / target.name.partition("/")[0])
+            inside = target.name.partition("/")[0]
+            shutil.copytree(folder / ("drop-in" if inside == "drop-in" else "model"), place / inside)
         found[name] = dataclasses.asdict(outcome(name, target, place))
     print(json.dumps(found))  # noqa: T201
 
