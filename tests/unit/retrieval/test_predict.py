@@ -115,7 +115,10 @@ def test_candidates_come_from_files_and_events_and_are_encoded_once(tmp_path: Pa
     )
     candidates = model.encode_candidates(ITEMS, batch_size=2)
     assert candidates.ids.tolist() == [2, 4, 7, 9]
-    assert model.predict(USERS, k=2, candidates=candidates).equals(wanted)
+    found = model.predict(USERS, k=2, candidates=candidates)
+    assert found.drop_columns("score").equals(wanted.drop_columns("score"))
+    # Products of other sizes may be rounded otherwise.
+    np.testing.assert_allclose(found["score"].to_pylist(), wanted["score"].to_pylist(), rtol=1e-5)
     assert candidates.places(torch.tensor([9, 3, 2, 10])).tolist() == [3, -1, 0, -1]
     loader = mm.ParquetLoader(ITEMS, films_schema().select_by_name(["item_id", "genres"]), batch_size=4)
     assert model.predict(USERS, k=2, candidates=loader).equals(wanted)
