@@ -77,6 +77,14 @@ class Registry:
         """The registered names."""
         return self._registry.keys()
 
+    def values(self) -> Any:
+        """What the names stand for."""
+        return (self[key] for key in self)
+
+    def items(self) -> Any:
+        """Names and what they stand for."""
+        return ((key, self[key]) for key in self)
+
     def __contains__(self, key: object) -> bool:
         return key in self._registry
 

@@ -27,8 +27,10 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     Returns:
         (..., M).
     """
-    # Sizes may be symbols while compiling, and a question would bind them.
-    if torch.compiler.is_compiling() or inputs.dim() < 2 or weight.dim() != 2:
+    # Sizes may be symbols while compiling, and a question would bind them; what is no tensor, torch refuses.
+    if torch.compiler.is_compiling() or not isinstance(inputs, Tensor):
+        return F.linear(inputs, weight, bias)
+    if inputs.dim() < 2 or weight.dim() != 2:
         return F.linear(inputs, weight, bias)
     count, width = inputs.shape[:-1].numel(), inputs.shape[-1]
     if count * weight.numel() < _FEWEST or width != weight.shape[1] or torch.is_autocast_enabled("cpu"):

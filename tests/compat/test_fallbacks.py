@@ -98,6 +98,28 @@ def test_a_dataset_gives_its_rows(tmp_path):
     assert again.schema["item_id"].int_domain.max == 30
 
 
+def test_a_dataset_is_one_partition(tmp_path):
+    from merlin.io import Dataset
+
+    ids = sessions(6)["item_id"].to_pylist()
+    data = Dataset(write_sessions(tmp_path / "a.parquet", 6), schema=schema())
+    assert data.npartitions == 1
+    assert data.repartition(3).to_arrow() == data.to_arrow()
+    assert data.tail(2)["item_id"].map(list).tolist() == ids[-2:]
+    assert data.tail(9)["item_id"].map(list).tolist() == ids
+    plain = [frame["item_id"].map(list).tolist() for frame in data.to_iter(columns=["item_id"], epochs=2)]
+    assert plain == [ids, ids]
+    first, second = (
+        [frame["item_id"].map(list).tolist() for frame in data.to_iter(shuffle=True, seed=seed, epochs=2)]
+        for seed in (1, 1)
+    )
+    assert first == second
+    assert first[0] != first[1]
+    assert sorted(first[0]) == sorted(ids)
+    assert data.infer_schema()["item_id"].int_domain != schema()["item_id"].int_domain
+    assert data.schema["item_id"].is_list
+
+
 def test_a_dataset_is_trained_on(tmp_path):
     from merlin.io import Dataset
 
@@ -207,9 +229,9 @@ def test_a_dataset_says_what_it_has_not():
     from merlin.io import Dataset
 
     made = Dataset(sessions(3))
-    with pytest.raises(AttributeError, match=r"no 'shuffle_by_keys' here: ask to_arrow.*install merlin-core"):
-        made.shuffle_by_keys(["item_id"])
-    assert not hasattr(made, "partition_lens")
+    with pytest.raises(AttributeError, match=r"no 'to_hugectr' here: ask to_arrow.*install merlin-core"):
+        made.to_hugectr("folder")
+    assert not hasattr(made, "file_partition_map")
 
 
 def test_other_engines_and_missing_files_are_refused(tmp_path):

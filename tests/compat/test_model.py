@@ -288,3 +288,30 @@ def test_several_tasks_on_one_body():
         *(f"{names[0]}/binary_{metric}" for metric in ("precision", "recall", "accuracy")),
         f"{names[1]}/mean_squared_error",
     }
+
+
+def test_compute_loss_is_the_loss_of_training_with_or_without_metrics():
+    built = model("causal").eval()
+    torch.manual_seed(0)
+    loss = built(batch(), training=True)["loss"]
+    built.reset_metrics()
+    assert built.compute_loss(batch(), None, compute_metrics=False) == loss
+    assert all(not metric.metric_mean for metric in built.prediction_tasks[0].metrics)
+    assert built.compute_loss(batch(), None) == loss
+    assert all(metric.metric_mean for metric in built.prediction_tasks[0].metrics)
+
+
+def test_a_module_of_ones_own_may_be_a_head():
+    class Prices(torch.nn.Module):
+        def forward(self, inputs, training=False, **kwargs):
+            doubled = inputs["price"] * 2
+            if not training:
+                return {"prices": doubled}
+            return {"loss": doubled.sum(), "labels": {"prices": doubled}, "predictions": {"prices": doubled}}
+
+    data = batch()
+    built = tr.Model(Prices(), head_weights=[0.5])
+    assert torch.equal(built(data), data["price"] * 2)
+    result = built(data, training=True)
+    torch.testing.assert_close(result["loss"], data["price"].sum())
+    assert torch.equal(result["predictions"], data["price"] * 2)

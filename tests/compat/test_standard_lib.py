@@ -258,3 +258,27 @@ def test_schemas_are_copied_and_pickled(schema):
     assert part == schema["item"].int_domain
     part.max = 5
     assert schema["item"].int_domain.max == 80
+
+
+def test_fields_of_a_column_by_their_places():
+    made = ColumnSchema("a", True, None, None, None, ValueCount(1, 4))
+    assert made.deprecated
+    assert made.value_count.max == 4
+    with pytest.raises(TypeError, match="a column has 27 fields after its name, got 28: name them"):
+        ColumnSchema("a", *[None] * 28)
+    with pytest.raises(TypeError, match="multiple values for keyword argument 'value_count'"):
+        ColumnSchema("a", None, None, None, None, ValueCount(1, 4), value_count=ValueCount(1, 2))
+
+
+def test_a_column_takes_what_a_feature_says():
+    column = ColumnSchema("a", value_count=ValueCount(1, 4))
+    assert column.from_json('{"type": "INT", "intDomain": {"max": "7"}}') is column
+    assert (column.name, column.int_domain.max, column.value_count.max) == ("a", 7, 4)
+
+
+def test_a_copied_annotation_belongs_to_no_column():
+    column = ColumnSchema("a", tags=["x"])
+    copied = copy.deepcopy(column.annotation)
+    assert copied == column.annotation
+    copied.tag.append("y")
+    assert (copied.tag, column.annotation.tag) == (["x", "y"], ["x"])

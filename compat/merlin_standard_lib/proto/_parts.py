@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -44,8 +45,14 @@ class _Owned:
 class _Part(_Owned, Domain):
     """A domain that is false where nothing is said."""
 
+    _shown = ("name", "min", "max")
+
     def __bool__(self) -> bool:
         return bool(self.min or self.max)
+
+    def __repr__(self) -> str:
+        said = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
+        return f"{type(self).__name__}({said})"
 
 
 class IntDomain(_Part):
@@ -59,6 +66,7 @@ class IntDomain(_Part):
     """
 
     is_categorical: bool = False
+    _shown = (*_Part._shown, "is_categorical")
 
     def __init__(
         self, name: str | None = None, min: int = 0, max: int = 0, is_categorical: bool = False
@@ -82,6 +90,7 @@ class FloatDomain(_Part):
     disallow_nan: bool = False
     disallow_inf: bool = False
     is_embedding: bool = False
+    _shown = (*_Part._shown, "disallow_nan", "disallow_inf", "is_embedding")
 
     def __init__(
         self,
@@ -105,6 +114,8 @@ class ValueCount(_Part):
         min: fewest.
         max: most.
     """
+
+    _shown = ("min", "max")
 
     def __init__(self, min: int = 0, max: int = 0) -> None:
         super().__init__(min, max)
@@ -183,3 +194,6 @@ class Annotation(_Owned):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, _Tags(value, self) if name == "tag" else value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Annotation:
+        return Annotation(list(self.tag), list(self.comment), deepcopy(self.extra_metadata, memo))

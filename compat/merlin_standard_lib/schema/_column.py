@@ -20,6 +20,7 @@ from merlin_standard_lib.proto._parts import (
     ValueCount,
     ValueCountList,
 )
+from merlin_standard_lib.schema._places import in_order
 from merlin_standard_lib.schema._text import (
     as_json,
     feature_of,
@@ -60,6 +61,7 @@ class ColumnSchema(core.ColumnSchema):
 
     others: dict[str, Any]
 
+    @in_order
     def __init__(
         self,
         name: str = "",
@@ -75,8 +77,9 @@ class ColumnSchema(core.ColumnSchema):
     ) -> None:
         others = dict(kwargs.pop("others", None) or {})
         for field, key in other_fields().items():
-            if field in kwargs:
-                others[key] = as_json(kwargs.pop(field))
+            # What says nothing is left out, as betterproto did.
+            if field in kwargs and (value := as_json(kwargs.pop(field))):
+                others[key] = value
         annotation = annotation or Annotation()
         if annotation.tag:
             others["_tags"] = list(annotation.tag)
@@ -284,9 +287,19 @@ class ColumnSchema(core.ColumnSchema):
         """The feature of a ``schema.json`` that is about this column."""
         return feature_of(self)
 
-    def to_json(self) -> str:
+    def to_json(self, indent: int | str | None = None) -> str:
         """The same as text."""
-        return json.dumps(feature_of(self), ensure_ascii=False)
+        return json.dumps(feature_of(self), indent=indent, ensure_ascii=False)
+
+    def from_dict(self, value: Mapping[str, Any]) -> ColumnSchema:
+        """This column, changed in place to what a feature of a ``schema.json`` says."""
+        known = feature_of(self) if self.name else {}
+        self._become(ColumnSchema.of_feature({**known, **value}))
+        return self
+
+    def from_json(self, value: str | bytes) -> ColumnSchema:
+        """The same of its text."""
+        return self.from_dict(json.loads(value))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "others" or name not in other_fields():
@@ -300,6 +313,9 @@ class ColumnSchema(core.ColumnSchema):
             changed = self._replaced(others={**self.others, other_fields()[name]: as_json(value)})
         else:
             changed = self._replaced(**{name: value})
+        self._become(changed)
+
+    def _become(self, changed: ColumnSchema) -> None:
         for own, content in vars(changed).items():
             object.__setattr__(self, own, content)
 

@@ -105,7 +105,7 @@ def _domain(properties: Mapping[str, Any]) -> tuple[Any, ...]:
 def json_of(columns: Any) -> Feature:
     """A schema in JSON; what has no place of its own is in comments."""
     features = [feature_of(column) for column in columns]
-    return {"feature": [without_metadata(f) if _noted(f) else f for f in features]}
+    return {"feature": [without_metadata(f) if _noted(f) else f for f in features]} if features else {}
 
 
 def text_of(column: Any) -> str:

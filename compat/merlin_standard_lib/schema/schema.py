@@ -76,9 +76,9 @@ class Schema(core.Schema):
         message = text_format.Parse(_text(path_or_proto_text), schema_pb2.Schema())
         return _of_features(json_format.MessageToDict(message))
 
-    def to_json(self) -> str:
+    def to_json(self, indent: int | str | None = None) -> str:
         """The text of a ``schema.json``."""
-        return json.dumps(json_of(self), ensure_ascii=False)
+        return json.dumps(json_of(self), indent=indent, ensure_ascii=False)
 
     def to_proto_text(self) -> str:
         """The text of a ``schema.pbtxt``."""

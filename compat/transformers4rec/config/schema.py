@@ -46,6 +46,10 @@ class SchemaMixin:
         if self.REQUIRES_SCHEMA and not self.schema and not schema:
             raise ValueError(f"{type(self).__name__} requires a schema: give it one with set_schema(schema)")
 
+    def _maybe_set_schema(self, input: Any, schema: Any) -> None:
+        if input and hasattr(input, "set_schema"):
+            input.set_schema(schema)
+
     def get_item_ids_from_inputs(self, inputs: dict[str, Tensor]) -> Tensor:
         """The column that the schema tags as item id."""
         return inputs[item_id_column(self.schema)]

@@ -13,6 +13,21 @@ from transformers.trainer_pt_utils import nested_gather
 class FormerMethods:
     """Put before Hugging Face's Trainer in the bases."""
 
+    # An own ``training_step`` of that time asks for these before it leaves the rest to the accelerator.
+    do_grad_scaling = False
+    use_apex = False
+    use_cuda_amp = False
+    use_cpu_amp = False
+
+    @property
+    def tokenizer(self) -> Any:
+        """What transformers 5 names the processing class."""
+        return self.processing_class
+
+    @tokenizer.setter
+    def tokenizer(self, value: Any) -> None:
+        self.processing_class = value
+
     def _nested_gather(self, tensors: Any, name: str | None = None) -> Any:
         return nested_gather(tensors, self.args.parallel_mode, name)
 

@@ -24,6 +24,11 @@ class Deferred:
         return self._value
 
 
+def kept(outputs: dict[str, Any]) -> dict[str, Any]:
+    """Values as they are kept, deferred or not, also of a plain dictionary of a head of one's own."""
+    return {name: outputs.raw(name) if isinstance(outputs, Outputs) else outputs[name] for name in outputs}
+
+
 class Outputs(dict[str, Any]):
     """A dictionary that gives the values of what is deferred in it.
 

@@ -165,6 +165,11 @@ class RecallAt(RankingMetric):
 class AvgPrecisionAt(RankingMetric):
     """Precision at the places of relevant items, added up, over the smaller of k and the relevant items."""
 
+    @property
+    def precision_at(self) -> Callable[..., Tensor]:
+        """Precision of each row, for subclasses."""
+        return PrecisionAt(self.top_ks)._metric
+
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:
         # Labels that add up to less than one relevant item count as one.
         return _each(map_at, ks, Ranking(ranking.relevance, ranking.total.clamp(min=1)))
@@ -188,6 +193,11 @@ class NDCGAt(RankingMetric):
 
     Relevant items that are not among the best count in neither, as in 23.12.0.
     """
+
+    @property
+    def dcg_at(self) -> Callable[..., Tensor]:
+        """DCG of each row, for subclasses."""
+        return DCGAt(self.top_ks)._metric
 
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:
         return _each(ndcg_at, ks, ranking, ideal=ranking.relevance.sort(dim=1, descending=True).values)

@@ -73,6 +73,12 @@ def test_wrong_widths_fail_as_in_torch() -> None:
         Linear(4, 5)(torch.zeros(2, 3))
 
 
+def test_what_is_no_tensor_fails_as_in_torch() -> None:
+    layer: nn.Module = Linear(4, 5)
+    with pytest.raises(TypeError, match="must be Tensor, not dict"):
+        layer({"a": torch.zeros(2, 4)})
+
+
 def test_small_inputs_stay_with_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "product", None)
     ours, theirs = layers(4, 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,18 +157,41 @@ class Dataset:
         return self.to_ddf()
 
     def repartition(self, npartitions: int | None = None, partition_size: Any = None) -> Dataset:
-        """The data set itself: rows are not read by partitions here."""
+        """This data set; rows are not partitioned here."""
         return self
 
-    def to_iter(self, columns: Any = None, epochs: int = 1, **kwargs: Any) -> Any:
+    def to_cpu(self) -> None:
+        """Nothing: rows are on the CPU."""
+
+    def to_iter(
+        self,
+        columns: Any = None,
+        shuffle: bool = False,
+        seed: int | None = None,
+        epochs: int = 1,
+        **kwargs: Any,
+    ) -> Iterator[Any]:
         """The rows as one pandas data frame for each epoch.
 
         Args:
             columns: names; all if not given.
+            shuffle: whether rows come in another order in each epoch.
+            seed: of these orders.
             epochs: how often.
             **kwargs: of merlin-core's Dataset (partitions and their order); not used.
         """
-        return iter([self.to_ddf(columns).compute() for _ in range(epochs)])
+        frame = self.to_ddf(columns).compute()
+        for epoch in range(epochs):
+            yield (
+                frame.sample(frac=1, random_state=None if seed is None else seed + epoch)
+                if shuffle
+                else frame
+            )
+
+    def infer_schema(self, n: int = 1) -> Schema:
+        """Takes the schema that the rows speak for."""
+        self.schema = Schema.from_parquet(self.source) if isinstance(self.source, list) else self._inferred()
+        return self.schema
 
     def to_parquet(self, output_path: str, **kwargs: Any) -> None:
         """Writes one parquet file, and the schema beside it, into a folder."""

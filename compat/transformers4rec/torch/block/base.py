@@ -163,6 +163,8 @@ class SequentialBlock(BlockBase, torch.nn.Sequential):
             **kwargs: given to the last module, as far as it takes them.
         """
         modules = list(self)
+        if not modules:
+            return input
         for module in modules[:-1]:
             names, _ = _parameters(type(module))
             mode = {}

@@ -25,9 +25,11 @@ class BlockWithHeadLightning(LightningModule):
         super().__init__()
         self.parent = model
 
-    def forward(self, inputs: Any, targets: Any = None, training: bool = False, testing: bool = False) -> Any:
+    def forward(
+        self, inputs: Any, targets: Any = None, training: bool = False, testing: bool = False, **kwargs: Any
+    ) -> Any:
         """What the model gives."""
-        return self.parent(inputs, targets=targets, training=training, testing=testing)
+        return self.parent(inputs, targets=targets, training=training, testing=testing, **kwargs)
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
         """The loss of a batch of inputs and targets."""

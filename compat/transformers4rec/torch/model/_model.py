@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from transformers4rec._legacy import legacy, tell_once
-from transformers4rec.torch._outputs import Outputs
+from transformers4rec.torch._outputs import Outputs, kept
 from transformers4rec.torch.model import _loops, _saved
 from transformers4rec.torch.model._head import Head
 from transformers4rec.torch.model._task import PredictionTask
@@ -60,7 +60,10 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
         self.optimizer = optimizer
         self.max_sequence_length = max_sequence_length
         self.top_k = top_k
-        _tell_of_shared_metrics(self.prediction_tasks)
+        # A module of one's own may be a head, without tasks.
+        _tell_of_shared_metrics(
+            self.prediction_tasks if all(hasattr(h, "prediction_task_dict") for h in head) else []
+        )
 
     def forward(
         self,
@@ -109,13 +112,30 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
         labels = {name: label for result in results for name, label in result["labels"].items()}
         predictions = Outputs()
         for result in results:
-            predictions.update({name: result["predictions"].raw(name) for name in result["predictions"]})
+            predictions.update(kept(result["predictions"]))
         alone = next(iter(labels)) if len(labels) == 1 else None
         return Outputs(
             loss=getattr(losses, self.head_reduction)(),
             labels=labels if alone is None else labels[alone],
             predictions=predictions if alone is None else predictions.raw(alone),
         )
+
+    def compute_loss(
+        self, inputs: TabularData, targets: Any, compute_metrics: bool = True, **kwargs: Any
+    ) -> torch.Tensor:
+        """The loss of a batch, which 23.12.0 names and the models of ``merlin.models.torch`` had.
+
+        Args:
+            inputs: columns by name.
+            targets: by name of the column, or one tensor.
+            compute_metrics: whether metrics follow.
+            **kwargs: of ``forward``.
+        """
+        result = self(inputs, targets=targets, training=True, **kwargs)
+        if compute_metrics:
+            self.calculate_metrics(result["predictions"], result["labels"])
+        loss: torch.Tensor = result["loss"]
+        return loss
 
     def calculate_metrics(self, predictions: Any, targets: Any) -> dict[str, Any]:
         """Adds a batch to the metrics of every task and gives its own values.

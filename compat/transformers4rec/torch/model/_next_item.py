@@ -106,8 +106,7 @@ class NextItemPredictionTask(PredictionTask):
                 "check that the columns are lists and that the input block has an aggregation"
             )
         inputs = _checked(inputs or body.inputs)
-        self.masking = inputs.masking
-        self.padding_idx = self.masking.padding_idx
+        # Assigned in the order of 23.12.0, in which a state dict lists them.
         self.embeddings = inputs.categorical_module
         table = self.embeddings.item_embedding_table
         self.target_dim = self.target_dim or table.num_embeddings
@@ -122,6 +121,8 @@ class NextItemPredictionTask(PredictionTask):
                     width,
                 )
                 task_block = MLPBlock([width], activation=None)
+        self.masking = inputs.masking
+        self.padding_idx = self.masking.padding_idx
         scores = NextItemPredictionPrepareBlock(
             target_dim=self.target_dim,
             weight_tying=self.weight_tying,

@@ -62,11 +62,14 @@ class TabularAggregation(OutputSizeMixin, torch.nn.Module, ABC):
         self, inputs_sizes: dict[str, Any]
     ) -> tuple[dict[str, tuple[int, ...]], int]:
         sequences = {name: tuple(size[:2]) for name, size in inputs_sizes.items() if len(size) >= 3}
-        if len(set(sequences.values())) > 1 and not torch.jit.is_tracing():
-            raise ValueError(
-                f"sequential columns differ in rows or positions: {sequences}; give all the same"
-            )
+        self._check_first_two_dims(sequences)
         return sequences, next(iter(sequences.values()))[1] if sequences else 0
+
+    def _check_first_two_dims(self, seq_features_shapes: dict[str, tuple[int, ...]]) -> None:
+        if len(set(seq_features_shapes.values())) > 1 and not torch.jit.is_tracing():
+            raise ValueError(
+                f"sequential columns differ in rows or positions: {seq_features_shapes}; give all the same"
+            )
 
     def _check_concat_shapes(self, inputs: TabularData) -> None:
         if len({x.shape[:-1] for x in inputs.values()}) > 1 and not torch.jit.is_tracing():
@@ -220,7 +223,7 @@ class TabularModule(torch.nn.Module):
             outputs, transformations=post, merge_with=merge_with, aggregation=aggregation
         )
 
-    def _maybe_apply_transformations(self, inputs: TabularData, transformations: Any) -> TabularData:
+    def _maybe_apply_transformations(self, inputs: TabularData, transformations: Any = None) -> TabularData:
         return TabularTransformation.parse(transformations)(inputs) if transformations else inputs
 
     def __add__(self, other: Any) -> MergeTabular:
@@ -312,14 +315,15 @@ class TabularBlock(BlockBase, TabularModule, ABC):
             self.aggregation.build(size, schema=schema, **kwargs)
         return built
 
-    def _check_post_output_size(self, size: Any) -> Any:
-        if isinstance(size, dict):
-            if self.post:
-                size = self.post.output_size(size)
-            if self.aggregation:
-                self.aggregation.set_schema(self.schema)
-                size = self.aggregation.forward_output_size(size)
-        return size
+    def _check_post_output_size(self, input_size: Any) -> Any:
+        if not isinstance(input_size, dict):
+            return input_size
+        if self.post:
+            input_size = self.post.output_size(input_size)
+        if self.aggregation:
+            self.aggregation.set_schema(self.schema)
+            input_size = self.aggregation.forward_output_size(input_size)
+        return input_size
 
 
 @legacy

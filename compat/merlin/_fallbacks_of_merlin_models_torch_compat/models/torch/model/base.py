@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytorch_lightning
-import torch
 from merlin.models._legacy import legacy, served
 from merlin.schema import Tags
 from transformers4rec.torch.model._lightning import BlockWithHeadLightning
@@ -87,23 +86,6 @@ class Model(LaterModel):
 
     def __init__(self, *head: Any, **options: Any) -> None:
         super().__init__(*head, **options)
-
-    def compute_loss(  # type: ignore[override]
-        self, inputs: Any, targets: Any, compute_metrics: bool = True, **kwargs: Any
-    ) -> torch.Tensor:
-        """The loss of a batch.
-
-        Args:
-            inputs: columns by name.
-            targets: by name of the column, or one tensor.
-            compute_metrics: whether metrics follow.
-            **kwargs: of the drop-in's ``forward``.
-        """
-        result = self(inputs, targets=targets, training=True, **kwargs)
-        if compute_metrics:
-            self.calculate_metrics(result["predictions"], result["labels"])
-        loss: torch.Tensor = result["loss"]
-        return loss
 
     def to_lightning(self) -> Any:
         """This model for ``pytorch_lightning.Trainer``."""
