@@ -6,7 +6,7 @@ Tensors go to safetensors files and settings to JSON, so that reading one never 
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,53 +14,86 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from merlin_models_torch.storage import new_folder, read_json, verify
+
 if TYPE_CHECKING:
     from torch.distributed.checkpoint.state_dict import StateDictOptions
 
 _WEIGHTS = "state_dict"
 _SETTINGS = "settings.json"
+# Bytes of a file's name at most, as Linux has it.
+_LONGEST = 255
 
 
 def save_checkpoint(folder: str | Path, model: nn.Module, *optimizers: Optimizer) -> Path:
     """Writes the weights of a model and the state of its optimizers.
 
-    Every process writes what it holds, so that no process ever holds everything. All of them call this.
+    Every process writes what it holds, so that no process ever holds everything. All of them call this. A
+    checkpoint that is there stays until the new one is whole and takes its place.
 
     Args:
-        folder: is made where it is missing; the same for all processes.
+        folder: to make, or with an earlier checkpoint to replace; the same for all processes, which see one
+            file system.
         model: with sharded weights or without.
         optimizers: of this model.
 
     Returns:
-        The folder: safetensors files, and the optimizers' settings, which come last.
+        The folder: safetensors files, the optimizers' settings, and a manifest of both.
 
     Raises:
         TypeError: if an optimizer has a setting that JSON cannot hold.
+        FileExistsError: in the first process, if something else is in the folder.
 
     Example:
         >>> folder = save_checkpoint("checkpoint", shard_items(model))
         >>> load_checkpoint(folder, unshard_items(model))  # or over another number of processes
         >>> sorted(path.suffix for path in folder.iterdir())
-        ['.json', '.safetensors']
+        ['.json', '.json', '.safetensors']
     """
-    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
-    from torch.distributed.checkpoint.state_dict_saver import save
+    return write_checkpoint(folder, model, optimizers, {})
 
+
+def write_checkpoint(
+    folder: str | Path, model: nn.Module, optimizers: Sequence[Optimizer], beside: Mapping[str, bytes]
+) -> Path:
+    """What :func:`save_checkpoint` does, with further files, by name, which the first process writes."""
     tensors, settings = _parted(_states(model, optimizers))
     text = json.dumps(settings, indent=2)
     path = Path(folder)
-    if _first():
-        path.mkdir(parents=True, exist_ok=True)
-        for old in (path / _SETTINGS, *path.glob("*.safetensors")):
-            old.unlink(missing_ok=True)
-    _together()
-    save(tensors, storage_writer=HuggingFaceStorageWriter(str(path), save_distributed=True), no_dist=_alone())
-    if _first():
-        written = path / f".{_SETTINGS}"
-        written.write_text(text)
-        os.replace(written, path / _SETTINGS)
+    device = next(iter(model.parameters())).device
+    if not _first():
+        work = path.with_name(_told("", device))
+        _write(work, tensors)
+        _together()
+        return path
+    if path.is_dir() and not any(path.iterdir()):
+        path.rmdir()
+    with new_folder(path, overwrite=True) as work:
+        _told(work.name, device)
+        _write(work, tensors)
+        (work / _SETTINGS).write_text(text)
+        for name, content in beside.items():
+            (work / name).write_bytes(content)
     _together()
     return path
+
+
+def _write(folder: Path, tensors: dict[str, dict[str, Any]]) -> None:
+    """The tensors that this process holds; done when all processes are."""
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+    from torch.distributed.checkpoint.state_dict_saver import save
+
+    writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
+    save(tensors, storage_writer=writer, no_dist=_alone())
+
+
+def _told(name: str, device: torch.device) -> str:
+    """The name of a file that the first process tells the others."""
+    if _alone():
+        return name
+    told = torch.tensor([*name.encode().ljust(_LONGEST, b"\0")], dtype=torch.uint8, device=device)
+    torch.distributed.broadcast(told, 0)
+    return bytes(told.tolist()).rstrip(b"\0").decode()
 
 
 def load_checkpoint(folder: str | Path, model: nn.Module, *optimizers: Optimizer) -> None:
@@ -72,7 +105,7 @@ def load_checkpoint(folder: str | Path, model: nn.Module, *optimizers: Optimizer
         optimizers: as they were saved, or none.
 
     Raises:
-        ValueError: if the folder is not a checkpoint, or writing it did not end.
+        ValueError: if the folder is not a checkpoint, or a file of it is missing, changed or foreign.
 
     Example:
         >>> optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
@@ -91,7 +124,8 @@ def load_checkpoint(folder: str | Path, model: nn.Module, *optimizers: Optimizer
         raise ValueError(
             f"{path} has no {_SETTINGS}, expected one that save_checkpoint() wrote to its end: take another"
         )
-    settings = json.loads((path / _SETTINGS).read_text())
+    verify(path, again="save the checkpoint again")
+    settings = read_json(path / _SETTINGS, again="save the checkpoint again")
     tensors, own = _parted(_states(model, optimizers))
     load(tensors, storage_reader=HuggingFaceStorageReader(str(path)), no_dist=_alone())
     set_model_state_dict(model, tensors[_WEIGHTS])
@@ -113,7 +147,7 @@ def _parted(states: dict[str, dict[str, Any]]) -> tuple[dict[str, dict[str, Any]
     return tensors, rest
 
 
-def _states(model: nn.Module, optimizers: tuple[Optimizer, ...]) -> dict[str, dict[str, Any]]:
+def _states(model: nn.Module, optimizers: Sequence[Optimizer]) -> dict[str, dict[str, Any]]:
     from torch.distributed.checkpoint.state_dict import get_model_state_dict, get_optimizer_state_dict
 
     states: dict[str, dict[str, Any]] = {_WEIGHTS: dict(get_model_state_dict(model))}

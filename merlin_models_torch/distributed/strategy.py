@@ -15,9 +15,8 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.optim import Optimizer
 
-from merlin_models_torch.distributed.checkpoint import load_checkpoint, save_checkpoint
+from merlin_models_torch.distributed.checkpoint import load_checkpoint, write_checkpoint
 from merlin_models_torch.distributed.shard import shard_items
-from merlin_models_torch.storage import whole_file
 from merlin_models_torch.training.model import Model
 
 _REST = "rest.pt"
@@ -110,22 +109,18 @@ class ShardedStrategy(DDPStrategy):
         """Writes a folder: the parts of all processes, and what the Trainer knows."""
         path = Path(self.broadcast(filepath))
         with_optimizers = "optimizer_states" in checkpoint
-        save_checkpoint(path, self._own, *(self._optimizers_of_torch if with_optimizers else ()))
-        if self.is_global_zero:
-            # On a disk that is full torch's own writer of archives ends the process when it is thrown away.
-            archive = io.BytesIO()
-            torch.save(checkpoint, archive)
-            with whole_file(path / _REST) as work:
-                work.write_bytes(archive.getbuffer())
-        self.barrier()
+        # On a disk that is full torch's own writer of archives ends the process when it is thrown away.
+        archive = io.BytesIO()
+        torch.save(checkpoint, archive)
+        optimizers = self._optimizers_of_torch if with_optimizers else ()
+        write_checkpoint(path, self._own, optimizers, {_REST: archive.getvalue()})
 
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
         """Reads such a folder, with as many processes as there are now."""
         path = Path(self.broadcast(checkpoint_path))
-        rest = torch.load(path / _REST, map_location="cpu", weights_only=True)
         training = self._own.trainer.state.fn == TrainerFn.FITTING
         load_checkpoint(path, self._own, *(self._optimizers_of_torch if training else ()))
-        return cast(dict[str, Any], rest)
+        return cast(dict[str, Any], torch.load(path / _REST, map_location="cpu", weights_only=True))
 
     @property
     def _own(self) -> Model:

@@ -52,6 +52,16 @@ def saved(folder: Path) -> State:
     return {"model": digest(*(name.encode() + value.numpy().tobytes() for name, value in weights.items()))}
 
 
+def checkpointed(folder: Path) -> State:
+    """The distributed checkpoint that is there."""
+    if not (folder / "checkpoint").exists():
+        return {}
+    found = model(9)
+    mm.distributed.load_checkpoint(folder / "checkpoint", found)
+    parts = [name.encode() + value.numpy().tobytes() for name, value in found.state_dict().items()]
+    return {"checkpoint": digest(*parts)}
+
+
 def exported(folder: Path) -> State:
     """The export that is there; every byte of it is compared with its manifest."""
     place = folder / "exported"
@@ -174,6 +184,10 @@ def scenarios() -> dict[str, Scenario]:
         "save": Scenario(lambda folder: None, partial(_save, new), saved, sized=3),
         "save over": Scenario(partial(_save, old), partial(_save, new), saved, every=3, timed=3),
         "save over, step by step": Scenario(partial(_save, old), stepwise, saved, every=2, sized=0, timed=0),
+        "checkpoint": Scenario(lambda folder: None, partial(_checkpoint, new), checkpointed, every=2),
+        "checkpoint over": Scenario(
+            partial(_checkpoint, old), partial(_checkpoint, new), checkpointed, every=3
+        ),
         "export": Scenario(lambda folder: None, export, exported),
         "export over": Scenario(export, export, exported, every=2, sized=0, timed=0),
         "predict": Scenario(_data, lambda folder: _predict(new, folder), answered, sized=4, timed=4),
@@ -188,6 +202,10 @@ def scenarios() -> dict[str, Scenario]:
 
 def _save(made: mm.Model, folder: Path) -> None:
     made.save(folder / "model", overwrite=True)
+
+
+def _checkpoint(made: mm.Model, folder: Path) -> None:
+    mm.distributed.save_checkpoint(folder / "checkpoint", made)
 
 
 def _predict(made: mm.Model, folder: Path) -> None:

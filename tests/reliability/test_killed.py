@@ -36,6 +36,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Any:
         ("save", 10),
         ("save over", 4),
         ("save over, step by step", 5),
+        ("checkpoint", 3),
+        ("checkpoint over", 3),
         ("export", 3),
         ("export over", 2),
         ("predict", 8),
