@@ -32,7 +32,9 @@ OWN = ("focal", "stopping", "annealed")
 
 
 def test_names_of_models_and_trainers_are_known() -> None:
-    assert {name for name in dir(mm.Model) if not name.startswith("_")} <= OF_MODELS
+    # transformers hangs one more onto every module once it has made weights.
+    ours = {name for name in dir(mm.Model) if not name.startswith("_")} - {"smart_apply"}
+    assert ours <= OF_MODELS
     methods = {name for name, value in vars(HuggingFaceTrainer).items() if callable(value)}
     assert {name for name in methods if not name.startswith("_")} <= OF_TRAINERS
 

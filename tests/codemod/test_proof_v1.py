@@ -26,6 +26,12 @@ ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "tests" / "compat" / "programs_merlin"
 NAMES = ("v1_click", "v1_lightning", "v1_modules", "v1_soft", "v1_two_tasks")
 SHORTER = (("range(200)", "range(9)"), ("range(150)", "range(9)"), ("range(120)", "range(9)"))
+# It prints the key of a task, which is another one now.
+MARKED = {
+    "v1_click": [
+        "the keys are the targets' names now: click, where they were click/binary_classification_task"
+    ]
+}
 LEGACY = re.compile(
     r"merlin\.(models|schema|io|dataloader)|transformers4rec|merlin_standard_lib|SequentialBlock"
 )
@@ -42,7 +48,7 @@ class _Stop(Exception):
 
 def _rewritten(name: str, folder: Path) -> Path:
     result = rewrite_source((PROGRAMS / f"{name}.py").read_bytes())
-    assert result.marks == ()
+    assert [mark.reason for mark in result.marks] == MARKED.get(name, [])
     path = folder / f"{name}.py"
     path.write_bytes(result.after)
     return path

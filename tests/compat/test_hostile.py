@@ -47,7 +47,7 @@ def changed(folder: Path, change: Callable[[Any], None], weights: bytes | None =
     if weights is not None:
         stored.write_bytes(weights)
         said["sha256"] = hashlib.sha256(weights).hexdigest()
-    path.write_text(json.dumps({**said, "digest": own_digest(said)}))
+    path.write_text(json.dumps({**said, "digest": own_digest(said)}, indent=1))
 
 
 def every(value: Any, change: Callable[[Any], None]) -> None:
@@ -64,8 +64,6 @@ def test_any_changed_byte_is_refused(name: str, folder: Path) -> None:
     for _ in range(40):
         place = rng.randrange(len(content))
         other = bytes([(content[place] + rng.randrange(1, 256)) % 256])
-        if name.endswith("json") and {content[place : place + 1], other} <= {b" ", b"\n"}:
-            continue  # space between values says nothing
         (folder / name).write_bytes(content[:place] + other + content[place + 1 :])
         refused(folder, r"was changed|is no JSON|is not of format")
     (folder / name).write_bytes(content)
@@ -143,5 +141,5 @@ def test_values_nested_beyond_what_is_read_are_refused(folder: Path) -> None:
         nested = {"tuple": [nested]}
     path = folder / f"{NAME}.json"
     said = {"format": 1, "sha256": json.loads(path.read_text())["sha256"], "model": nested}
-    path.write_text(json.dumps({**said, "digest": own_digest(said)}))
+    path.write_text(json.dumps({**said, "digest": own_digest(said)}, indent=1))
     refused(folder, "cannot be built|holds a tuple")

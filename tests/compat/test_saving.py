@@ -195,7 +195,7 @@ def with_model(folder, content):
     path = folder / NAMES[0]
     said = {**json.loads(path.read_text()), "model": content}
     del said["digest"]
-    path.write_text(json.dumps({**said, "digest": own_digest(said)}))
+    path.write_text(json.dumps({**said, "digest": own_digest(said)}, indent=1))
     return folder
 
 

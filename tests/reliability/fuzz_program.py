@@ -100,7 +100,7 @@ def targets(folder: Path, factor: int) -> dict[str, Target]:
             said = json.loads((folder / f"{name}.json").read_bytes())
             said.pop("digest", None)
             said["sha256"] = hashlib.sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()
-            (folder / f"{name}.json").write_text(json.dumps({**said, "digest": own_digest(said)}))
+            (folder / f"{name}.json").write_text(json.dumps({**said, "digest": own_digest(said)}, indent=1))
         tr.Model.load(folder)
 
     def of(path: Path, read: object, count: int, name: str | None = None, *, text: bool = False) -> Target:

@@ -140,7 +140,7 @@ def _read_all(name: str, target: Target, folder: Path, first: int, told: int) ->
             target.read(path)
             said = "fine"
         except (ValueError, TypeError) as error:
-            ours = type(error).__module__.startswith(("merlin_models_torch", "builtins"))
+            ours = type(error).__module__.startswith(("merlin_models_torch", "transformers4rec", "builtins"))
             said = "refused" if ours and (str(folder) in str(error)) else _shown(name, number, error)
         except BaseException as error:
             said = _shown(name, number, error)

@@ -22,6 +22,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 import merlin_models_torch as mm
+from merlin_models_torch.distributed import load_checkpoint, save_checkpoint
 from merlin_models_torch.exporting import reader
 from tests.reliability.killing import Scenario, State, tried
 from tests.unit.models.ranking import CLICK
@@ -57,7 +58,7 @@ def checkpointed(folder: Path) -> State:
     if not (folder / "checkpoint").exists():
         return {}
     found = model(9)
-    mm.distributed.load_checkpoint(folder / "checkpoint", found)
+    load_checkpoint(folder / "checkpoint", found)
     parts = [name.encode() + value.numpy().tobytes() for name, value in found.state_dict().items()]
     return {"checkpoint": digest(*parts)}
 
@@ -205,7 +206,7 @@ def _save(made: mm.Model, folder: Path) -> None:
 
 
 def _checkpoint(made: mm.Model, folder: Path) -> None:
-    mm.distributed.save_checkpoint(folder / "checkpoint", made)
+    save_checkpoint(folder / "checkpoint", made)
 
 
 def _predict(made: mm.Model, folder: Path) -> None:

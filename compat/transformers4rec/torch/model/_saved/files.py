@@ -43,7 +43,7 @@ def save(model: Any, folder: str | os.PathLike[str], name: str) -> None:
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
     _replace(folder / f"{name}.safetensors", weights)
-    _replace(folder / f"{name}.json", json.dumps(whole, indent=1).encode())
+    _replace(folder / f"{name}.json", _text(whole))
 
 
 def load(folder: str | os.PathLike[str], name: str) -> Any:
@@ -73,7 +73,9 @@ def load(folder: str | os.PathLike[str], name: str) -> Any:
         raise SavedModelError(f"{config} is no JSON: save the model again") from error
     if not isinstance(whole, dict) or whole.get("format") != FORMAT:
         raise SavedModelError(f"{config} is not of format {FORMAT}, which this version reads: save again")
-    if own_digest({key: value for key, value in whole.items() if key != "digest"}) != whole.get("digest"):
+    said = {key: value for key, value in whole.items() if key != "digest"}
+    # Also what JSON reads as the same.
+    if own_digest(said) != whole.get("digest") or content != _text(whole):
         raise SavedModelError(f"{config} was changed after it was written: save the model again")
     if hashlib.sha256(stored).hexdigest() != whole.get("sha256"):
         raise SavedModelError(f"{weights} was changed or is of another model: save the model again")
@@ -89,6 +91,10 @@ def load(folder: str | os.PathLike[str], name: str) -> Any:
             f"{config} cannot be built by this version ({error}): save the model again with it, or load the "
             "weights into a model built in the program"
         ) from error
+
+
+def _text(whole: dict[str, Any]) -> bytes:
+    return json.dumps(whole, indent=1).encode()
 
 
 def _replace(path: Path, content: bytes) -> None:
