@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from merlin_models_torch._recording import is_recorded
+from merlin_models_torch.retrieval.partition import best_by_partition
 
 # Scores held at a time unless the caller says: 32 MiB of float32.
 _SCORES = 2**23
@@ -131,10 +132,14 @@ def without_autocast(device: torch.device) -> AbstractContextManager[object]:
 def _best_of_block(scores: Tensor, k: int, start: int) -> tuple[Tensor, Tensor]:
     """The best min(k, v) of (B, v) scores, whose first column is item row ``start``.
 
-    Looks first at the maxima of narrow groups of neighbours: k groups with the best maxima hold all of the k
-    best scores, so that the sorting sees some k * width scores instead of all.
+    Where :func:`best_by_partition` is not the way, it looks first at the maxima of narrow groups of
+    neighbours: k groups with the best maxima hold all of the k best scores, so that the sorting sees some
+    k * width scores instead of all.
     """
     size = scores.shape[1]
+    found = best_by_partition(scores, min(k, size))
+    if found is not None:
+        return found[0], found[1] + start
     width = max(int((size / k) ** 0.5), _NARROWEST_GROUP)
     if size < 2 * k * width:
         rows = torch.arange(start, start + size, device=scores.device).expand_as(scores)

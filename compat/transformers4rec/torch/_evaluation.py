@@ -11,7 +11,9 @@ from transformers.trainer_pt_utils import find_batch_size
 from transformers.trainer_utils import EvalLoopOutput
 
 from transformers4rec.torch._kept import Kept
+from transformers4rec.torch._outputs import Outputs
 from transformers4rec.torch.model import _item_metrics
+from transformers4rec.torch.model._ranked_scores import RankedScores, best_wanted, only_best_wanted
 from transformers4rec.torch.model.prediction_task import NextItemPredictionTask
 from transformers4rec.torch.ranking_metric import Ranking, best_items
 from transformers4rec.torch.utils.torch_utils import nested_detach
@@ -66,7 +68,23 @@ class EvaluationMixin:
             return loss, None, None, None
         if not testing:
             return None, nested_detach(outputs), None, None
+        ranked = outputs.raw("predictions") if isinstance(outputs, Outputs) else None
+        if best_wanted() and isinstance(ranked, RankedScores):
+            return loss, ranked, nested_detach(outputs["labels"]), None
         return loss, nested_detach(outputs["predictions"]), nested_detach(outputs["labels"]), None
+
+    def _best_wanted(self, model: Any) -> int:
+        """The best items that evaluation needs of each row; 0 where something needs all scores."""
+        tasks = model.prediction_tasks
+        if type(self).prediction_step is not EvaluationMixin.prediction_step or len(tasks) != 1:
+            return 0
+        keep = self.args.predict_top_k or 0
+        if not keep or not isinstance(tasks[0], NextItemPredictionTask):
+            return 0
+        if self.compute_metrics is None:
+            return keep
+        shared = _item_metrics.share_one_ranking(tasks[0], model)
+        return max(keep, _item_metrics.largest_top_k(tasks[0])) if shared else 0
 
     def evaluation_loop(
         self,
@@ -105,9 +123,10 @@ class EvaluationMixin:
             kept.rows += find_batch_size(inputs) or 0
             if limit and step >= limit:
                 break
-            loss, predictions, labels, _ = self.prediction_step(
-                model, inputs, prediction_loss_only, ignore_keys=ignore_keys, testing=testing
-            )
+            with only_best_wanted(0 if prediction_loss_only else self._best_wanted(model)):
+                loss, predictions, labels, _ = self.prediction_step(
+                    model, inputs, prediction_loss_only, ignore_keys=ignore_keys, testing=testing
+                )
             measure = self.compute_metrics is not None and testing and labels is not None
             if measure and step % self.args.compute_metrics_each_n_steps:
                 measure = False
@@ -163,7 +182,11 @@ class EvaluationMixin:
             best, items = (part[:, :keep] if keep else part for part in scores)
             return self._replaced(predictions, (items, best)), None
         shared = measure and not several and _item_metrics.share_one_ranking(tasks[0], model)
-        best, items = best_items(scores, max(keep, _item_metrics.largest_top_k(tasks[0]) if shared else 0))
+        if isinstance(scores, RankedScores):
+            best, items = scores.best
+        else:
+            needed = _item_metrics.largest_top_k(tasks[0]) if shared else 0
+            best, items = best_items(scores, max(keep, needed))
         if shared:
             values = _item_metrics.update(tasks[0], scores, labels, Ranking.of_targets(items, labels))
         else:

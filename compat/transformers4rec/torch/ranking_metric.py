@@ -12,6 +12,7 @@ from torch import Tensor
 from torchmetrics.utilities.data import dim_zero_cat
 
 from merlin_models_torch.metrics.ranking import map_at, mrr_at, ndcg_at, precision_at, recall_at
+from merlin_models_torch.retrieval.partition import best_by_partition
 from transformers4rec._legacy import legacy
 from transformers4rec._registry import Registry
 
@@ -56,6 +57,9 @@ def best_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     Raises:
         RuntimeError: if there are fewer items.
     """
+    found = best_by_partition(scores, k) if scores.dim() == 2 and 0 < k <= scores.shape[1] else None
+    if found is not None:
+        return (scores.gather(1, found[1]) if scores.requires_grad else found[0]), found[1]
     try:
         best = torch.topk(scores, k)
     except RuntimeError as error:

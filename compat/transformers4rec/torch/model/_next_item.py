@@ -17,6 +17,7 @@ from transformers4rec.torch.block.mlp import MLPBlock
 from transformers4rec.torch.masking import MaskedLanguageModeling
 from transformers4rec.torch.model import _item_metrics
 from transformers4rec.torch.model._item_scores import NextItemPredictionPrepareBlock, _NextItemPredictionTask
+from transformers4rec.torch.model._ranked_scores import RankedScores, best_wanted
 from transformers4rec.torch.model._task import PredictionTask
 from transformers4rec.torch.ranking_metric import AvgPrecisionAt, NDCGAt, RecallAt, best_items
 
@@ -175,11 +176,18 @@ class NextItemPredictionTask(PredictionTask):
                 "a batch has no item to predict, so its loss is nan, as in Transformers4Rec 23.12.0: leave "
                 "out sessions of one item",
             )
+        elif testing and (k := self._best_wanted()):
+            ranked = RankedScores(self.pre, x, labels, k=k, label_smoothing=self.loss.label_smoothing)
+            return Outputs(loss=ranked.loss, labels=labels, predictions=ranked)
         elif training and not testing and self._loss_needs_no_scores():
             loss = self._loss_without_scores(x, labels)
             return Outputs(loss=loss, labels=labels, predictions=Deferred(lambda: self.pre(x)[0]))
         scores, labels = self.pre(x, targets=labels, training=training, testing=testing)
         return {"loss": self.loss(scores, labels), "labels": labels, "predictions": scores}
+
+    def _best_wanted(self) -> int:
+        """How many items whoever evaluates wants of each row; 0 where scores of all are needed."""
+        return best_wanted() if self._loss_needs_no_scores() and not torch.is_grad_enabled() else 0
 
     def _loss_needs_no_scores(self) -> bool:
         """Whether the core's cross entropy is the loss of just these scores."""
