@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from merlin_models_torch._memory import keep_freed_memory
+from merlin_models_torch._pages import use_large_pages
 from merlin_models_torch._processor import is_intel
 from merlin_models_torch._products import product, put_product
 from merlin_models_torch.outputs.tiles import Tiles
@@ -177,6 +178,8 @@ def softmax_gradients(
     if needs[1] and hidden.device.type == "cpu" and catalogue * width >= _LARGE_GRADIENT:
         keep_freed_memory()
     of_weight = hidden.new_empty(catalogue, width) if needs[1] else None
+    if of_weight is not None:
+        use_large_pages(of_weight, written=False)
     of_bias = hidden.new_zeros(catalogue) if needs[2] else None
     found = hidden.new_empty(count) if lse is None else lse
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from merlin_models_torch._pages import use_large_pages
+
 # Half the distance between neighbouring bfloat16 numbers, relative to the larger.
 _ROUNDING = 2.0**-8
 # Rounding of sums in float32, relative to the product of the norms; generous.
@@ -33,6 +35,7 @@ class HalfVectors:
         self._biased = bias is not None
         width = items.shape[1] + self._biased
         self._rounded = torch.empty(len(items), width, dtype=torch.bfloat16, device=items.device)
+        use_large_pages(self._rounded, written=False)
         self._longest = self._error = 0.0
         for start in range(0, len(items), _MADE):
             some = slice(start, start + _MADE)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from merlin_models_torch._pages import LargePages
 from merlin_models_torch.training.optim import OptimizerConfig
 from merlin_models_torch.training.parameters import Parameters
 from merlin_models_torch.training.row_adam import RowSparseAdam
@@ -36,6 +37,8 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module, *, fused: bool = 
         parts = [*_parts(config, rest, fused), *_parts(config.tables, tables, fused, tables=True)]
     else:
         parts = _parts(config, parameters, fused)
+    for part in parts:
+        part.register_step_post_hook(LargePages())
     if len(parameters.split(parameters.sharded)[0]) and not all(type(part) in _BY_NUMBER for part in parts):
         return SharesOptimizer(parts)
     return parts[0] if len(parts) == 1 else SplitOptimizer(parts)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+from merlin_models_torch._pages import LargePages
+
 
 class AdamW(torch.optim.Optimizer):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019), as transformers 4.30 wrote it.
@@ -37,6 +39,7 @@ class AdamW(torch.optim.Optimizer):
     ) -> None:
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "correct_bias": True}
         super().__init__(params, defaults)
+        self.register_step_post_hook(LargePages())
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
