@@ -28,6 +28,7 @@ class Row:
         module: of tests.benchmarks.rows.
         size: arguments of its functions.
         rounds: times that each arm runs; the best counts.
+        steps: calls of each round, whose mean counts: of what is called again and again in use.
         speed: how many times faster than Transformers4Rec it should be, if that was promised.
         memory: how many times smaller; 0 if it is measured but nothing was promised, None if not measured.
         tolerance: relative to the largest number, within which the results must agree.
@@ -38,6 +39,7 @@ class Row:
     module: str
     size: Mapping[str, int | bool]
     rounds: int = 7
+    steps: int = 1
     speed: float | None = None
     memory: float | None = None
     tolerance: float = 0.0
@@ -88,7 +90,7 @@ def measure(row: Row, pythons: Mapping[str, str]) -> Result:
             unheard = int(row.rounds >= _MANY)
             for number in range(row.rounds + unheard):
                 for arm, (process, name) in both.items():
-                    seconds = ask(process, f"time {name}")
+                    seconds = ask(process, f"time {name} {row.steps}")
                     if number >= unheard:
                         result.seconds.setdefault(arm, []).append(seconds)
             for arm, (process, name) in both.items():

@@ -1,8 +1,8 @@
 """One arm of one row, or several, in a process that is told line by line what to do.
 
 ``python -m tests.benchmarks.worker MODULE ARMS FOLDER SIZE-AS-JSON``, the arms separated by commas; answers
-each line of standard input by a line of JSON: "time ARM" runs once and gives seconds, "memory ARM" runs once
-and gives the extra bytes at the peak, "save ARM PATH" runs once and writes the result.
+each line of standard input by a line of JSON: "time ARM N" runs N times and gives the mean seconds, "memory
+ARM" runs once and gives the extra bytes at the peak, "save ARM PATH" runs once and writes the result.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import resource
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def main() -> None:
@@ -33,12 +35,9 @@ def main() -> None:
     torch.set_num_threads(1)
     runs = {arm: getattr(module, arm)(Path(folder), **json.loads(size)) for arm in arms.split(",")}
     for line in sys.stdin:
-        command, arm, *path = line.strip().split(" ", 2)
+        command, arm, *more = line.strip().split(" ", 2)
         if command == "time":
-            start = time.process_time()
-            result = runs[arm]()
-            answer = time.process_time() - start
-            del result
+            answer = _mean_seconds(runs[arm], int(more[0]))
         elif command == "memory":
             _warm(torch)
             before = resident()
@@ -46,10 +45,26 @@ def main() -> None:
             runs[arm]()
             answer = peak() - before
         else:
-            np.savez(path[0], **module.arrays(runs[arm]()))
+            np.savez(more[0], **module.arrays(runs[arm]()))
             answer = 0.0
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def _mean_seconds(run: Callable[[], Any], times: int) -> float:
+    """Of calls one after the other. Of several a further one before them is not counted.
+
+    A process that has waited for the other arm finds its caches cold.
+    """
+    if times > 1:
+        run()
+    seconds = 0.0
+    for _ in range(times):
+        start = time.process_time()
+        result = run()
+        seconds += time.process_time() - start
+        del result
+    return seconds / times
 
 
 def _warm(torch: object) -> None:
