@@ -20,6 +20,8 @@ Reduction = Literal["mean", "sum", "none"]
 
 # Numbers from which a gradient is worth its memory being kept: what glibc would map anew each time.
 _LARGE_GRADIENT = 2**15
+# Log-sum-exps up to which, either side of 0, exponentials keep their precision: float32 ends at 88.
+_LARGEST_EXPONENT = 60.0
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,16 @@ class _Tile(NamedTuple):
 def _tile(
     hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan, lse: Tensor | None = None
 ) -> _Tile:
-    """One tile; ``lse`` is that of the whole rows where it is known and the tile's own is of no interest."""
+    """One tile of vectors in ``plan.compute``.
+
+    ``lse`` is that of the whole rows where it is known and the tile's own is of no interest.
+    """
+    on_cpu = hidden.device.type == "cpu"
+    if on_cpu and is_intel() and (lse is None or _needs_no_shift(lse)):
+        tile = _plain_tile(hidden, weight, bias, plan, lse)
+        if lse is not None or _needs_no_shift(tile.lse):
+            return tile
     scores = _scores(hidden, weight, bias, plan)
-    on_cpu = scores.device.type == "cpu"
     if on_cpu and is_intel():
         shift = scores.amax(1) if lse is None else lse
         share = scores.sub_(shift[:, None]).exp_()
@@ -69,12 +78,29 @@ def _tile(
     return _Tile(share, own, own)
 
 
+def _needs_no_shift(lse: Tensor) -> bool:
+    """Whether exponentials of scores with such sums neither overflow nor are lost, nor their inverse."""
+    return bool((lse.abs() <= _LARGEST_EXPONENT).all())
+
+
+def _plain_tile(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan, lse: Tensor | None
+) -> _Tile:
+    """A tile of the exponentials themselves, which spares looking for the largest and taking it off."""
+    # Where they are rounded anyway, by torch's kernel, which computes them wide.
+    at_once = plan.gradient == torch.bfloat16 and bias is None
+    scores = torch.mm(hidden, weight.t()) if at_once else _scores(hidden, weight, bias, plan)
+    share = scores.exp_()
+    total = share.sum(1, dtype=plan.wide).log() if lse is None else lse
+    return _Tile(share, torch.zeros_like(total), total)
+
+
 def _scores(hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
     """(n, v) scores of one tile in the wide dtype."""
     if plan.compute == plan.wide:
-        scores = product(hidden, weight.t().to(plan.wide))
+        scores = product(hidden, weight.t())
     else:
-        scores = torch.mm(hidden.to(plan.compute), weight.to(plan.compute).t()).to(plan.wide)
+        scores = torch.mm(hidden, weight.t()).to(plan.wide)
     return scores if bias is None else scores.add_(bias)
 
 
@@ -85,9 +111,10 @@ def _cut(bias: Tensor | None, items: slice) -> Tensor | None:
 def log_sum_exp(hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
     """(N,) log-sum-exp of each row's scores; -inf where there are no items."""
     lse = hidden.new_full((hidden.shape[0],), -torch.inf)
+    queries = hidden.to(plan.compute)
     for rows in plan.tiles.over_targets(hidden.shape[0]):
         for items in plan.tiles.over_items(weight.shape[0]):
-            part = _tile(hidden[rows], weight[items], _cut(bias, items), plan).lse
+            part = _tile(queries[rows], weight[items].to(plan.compute), _cut(bias, items), plan).lse
             lse[rows] = torch.logaddexp(lse[rows], part)
     return lse
 
@@ -183,11 +210,18 @@ def softmax_gradients(
     of_bias = hidden.new_zeros(catalogue) if needs[2] else None
     found = hidden.new_empty(count) if lse is None else lse
 
+    queries = hidden.to(plan.compute)
+
     def tile(rows: slice, items: slice, lse: Tensor | None) -> tuple[_Tile, Tensor | None]:
-        found = _tile(hidden[rows], weight[items], _cut(bias, items), plan, lse)
+        vectors = weight[items].to(plan.compute)
+        found = _tile(queries[rows], vectors, _cut(bias, items), plan, lse)
         found = found._replace(share=found.share.to(plan.gradient))
+        if not needs[0]:
+            return found, None
+        if plan.gradient != plan.compute:
+            vectors = weight[items].to(plan.gradient)
         # While the tile is near: what it is multiplied by is known only later.
-        return found, product(found.share, weight[items].to(plan.gradient)) if needs[0] else None
+        return found, product(found.share, vectors)
 
     for rows in plan.tiles.over_targets(count):
         kept = []

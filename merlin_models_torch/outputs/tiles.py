@@ -42,7 +42,7 @@ SHARED_CACHE = Sizes(
 )
 # Where each core has a large one of its own, and the shared one is slow, as Intel's.
 OWN_CACHE = Sizes(
-    again=2**19, again_targets=1024, kept=2**21, tile=2**20, targets=512, items=8080, catalogue=32_000
+    again=2**20, again_targets=1024, kept=2**21, tile=2**20, targets=512, items=8080, catalogue=32_000
 )
 # Elsewhere: what hides the cost of a launch.
 DEVICE = Sizes(

@@ -98,6 +98,11 @@ def test_the_many_tiles_of_large_inputs_are_cut_right(case, catalogue, intel, mo
     )
     for grad, expected_grad in zip(narrow[1], expected[1], strict=True):
         assert (grad - expected_grad).norm() < 0.02 * expected_grad.norm()
+    expected = run(softmax_cross_entropy_plain, case, with_bias=False)
+    narrow = run(softmax_cross_entropy, case, with_bias=False, compute_dtype=torch.bfloat16)
+    torch.testing.assert_close(narrow[0], expected[0], rtol=0.01, atol=0)
+    for grad, expected_grad in zip(narrow[1], expected[1], strict=True):
+        assert (grad - expected_grad).norm() < 0.02 * expected_grad.norm()
 
 
 @pytest.mark.parametrize("one_dnn", [False, True])
@@ -130,11 +135,14 @@ def test_gradients_in_double_precision(case, tiles, monkeypatch):
 
 
 @pytest.mark.parametrize("over", ["targets", "items"])
-def test_large_scores_stay_finite_and_right(over):
-    """Scores of several hundred: exp of them overflows float32."""
-    hidden = torch.tensor([[300.0, 0.0], [0.0, -500.0]])
+@pytest.mark.parametrize("intel", [False, True])
+@pytest.mark.parametrize("bias", [0.0, 200.0, -700.0], ids=["some large", "all large", "all small"])
+def test_large_scores_stay_finite_and_right(over, intel, bias, monkeypatch):
+    """Scores of several hundred either way: exp of them overflows float32 or is lost, in some rows or all."""
+    monkeypatch.setattr(tiled, "is_intel", lambda: intel)
+    hidden = torch.tensor([[300.0, 0.0], [0.0, -500.0], [0.5, 0.25]])
     weight = torch.tensor([[1.0, 0.0], [2.0, 1.0], [-1.0, -1.0]])
-    case = (hidden, weight, torch.tensor([0.0, 100.0, -100.0]), torch.tensor([0, 1]))
+    case = (hidden, weight, torch.tensor([0.0, 100.0, -100.0]) + bias, torch.tensor([0, 1, 2]))
     expected = run(softmax_cross_entropy_plain, case, with_bias=True)
     found = run(softmax_cross_entropy, case, with_bias=True, over=over, chunk=1)
     assert expected[0].isfinite()

@@ -21,7 +21,7 @@ def test_pieces_are_even_and_small_enough(targets: int, items: int, expected: Ti
 
 
 def test_a_large_catalogue_is_scored_twice_where_the_shared_cache_is_slow() -> None:
-    assert Tiles.choose(512, 100_000, OWN_CACHE) == Tiles(512, 1_008, keep=False)
+    assert Tiles.choose(512, 100_000, OWN_CACHE) == Tiles(512, 2_032, keep=False)
     assert Tiles.choose(512, 10_000, OWN_CACHE) == Tiles(171, 6_116, keep=True)
 
 
