@@ -10,6 +10,7 @@ import torch
 from merlin.schema import Tags
 from torch import Tensor
 
+from merlin_models_torch._pages import use_large_pages
 from merlin_models_torch.schema import as_schema
 from transformers4rec._legacy import elsewhere
 from transformers4rec.config.schema import SchemaMixin, requires_schema
@@ -189,4 +190,9 @@ def concat_batches(batches: list[Any], padding_index: int = -100) -> Any:
             else t
             for t in tensors
         ]
-    return torch.cat(tensors)
+    first = tensors[0]
+    if any(t.dtype != first.dtype or t.requires_grad for t in tensors):
+        return torch.cat(tensors)
+    joined = first.new_empty(sum(t.shape[0] for t in tensors), *first.shape[1:])
+    use_large_pages(joined, written=False)
+    return torch.cat(tensors, out=joined)
