@@ -96,3 +96,43 @@ def test_more_answers_than_items_are_refused():
 def test_ids_without_labels_onehot_are_refused():
     with pytest.raises(ValueError, match="give ids with labels_onehot=True"):
         rm.RecallAt(top_ks=[2])(SCORES, TARGETS[:, None])
+
+
+@pytest.mark.parametrize("top_ks", [[2, 5], [3]], ids=["two cut-offs", "one"])
+def test_a_batchs_own_value_is_that_of_a_new_metric(top_ks):
+    generator = torch.Generator().manual_seed(0)
+    batches = [
+        (torch.rand(rows, 9, generator=generator), torch.randint(0, 9, (rows,), generator=generator))
+        for rows in (4, 1, 7)
+    ]
+    metric = rm.NDCGAt(top_ks=top_ks, labels_onehot=True)
+    for scores, labels in batches:
+        new = rm.NDCGAt(top_ks=top_ks, labels_onehot=True)
+        new.update(scores, labels)
+        own = metric(scores, labels)
+        assert own.shape == new.compute().shape
+        assert torch.equal(own, new.compute())
+    together = rm.NDCGAt(top_ks=top_ks, labels_onehot=True)
+    together.update(
+        torch.cat([scores for scores, _ in batches]), torch.cat([labels for _, labels in batches])
+    )
+    torch.testing.assert_close(metric.compute(), together.compute())
+
+
+def test_a_batch_costs_no_copies_of_earlier_ones(monkeypatch):
+    monkeypatch.setattr(rm.RankingMetric, "_copy_state_dict", lambda self: pytest.fail("states are copied"))
+    metric = rm.RecallAt(top_ks=[1], labels_onehot=True)
+    for label in (0, 1):
+        assert metric(torch.tensor([[1.0, 0.0]]), torch.tensor([label])).item() == 1 - label
+    assert metric.compute().item() == 0.5
+
+
+def test_a_metric_with_a_mean_of_its_own_gives_it_for_a_batch_too():
+    class Largest(rm.RecallAt):
+        def compute(self):
+            return torch.cat(self.metric_mean).amax(0)
+
+    metric = Largest(top_ks=[1], labels_onehot=True)
+    metric(torch.tensor([[1.0, 0.0]]), torch.tensor([0]))
+    assert metric(torch.eye(2), torch.tensor([0, 0])).item() == 1.0
+    assert metric(torch.tensor([[1.0, 0.0]]), torch.tensor([1])).item() == 0.0

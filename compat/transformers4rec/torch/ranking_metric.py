@@ -94,6 +94,20 @@ class RankingMetric(tm.Metric):
         """Whether one ranking for all metrics will do: not where a subclass has its own ``_metric``."""
         return self.labels_onehot and type(self)._metric is RankingMetric._metric
 
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Adds the rows of a batch and gives their own mean; the arguments are those of :meth:`update`.
+
+        torchmetrics would copy what is kept of all earlier batches, each time.
+        """
+        kind = type(self)
+        plain = kind.update is RankingMetric.update and kind.compute is RankingMetric.compute
+        if not plain or self.dist_sync_on_step or self._is_synced:
+            return super().forward(*args, **kwargs)  # type: ignore[no-any-return]
+        self.update(*args, **kwargs)
+        own = self.metric_mean[-1].mean(0)
+        self._forward_cache = own.squeeze() if own.numel() == 1 else own
+        return self._forward_cache
+
     def update(self, preds: Tensor | Ranking, target: Tensor | None, **kwargs: Any) -> None:
         """Adds the rows of a batch.
 
