@@ -83,9 +83,7 @@ def _needs_no_shift(lse: Tensor) -> bool:
     return bool((lse.abs() <= _LARGEST_EXPONENT).all())
 
 
-def _plain_tile(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan, lse: Tensor | None
-) -> _Tile:
+def _plain_tile(hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan, lse: Tensor | None) -> _Tile:
     """A tile of the exponentials themselves, which spares looking for the largest and taking it off."""
     # Where they are rounded anyway, by torch's kernel, which computes them wide.
     at_once = plan.gradient == torch.bfloat16 and bias is None

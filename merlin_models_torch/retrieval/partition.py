@@ -29,39 +29,39 @@ def best_by_partition(scores: Tensor, k: int) -> tuple[Tensor, Tensor] | None:
 
     Returns:
         Scores (n, k) in falling order and columns (n, k) int64, equal scores in order of column. None where
-        this is not the way: on other devices and dtypes, while a program is recorded, where the last place
-        in a row is between equal scores, and where one of the best is not a number.
+        this is not the way: on other devices, dtypes and kinds of tensors, while a program is recorded, where
+        the last place in a row is between equal scores, and where one of the best is not a number.
     """
-    if is_recorded() or scores.device.type != "cpu" or scores.dtype not in _DTYPES or not scores.numel():
+    values, size, columns, outside = scores.detach(), scores.shape[1], None, np.float32(np.nan)
+    if is_recorded() or not scores.numel() or type(values) is not Tensor:
         return None
-    values, size, columns = scores.detach(), scores.shape[1], None
+    if values.device.type != "cpu" or values.dtype not in _DTYPES:
+        return None
     width = max(int((size / k / _DEARER) ** 0.5), _NARROWEST)
     count = size // width
     if size >= _GROUPED * k and count > k:
         maxima = values[:, : count * width].unflatten(1, (width, count)).amax(1)  # type: ignore[no-untyped-call]
-        groups = _largest(maxima.numpy(), k)
-        if groups is None:
-            return None
+        groups, outside = _largest(maxima.numpy(), k)
         columns = (groups[:, :, None] + count * np.arange(width)).reshape(len(groups), -1)
         if size % width:
             rest = np.broadcast_to(np.arange(count * width, size), (len(groups), size % width))
             columns = np.concatenate([columns, rest], 1)
         values = values.gather(1, torch.from_numpy(columns))
-    best = _largest(values.numpy(), k)
-    if best is None:
+    best, following = _largest(values.numpy(), k)
+    last = np.take_along_axis(values.numpy(), best, 1).min(1)
+    if (last <= following).any() or (last <= outside).any():
         return None
     found = np.sort(best if columns is None else np.take_along_axis(columns, best, 1), 1)
     return _in_order(scores.detach(), torch.from_numpy(found))
 
 
-def _largest(values: Any, k: int) -> Any:
-    """(n, k) columns of the largest of (n, v) in no order; None if the next one of a row is equal to one."""
+def _largest(values: Any, k: int) -> tuple[Any, Any]:
+    """(n, k) columns of the largest of (n, v) in no order, and (n,) the next largest, nan if none."""
     size = values.shape[1]
     if k == size:
-        return np.broadcast_to(np.arange(size), values.shape)
+        return np.broadcast_to(np.arange(size), values.shape), np.float32(np.nan)
     places = np.argpartition(values, size - k - 1, axis=1)[:, size - k - 1 :]
-    around = np.take_along_axis(values, places, 1)
-    return None if (around[:, 1:].min(1) == around[:, 0]).any() else places[:, 1:]
+    return places[:, 1:], np.take_along_axis(values, places[:, :1], 1)[:, 0]
 
 
 def _in_order(scores: Tensor, found: Tensor) -> tuple[Tensor, Tensor] | None:
