@@ -74,9 +74,12 @@ def write_with_targets(side: Side, rows: int = 11) -> Path:
 
 def note_batches(side: Side, loader: Any) -> None:
     """Every column of every batch, how the targets come, and the sizes that a trainer asks for."""
-    side.value("length", len(loader))
-    side.value("batch size", loader._batch_size)
-    for number, (inputs, targets) in enumerate(loader):
+    side.value("length", [len(loader), len(loader.dataset)])
+    side.value("batch size", [loader.batch_size, loader._batch_size, loader.drop_last])
+    side.value("workers", [loader.num_workers, loader.pin_memory])
+    for number, batch in enumerate(loader):
+        side.value(f"{number}: batch", type(batch).__name__)
+        inputs, targets = batch
         kind = "tensor" if isinstance(targets, torch.Tensor) else type(targets).__name__
         side.value(f"{number}: targets", kind)
         side.value(f"{number}: columns", sorted(inputs))
@@ -102,6 +105,20 @@ def engine(side: Side, name: str, targets: tuple[str, ...] = (), drop_last: bool
         device=None,
     )
     note_batches(side, loader)
+
+
+def rows(side: Side) -> None:
+    """The dataset of the pyarrow loader has rows, which torch batches as the loader does."""
+    schema, path = schema_with_targets("click"), str(write_with_targets(side))
+    loader = PyarrowDataLoader.from_schema(schema, path, 4, LENGTH)
+    again = torch.utils.data.DataLoader(loader.dataset, batch_size=loader.batch_size)
+    for number, ((inputs, targets), others) in enumerate(zip(loader, again, strict=True)):
+        for name, column in {**inputs, **targets}.items():
+            side.same(f"{number}/{name}", column)
+            side.value(f"{number}/{name} again", torch.equal({**others[0], **others[1]}[name], column))
+    inputs, targets = loader.dataset[1]
+    side.value("row", [sorted(inputs), float(targets["click"]), inputs["item_id"].tolist()])
+    side.value("row's types", [type(inputs["price"]).__name__, str(inputs["price"].dtype)])
 
 
 def ragged(side: Side) -> None:
@@ -235,6 +252,7 @@ CASES = {
         f"engine-{name}-drop-last": partial(engine, name=name, drop_last=True)
         for name in ("merlin", "pyarrow")
     },
+    "pyarrow-rows": rows,
     "ragged": ragged,
     "chosen-columns": chosen_columns,
     "shuffled": shuffled,

@@ -262,6 +262,33 @@ def one_item(side: Side, body: str, masking: str) -> None:
             side.close(f"{mode}/loss", output["loss"])
 
 
+def without_targets(side: Side, masking: str, **options: Any) -> None:
+    """Batches without a row or without an item: no target and a loss that is no number, or an error."""
+    model, _ = built(side, "xlnet", masking, options)
+    batch = sessions(side)
+    empty = {
+        "rows": {name: values[:0] for name, values in batch.items()},
+        "items": {name: values * 0 for name, values in batch.items()},
+    }
+    for number, (mode, flags) in enumerate(MODES.items()):
+        for what, given in empty.items():
+            model.train(mode == "training")
+            side.seed(number)
+            try:
+                output = model(copied(given), **flags)
+            except RuntimeError as error:  # a draw from nothing
+                side.value(f"{mode}/{what}", type(error).__name__)
+                continue
+            if mode == "inference":
+                side.close(f"{mode}/{what}", output)
+                continue
+            side.same(f"{mode}/{what}", output["labels"])
+            side.value(f"{mode}/{what}/is-nan", bool(output["loss"].isnan()))
+            if mode == "training":
+                output["loss"].backward()
+    side.gradients(model)
+
+
 def recall_of_one_row(side: Side) -> None:
     """23.12.0 fails for a batch with one target in ``RecallAt``; the drop-in counts it."""
     metric = RecallAt(top_ks=[1, 2], labels_onehot=True)
@@ -306,5 +333,9 @@ CASES = {
         f"sessions-of-one-item-{masking}": partial(one_item, body=body, masking=masking)
         for masking, body in {"clm": "gpt2", "mlm": "xlnet", "rtd": "electra", "plm": "xlnet"}.items()
     },
+    **{
+        f"no-target-{masking}": partial(without_targets, masking=masking) for masking in ("clm", "mlm", "plm")
+    },
+    "no-target-plm-permute-all": partial(without_targets, masking="plm", permute_all=True),
     "batch-of-one-recall": recall_of_one_row,
 }

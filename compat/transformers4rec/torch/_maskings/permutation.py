@@ -94,8 +94,10 @@ class PermutationLanguageModeling(MaskSequence):
             mapping[:] = torch.eye(steps, device=item_ids.device)
         # A span may reach into the padding, which counts as hidden here and is no target.
         hidden = one_shown(spans, items) & items
-        orders = torch.stack([torch.randperm(steps) for _ in range(rows)])
-        orders = orders.to(item_ids.device).masked_fill(~hidden, -1)
+        orders = torch.zeros_like(item_ids)
+        for order in orders:
+            order.copy_(torch.randperm(steps))
+        orders = orders.masked_fill(~hidden, -1)
         not_earlier = orders[:, :, None] <= orders[:, None, :]
         perm_mask = (not_earlier & hidden[:, None]).float()
         return hidden, item_ids.where(hidden, self.padding_idx), mapping, perm_mask

@@ -96,7 +96,8 @@ class MerlinDataLoader(T4RecDataLoader, DLDataLoader):
             world=global_size if global_rank is not None else None,
         )
         batches = Batches(loader, length=max_sequence_length, transforms=transforms)
-        DLDataLoader.__init__(self, batches, collate_fn=collate_fn, batch_size=batch_size)
+        rows = {"batch_size": batch_size, "drop_last": drop_last}
+        DLDataLoader.__init__(self, batches, collate_fn=collate_fn, **rows)
 
     def set_dataset(self, buffer_size: Any, engine: Any, reader_kwargs: Any, schema: Any = None) -> None:
         """Finds the schema of the data.

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from merlin.schema import Tags
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from merlin_models_torch.data import ParquetLoader
-from merlin_models_torch.data.source import ParquetSource, find_files
+from merlin_models_torch.data.source import ParquetSource, open_source
 from transformers4rec._legacy import legacy, tell_once
 from transformers4rec.torch.utils._batches import Batches, schema_of, selected, source_of
-from transformers4rec.torch.utils._loaders import DLDataLoader, T4RecDataLoader, dataloader_registry
+from transformers4rec.torch.utils._loaders import T4RecDataLoader, dataloader_registry
 
 _HOME = "transformers4rec.torch.utils.data_utils"
 
 
 @dataloader_registry.register_with_multiple_names("pyarrow_builder", "pyarrow")
 @legacy(home=_HOME)
-class PyarrowDataLoader(T4RecDataLoader, DLDataLoader):
-    """Batches of parquet files in their order; targets always come by name.
+class PyarrowDataLoader(T4RecDataLoader, DataLoader):
+    """Batches of parquet files in their order, each a list of inputs and of targets by name.
+
+    ``dataset`` has the rows one at a time, which torch would batch; batches are read whole instead, unless a
+    subclass sets another dataset.
 
     Args:
         paths_or_dataset: files, a glob or a table.
@@ -32,8 +36,8 @@ class PyarrowDataLoader(T4RecDataLoader, DLDataLoader):
         target_names: those of them that are targets.
         shuffle: whether the order is random, where there is a buffer.
         shuffle_buffer_size: no shuffling for 0; how much more does not matter.
-        num_workers: not used.
-        pin_memory: not used.
+        num_workers: of torch's loader; batches that are read whole need none.
+        pin_memory: of torch's loader; used likewise.
         drop_last: leaves out a last batch that is not full.
         **kwargs: ``schema`` of the columns, inferred if not given; others are not used.
     """
@@ -58,27 +62,37 @@ class PyarrowDataLoader(T4RecDataLoader, DLDataLoader):
         self.max_sequence_length = max_sequence_length
         self._schema = kwargs.get("schema")
         self._rows = {"batch_size": batch_size, "drop_last": drop_last}
+        self._batches: Batches | None = None
         if (kwargs.get("global_size") or 1) > 1:
             tell_once(
                 "pyarrow-processes",
                 "with data_loader_engine='pyarrow' every process reads all rows, as in Transformers4Rec "
                 "23.12.0: write data_loader_engine='merlin', which shares them out",
             )
-        batches = self.set_dataset(cols_to_read=cols_to_read, target_names=target_names)
-        DLDataLoader.__init__(self, batches, batch_size=batch_size)
+        self.set_dataset(cols_to_read=cols_to_read, target_names=target_names)
+        DataLoader.__init__(
+            self,
+            self.dataset,
+            batch_size=batch_size,
+            drop_last=drop_last,
+            num_workers=num_workers,
+            pin_memory=pin_memory,
+        )
+        self._batch_size = batch_size
 
-    def set_dataset(self, cols_to_read: list[str] | None, target_names: list[str] | None) -> Batches:
-        """What reads some columns of the data.
+    def set_dataset(self, cols_to_read: list[str] | None, target_names: list[str] | None) -> None:
+        """Takes some columns of the data.
 
         Args:
             cols_to_read: columns; all of the schema if not given.
             target_names: those of them that are targets.
         """
         schema, targets = schema_of(self._schema, self.paths_or_dataset), target_names or []
+        source, names = source_of(self.paths_or_dataset), cols_to_read or schema.column_names
         shuffle = self.shuffle and self.shuffle_buffer_size > 0
         loader = ParquetLoader(
-            source_of(self.paths_or_dataset),
-            selected(schema, cols_to_read or schema.column_names, {Tags.TARGET: targets}),
+            source,
+            selected(schema, names, {Tags.TARGET: targets}),
             targets=targets,
             shuffle=shuffle,
             seed=int(np.random.randint(2**31)) if shuffle else 0,
@@ -89,7 +103,22 @@ class PyarrowDataLoader(T4RecDataLoader, DLDataLoader):
             world=1,
             **self._rows,
         )
-        return Batches(loader, length=self.max_sequence_length, named_targets=True)
+        self._batches = Batches(loader, length=self.max_sequence_length, named_targets=True)
+        rows = ParquetDataset(source, list(dict.fromkeys(names)), targets, self.max_sequence_length)
+        self.dataset = ShuffleDataset(rows, self.shuffle_buffer_size) if shuffle else rows
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._batches is None:
+            return super().__iter__()
+        return map(list, self._batches)
+
+    def __len__(self) -> int:
+        return super().__len__() if self._batches is None else len(self._batches)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Sets the number of the next epoch, which the order depends on where it is random."""
+        if self._batches is not None:
+            self._batches.set_epoch(epoch)
 
     @classmethod
     @legacy(home=_HOME)
@@ -120,8 +149,8 @@ class PyarrowDataLoader(T4RecDataLoader, DLDataLoader):
             targets: columns; those tagged TARGET if not given.
             shuffle: whether the order is random, where there is a buffer.
             shuffle_buffer_size: no shuffling for 0.
-            num_workers: not used.
-            pin_memory: not used.
+            num_workers: of torch's loader.
+            pin_memory: of torch's loader.
             **kwargs: of the loader.
         """
 
@@ -138,6 +167,8 @@ class PyarrowDataLoader(T4RecDataLoader, DLDataLoader):
             target_names=targets,
             shuffle=shuffle,
             shuffle_buffer_size=shuffle_buffer_size,
+            num_workers=num_workers,
+            pin_memory=pin_memory,
             schema=schema,
             **kwargs,
         )
@@ -148,7 +179,7 @@ class ParquetDataset(Dataset):
     """Rows of a parquet file, one at a time, as inputs and targets by name.
 
     Args:
-        parquet_file: the file, or several.
+        parquet_file: the file, or several, or a table. Read with the first row that is asked for.
         cols_to_read: columns.
         target_names: those of them that are targets.
         seq_features_len_pad_trim: list columns are cut to their first positions, or filled up with 0.
@@ -163,11 +194,18 @@ class ParquetDataset(Dataset):
     ) -> None:
         self.cols_to_read = cols_to_read
         self.target_names = target_names
-        self.data = ParquetSource(find_files(parquet_file)).table(cols_to_read).to_pandas()
         self.seq_features_len_pad_trim = seq_features_len_pad_trim
+        self._source = open_source(parquet_file)
+
+    @cached_property
+    def data(self) -> Any:
+        """The columns as a data frame."""
+        source, names = self._source, self.cols_to_read
+        table = source.table(names) if isinstance(source, ParquetSource) else source.table.select(names)
+        return table.to_pandas()
 
     def __len__(self) -> int:
-        return len(self.data)
+        return self._source.num_rows
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], dict[str, Any]]:
         row = self.data.loc[index]
