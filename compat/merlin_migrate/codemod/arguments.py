@@ -280,7 +280,9 @@ def _either(condition: cst.BaseExpression, yes: cst.BaseExpression, no: str) -> 
 def _optimizer(bound: Mapping[str, cst.Arg], reasons: list[str], *, carry_over: bool) -> list[cst.Arg]:
     values = {new: bound[old].value for old, new in TO_OPTIMIZER.items() if old in bound}
     args = [keyword("lr", values.pop("lr", cst.Float("5e-5")))]
+    warmup = _warmup(bound, values.pop("warmup_steps", None))
     args += [keyword(name, value) for name, value in values.items()]
+    args += [keyword("warmup_steps", warmup)] if warmup is not None else []
     if "adam_beta1" in bound or "adam_beta2" in bound:
         betas = [
             bound[n].value if n in bound else cst.Float(d)
@@ -302,20 +304,36 @@ def _optimizer(bound: Mapping[str, cst.Arg], reasons: list[str], *, carry_over: 
     return args
 
 
-def _schedule(bound: Mapping[str, cst.Arg], reasons: list[str]) -> str:
+def _name_of_schedule(bound: Mapping[str, cst.Arg]) -> str:
+    """The old name, :data:`PARSED` where only the running program knows it."""
     if "lr_scheduler_type" not in bound:
         return "linear"
     value = bound["lr_scheduler_type"].value
     if isinstance(value, cst.Attribute) and value.attr.value == "lr_scheduler_type":
         return PARSED
     try:
-        name = str(literal(value))
+        return str(literal(value))
     except ValueError:
-        name = code(value).rpartition(".")[2].lower()
-    if name not in SCHEDULES:
-        reasons.append(f"the schedule {code(value)} has no successor, linear stands in its place")
-        return "linear"
-    return SCHEDULES[name]
+        return code(value).rpartition(".")[2].lower()
+
+
+def _schedule(bound: Mapping[str, cst.Arg], reasons: list[str]) -> str:
+    name = _name_of_schedule(bound)
+    if name == PARSED or name in SCHEDULES:
+        return SCHEDULES.get(name, PARSED)
+    value = bound["lr_scheduler_type"].value
+    reasons.append(f"the schedule {code(value)} has no successor, linear stands in its place")
+    return "linear"
+
+
+def _warmup(bound: Mapping[str, cst.Arg], steps: cst.BaseExpression | None) -> cst.BaseExpression | None:
+    """Steps of warming up, if there are any: the schedule "constant" took no notice of them."""
+    name = _name_of_schedule(bound)
+    if name != PARSED or steps is None:
+        return None if name == "constant" else steps
+    named = code(bound["lr_scheduler_type"].value)
+    condition = cst.parse_expression(f'{named} != "constant"')
+    return cst.IfExp(test=condition, body=steps, orelse=cst.Integer("0"))
 
 
 def _cycles(bound: Mapping[str, cst.Arg]) -> cst.BaseExpression:

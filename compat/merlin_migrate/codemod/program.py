@@ -33,7 +33,7 @@ class Program:
         models: the program's own trainers, which are models now, by their new names.
         callbacks: the program's own callbacks, which are Lightning's now.
         metric_keys: new names of what own trainers log, by the old ones.
-        freed: names in code that has gone, whose imports may go too.
+        used: imported names that the program used before; their imports may go with the last use.
     """
 
     alias: str = "mm"
@@ -51,7 +51,7 @@ class Program:
     models: dict[str, MovedTrainer] = field(default_factory=dict)
     callbacks: dict[str, MovedClass] = field(default_factory=dict)
     metric_keys: dict[str, str] = field(default_factory=dict)
-    freed: set[str] = field(default_factory=set)
+    used: frozenset[str] = frozenset()
 
     def free(self, name: str) -> str:
         """The name, with underscores behind it where the program uses it already."""

@@ -11,7 +11,7 @@ import libcst as cst
 from merlin_migrate.codemod.rule import MARK, Program
 from merlin_migrate.codemod.rules import RULES
 from merlin_migrate.codemod.split import SplitRule
-from merlin_migrate.codemod.tree import Tree, walk
+from merlin_migrate.codemod.tree import Tree, bound_name, is_used
 
 LEGACY = re.compile(
     rb"\b(transformers4rec|merlin_standard_lib|merlin\s*\.\s*(schema|io|models|dataloader))\b|from\s+merlin\s+import"
@@ -92,10 +92,10 @@ def rewrite_source(source: bytes, *, rules: Collection[str] | None = None, moder
         raise DoesNotParse(f"not rewritten, it does not parse: {first}") from error
     if module.bytes != source:
         raise DoesNotParse("not rewritten, its layout cannot be kept: look for form feeds or odd line ends")
-    program = _program(module)
+    tree = Tree(module)
+    program = _program(tree)
     program.modern = modern
     chosen = [rule for rule in (SplitRule, *RULES) if rules is None or rule.number in {*rules, "MM109"}]
-    tree = Tree(module)
     for rule in chosen:
         try:
             changed = rule(program).apply(tree)
@@ -118,14 +118,17 @@ def marks_of(source: bytes) -> Iterator[Mark]:
             yield Mark(number, found["rule"], found["reason"], found["link"])
 
 
-def _program(module: cst.Module) -> Program:
-    strings, bound, alias = set(), set(), None
-    for node in walk(module):
+def _program(tree: Tree) -> Program:
+    strings, bound, used, alias = set(), set(), set(), None
+    for node in tree.nodes:
         if isinstance(node, cst.Name):
             bound.add(node.value)
         elif isinstance(node, cst.SimpleString) and isinstance(node.evaluated_value, str):
             strings.add(node.evaluated_value)
-        elif isinstance(node, cst.ImportAlias) and node.evaluated_name == "merlin_models_torch":
-            alias = node.evaluated_alias or "merlin_models_torch"
+        elif isinstance(node, cst.ImportAlias):
+            if node.evaluated_name == "merlin_models_torch":
+                alias = bound_name(node)
+            if is_used(tree, node):
+                used.add(bound_name(node))
     alias = alias or ("mm" if "mm" not in bound else "merlin_models_torch")
-    return Program(alias=alias, strings=frozenset(strings), bound=frozenset(bound))
+    return Program(alias=alias, strings=frozenset(strings), bound=frozenset(bound), used=frozenset(used))

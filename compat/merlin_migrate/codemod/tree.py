@@ -154,6 +154,17 @@ class Tree:
         return found
 
 
+def bound_name(alias: cst.ImportAlias) -> str:
+    """The name that an import binds."""
+    return alias.evaluated_alias or alias.evaluated_name.partition(".")[0]
+
+
+def is_used(tree: Tree, alias: cst.ImportAlias) -> bool:
+    """Whether anything refers to what an import binds; True where that is not known."""
+    scope = tree.scopes.get(alias)
+    return scope is None or any(assigned.references for assigned in scope[bound_name(alias)])
+
+
 def _all_differ(module: cst.Module) -> bool:
     seen: set[int] = set()
     for node in walk(module):

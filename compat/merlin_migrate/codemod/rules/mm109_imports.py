@@ -1,4 +1,4 @@
-"""Imports: legacy ones that nothing needs any more go, the new ones take the place of the first."""
+"""Imports: those that nothing needs any more go, the new ones take the place of the first."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import libcst as cst
 
 from merlin_migrate.codemod.layout import code
 from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.tree import bound_name, is_used
 
 MERLIN = ("merlin.schema", "merlin.io", "merlin.models", "merlin.dataloader")
 
@@ -110,10 +111,8 @@ class ImportsRule(Rule):
         return [alias for alias in small.names if self._may_go(small, alias) and not self._is_used(alias)]
 
     def _may_go(self, small: cst.Import | cst.ImportFrom, alias: cst.ImportAlias) -> bool:
-        """Whether the name is a legacy one, or code that has gone has used it."""
-        name = alias.evaluated_alias or alias.evaluated_name.partition(".")[0]
-        freed = name in self.program.freed and isinstance(small, cst.ImportFrom)
-        return freed or self._is_legacy(small, alias)
+        """Whether the name is a legacy one, or was used before the program was rewritten."""
+        return bound_name(alias) in self.program.used or self._is_legacy(small, alias)
 
     @staticmethod
     def _is_legacy(small: cst.Import | cst.ImportFrom, alias: cst.ImportAlias) -> bool:
@@ -129,13 +128,9 @@ class ImportsRule(Rule):
     def _is_used(self, alias: cst.ImportAlias) -> bool:
         if self._is_guarded(alias):
             return True
-        name = alias.evaluated_alias or alias.evaluated_name.partition(".")[0]
-        if name in self.program.strings and "__all__" in self.program.bound:
+        if bound_name(alias) in self.program.strings and "__all__" in self.program.bound:
             return True
-        scope = self.scope(alias)
-        if scope is None:
-            return True
-        return any(assigned.references for assigned in scope[name])
+        return is_used(self.tree, alias)
 
     def _is_guarded(self, alias: cst.ImportAlias) -> bool:
         """Whether the import may fail: what its ``except`` branch does is the user's to judge."""

@@ -220,11 +220,7 @@ class OwnTrainersRule(Rule):
             if new is None:
                 body.append(line)  # type: ignore[arg-type]
                 continue
-            self.program.freed |= {each.value for each in walk(line) if isinstance(each, cst.Name)}
             body += new
-        self.program.freed |= {
-            each.value for arg in owner.bases for each in walk(arg) if isinstance(each, cst.Name)
-        }
         logged = moved.figures.logged if isinstance(moved, MovedTrainer) else []
         if logged:
             names = ", ".join(f'"{each}"' for each in logged) + ("," if len(logged) == 1 else "")
