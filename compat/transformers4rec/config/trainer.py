@@ -152,6 +152,10 @@ class T4RecTrainingArguments(TrainingArguments):
                 )
         self.report_to = "all" if self.report_to is None else self.report_to
         super().__post_init__()
+        if (self.fp16 or self.fp16_full_eval) and self.device.type == "cpu":
+            raise ValueError(
+                "fp16 and fp16_full_eval need an accelerator, the device is cpu: leave them out or give bf16"
+            )
         if legacy_optimizer:
             self.optim = "adamw_hf"
         self.evaluation_strategy = self.eval_strategy

@@ -8,11 +8,15 @@ from copy import copy
 from functools import lru_cache
 from typing import Any
 
-from transformers.trainer_callback import CallbackHandler, DefaultFlowCallback, TrainerCallback
+from transformers import trainer_callback
+from transformers.trainer_callback import CallbackHandler, TrainerCallback
 
 
-class Flow(DefaultFlowCallback):
-    """When to log, evaluate and save; unlike transformers 5, 4.30 did nothing extra after the last step."""
+class DefaultFlowCallback(trainer_callback.DefaultFlowCallback):
+    """When to log, evaluate and save; unlike transformers 5, 4.30 did nothing extra after the last step.
+
+    Programs look for it by its name, so it has that of Hugging Face's.
+    """
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         """Asks for what is due after a step.
@@ -55,7 +59,8 @@ class Callbacks(CallbackHandler):
             handler: made by Hugging Face's Trainer.
         """
         optimisers = handler.optimizer, handler.lr_scheduler
-        callbacks = [Flow() if type(each) is DefaultFlowCallback else each for each in handler.callbacks]
+        theirs = trainer_callback.DefaultFlowCallback
+        callbacks = [DefaultFlowCallback() if type(each) is theirs else each for each in handler.callbacks]
         return cls(callbacks, handler.model, handler.processing_class, *optimisers)
 
     def call_event(self, event: str, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:

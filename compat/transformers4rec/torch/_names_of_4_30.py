@@ -28,6 +28,14 @@ class FormerMethods:
     def tokenizer(self, value: Any) -> None:
         self.processing_class = value
 
+    def metrics_format(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Figures as people read them, a function in transformers 5.
+
+        Args:
+            metrics: what ``train``, ``evaluate`` or ``predict`` measured.
+        """
+        return BaseTrainer.metrics_format(metrics)
+
     def _nested_gather(self, tensors: Any, name: str | None = None) -> Any:
         return nested_gather(tensors, self.args.parallel_mode, name)
 

@@ -429,6 +429,37 @@ def warmup_ratio_ignored(side: Side) -> None:
     side.value("same", rates[0.0] == rates[0.5])
 
 
+def refused_arguments(side: Side) -> None:
+    """What the arguments raise, the Trainer's callbacks by name, and figures made readable."""
+    wrong: dict[str, dict[str, Any]] = {
+        "half precision on a CPU": {"fp16": True},
+        "half evaluation on a CPU": {"fp16_full_eval": True},
+        "the best without evaluation": {"load_best_model_at_end": True},
+        "a schedule": {"lr_scheduler_type": "none"},
+        "an optimiser": {"optim": "none"},
+        "a strategy": {"evaluation_strategy": "never"},
+        "a ratio": {"warmup_ratio": 2.0},
+        "steps of saving": {
+            "evaluation_strategy": "steps",
+            "save_strategy": "steps",
+            "eval_steps": 2,
+            "save_steps": 3,
+            "load_best_model_at_end": True,
+        },
+    }
+    for name, changes in wrong.items():
+        side.error(name, partial(arguments, side, **changes))
+    side.error("brain floats on a CPU", lambda: arguments(side, bf16=True))
+    trainer = tr.Trainer(model=build(side), args=arguments(side), callbacks=[Events()])
+    side.value("callbacks", [type(callback).__name__ for callback in trainer.callback_handler.callbacks])
+    figures = {"eval_runtime": 61.5, "total_flos": 3e9, "eval_/loss": 1.23456789, "epoch": 2}
+    side.value("figures", trainer.metrics_format(figures))
+    for name in ("log_metrics", "save_metrics"):
+        getattr(trainer, name)("eval", figures)
+    written = json.loads((side.scratch / "out" / "eval_results.json").read_text())
+    side.value("written", written)
+
+
 def top_k(model: Any) -> None:
     """The model answers items itself."""
     model.top_k = 7
@@ -563,4 +594,5 @@ CASES = {
     "vectors-looked-up": vectors_looked_up,
     "warmup-ratio-ignored": warmup_ratio_ignored,
     "resume": resume,
+    "arguments-refused": refused_arguments,
 }
