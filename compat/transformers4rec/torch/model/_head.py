@@ -94,19 +94,39 @@ class Head(torch.nn.Module, LossMixin, MetricsMixin):
 
         from transformers4rec.torch.model.prediction_task import BinaryClassificationTask, RegressionTask
 
-        weights = task_weight_dict or {}
         kinds = (
             ([Tags.BINARY, Tags.CLASSIFICATION], BinaryClassificationTask),
             (Tags.REGRESSION, RegressionTask),
         )
+        return cls._of_targets(
+            kinds,
+            schema,
+            body,
+            weights=task_weight_dict,
+            task_blocks=task_blocks,
+            loss_reduction=loss_reduction,
+            inputs=inputs,
+        )
+
+    @classmethod
+    def _of_targets(
+        cls, kinds: Any, schema: Any, body: Any, weights: dict[str, float] | None, **options: Any
+    ) -> Any:
+        """A head with a task for each column of some tags.
+
+        Args:
+            kinds: pairs of tags and the class of their tasks, which come in this order.
+            schema: of the columns.
+            body: block that knows its output's size.
+            weights: of the losses by column, 1 where there is none.
+            **options: of the head.
+        """
         columns = [(name, task) for tags, task in kinds for name in schema.select_by_tag(tags).column_names]
         return cls(
             body,
             [task(name) for name, task in columns],
-            task_blocks=task_blocks,
-            task_weights=[weights.get(name, 1.0) for name, _ in columns],
-            loss_reduction=loss_reduction,
-            inputs=inputs,
+            task_weights=[(weights or {}).get(name, 1.0) for name, _ in columns],
+            **options,
         )
 
     def pop_labels(self, inputs: TabularData) -> TabularData:

@@ -59,13 +59,12 @@ class Head(LaterHead):
             inputs: the input block.
         """
         kinds = ((Tags.BINARY_CLASSIFICATION, BinaryClassificationTask), (Tags.REGRESSION, RegressionTask))
-        columns = [(name, task) for tag, task in kinds for name in schema.select_by_tag(tag).column_names]
-        weights = task_weight_dict or {}
-        return cls(
+        return cls._of_targets(
+            kinds,
+            schema,
             body,
-            [task(name) for name, task in columns],
+            weights=task_weight_dict,
             task_blocks=task_blocks,
-            task_weights=[weights.get(name, 1.0) for name, _ in columns],
             loss_reduction=loss_reduction,
             inputs=inputs,
         )
