@@ -387,8 +387,6 @@ _LATER = frozenset(
         "one_hot_1d",
         "MappingTransformerMasking",
         "dataloader_registry",
-        "tabular_aggregation_registry",
-        "tabular_transformation_registry",
         "BlockOrModule",
         "BlockType",
         "TabularAggregationType",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any
 
 from merlin_migrate.table import find
 from merlin_migrate.warnings import UnsupportedName, unsupported, warn_legacy
 
-T = TypeVar("T")
 _OURS = frozenset({"merlin", "merlin_migrate", "merlin_models_torch", "transformers4rec", "importlib"})
 
 
@@ -30,18 +29,25 @@ def called_by_user(depth: int) -> bool:
     return str(sys._getframe(depth).f_globals.get("__name__", "")).partition(".")[0] not in _OURS
 
 
-def legacy(target: T) -> T:
-    """Warns at the user's line when a class is instantiated or a function called by a program."""
-    member: Any = target
+def legacy(target: Any = None, *, home: str | None = None) -> Any:
+    """Warns at the user's line when a class is instantiated or a function called by a program.
+
+    Args:
+        target: the class or function, as a decorator.
+        home: module that programs know it from, where that is another.
+    """
+    if target is None:
+        return partial(legacy, home=home)
+    member = target
+    if home is not None:
+        member.__module__ = home
     name = f"{member.__module__}.{member.__qualname__}"
     if entry := find(name):
         name = entry.name
     if isinstance(member, type):
-        kind: Any = member
-        kind.__init__ = _warning(kind.__init__, name)
-        return target
-    function: Any = _warning(member, name)
-    return function  # type: ignore[no-any-return]
+        member.__init__ = _warning(member.__init__, name)  # type: ignore[misc]
+        return member
+    return _warning(member, name)
 
 
 def _warning(function: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -36,7 +36,7 @@ class BlockBase(OutputSizeMixin, Module):
         Raises:
             ValueError: if it is neither a task nor a head.
         """
-        from transformers4rec.torch.model.base import Head, Model, PredictionTask
+        from transformers4rec.torch.model.base import Head, PredictionTask
 
         if isinstance(prediction_task_or_head, PredictionTask):
             prediction_task_or_head = prediction_task_or_head.to_head(self, inputs=inputs, **kwargs)
@@ -45,7 +45,7 @@ class BlockBase(OutputSizeMixin, Module):
                 f"`prediction_task_or_head` is a {type(prediction_task_or_head).__name__}: give a `Head` or "
                 "a `PredictionTask`"
             )
-        return Model(prediction_task_or_head, **kwargs)
+        return prediction_task_or_head.to_model(**kwargs)
 
     def as_tabular(self, name: str | None = None) -> SequentialBlock:
         """The output as a dictionary with one entry of this name."""

@@ -57,10 +57,7 @@ class Fitting:
     def step(self, inputs: Any, targets: Any) -> float:
         """The loss of a batch before its step."""
         with torch.autocast("cuda", enabled=self.amp):
-            output = self.model(inputs, targets=targets, training=True)
-        loss: Tensor = output["loss"]
-        if self.measure:
-            self.model.calculate_metrics(output["predictions"], targets=output["labels"])
+            loss: Tensor = self.model.compute_loss(inputs, targets, compute_metrics=self.measure)
         if self.optimizer is not None:
             self.optimizer.zero_grad()
             loss.backward()
@@ -116,7 +113,6 @@ def evaluate(
     model.reset_metrics()
     with torch.no_grad():
         for inputs, targets in batches_of(dataloader, progress=verbose):
-            output = model(inputs, targets=targets, training=training, testing=testing)
-            model.calculate_metrics(output["predictions"], targets=output["labels"])
+            model.measure(inputs, targets, training=training, testing=testing)
     metrics: dict[str, Any] = model.compute_metrics(mode=mode)
     return metrics

@@ -207,6 +207,11 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
             compute_metric=compute_metric,
         )
 
+    def measure(self, inputs: TabularData, targets: Any, *, training: bool, testing: bool) -> None:
+        """Adds a batch of :meth:`evaluate` to the metrics."""
+        output = self(inputs, targets=targets, training=training, testing=testing)
+        self.calculate_metrics(output["predictions"], targets=output["labels"])
+
     def evaluate(
         self,
         dataloader: Any,

@@ -60,11 +60,13 @@ class StochasticSwapNoise(TabularTransformation):
         """The input's size."""
         return input_size
 
-    @torch.no_grad()
     def augment(self, input_tensor: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The column, in training with some of its values replaced by others of it."""
+        return self.swapped(input_tensor, mask) if self.training else input_tensor
+
+    @torch.no_grad()
+    def swapped(self, input_tensor: Tensor, mask: Tensor | None = None) -> Tensor:
         """The column with some of its values replaced by others of it."""
-        if not self.training:
-            return input_tensor
         if mask is not None and input_tensor.dim() == mask.dim() - 1:
             mask = mask[:, 0]
         replaced = torch.bernoulli(

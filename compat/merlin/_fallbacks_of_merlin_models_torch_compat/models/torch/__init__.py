@@ -63,18 +63,17 @@ _V1 = {
     "transformers4rec.torch.features.embedding": """
         EmbeddingFeatures FeatureConfig SoftEmbedding SoftEmbeddingFeatures TableConfig
     """,
-    "transformers4rec.torch.features.tabular": "TabularFeatures",
-    "merlin.models.torch.model.base": "Head",
-    "transformers4rec.torch.model.base": "PredictionTask",
-    "transformers4rec.torch.model.prediction_task": "BinaryClassificationTask RegressionTask",
-    "transformers4rec.torch.tabular.aggregation": """
-        ConcatFeatures ElementwiseSum ElementwiseSumItemMulti StackFeatures
-    """,
+    "merlin.models.torch.features.tabular": "TabularFeatures",
+    "merlin.models.torch.model.base": "Head PredictionTask",
+    "merlin.models.torch.model.prediction_task": "BinaryClassificationTask RegressionTask",
+    "transformers4rec.torch.tabular.aggregation": "ConcatFeatures ElementwiseSum ElementwiseSumItemMulti",
+    "merlin.models.torch.tabular.aggregation": "StackFeatures",
     "transformers4rec.torch.tabular.base": """
         AsTabular FilterFeatures MergeTabular SequentialTabularTransformations
         TabularAggregation TabularBlock TabularModule TabularTransformation
     """,
-    "transformers4rec.torch.tabular.transformations": "StochasticSwapNoise TabularLayerNorm",
+    "merlin.models.torch.tabular.transformations": "StochasticSwapNoise",
+    "transformers4rec.torch.tabular.transformations": "TabularLayerNorm",
     "merlin_standard_lib": "Schema Tag",
 }
 _SUBMODULES = (

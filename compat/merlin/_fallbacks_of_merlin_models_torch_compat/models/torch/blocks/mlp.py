@@ -73,6 +73,15 @@ class MLPBlock(Block):
 
         return V1(self.units, **self._v1).build(input_shape)
 
+    @property
+    def dimensions(self) -> list[int]:
+        """V1's name of ``units``."""
+        return self.units
+
+    # A registered class inherits nothing: ``inputs >> MLPBlock([8])`` of V1.
+    __rrshift__ = BuildableBlock.__rrshift__
+    to_module = BuildableBlock.to_module
+
 
 def _after(activation: Any, normalization: Any, dropout: Any) -> list[nn.Module]:
     made: list[nn.Module] = []

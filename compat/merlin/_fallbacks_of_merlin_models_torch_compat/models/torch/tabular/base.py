@@ -8,7 +8,7 @@ __getattr__ = served(
         "transformers4rec.torch.tabular.base": """
             AsTabular FilterFeatures MergeTabular SequentialTabularTransformations
             TabularAggregation TabularBlock TabularModule TabularTransformation
-            merge_tabular
+            merge_tabular tabular_aggregation_registry tabular_transformation_registry
         """,
     },
 )
