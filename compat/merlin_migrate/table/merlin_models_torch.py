@@ -397,6 +397,7 @@ _LATER = frozenset(
 """What Transformers4Rec has in the modules of V1, and V1 did not have or no program wrote."""
 
 
+_VECTORS = "Write a torch.nn.Module that takes vectors by name and makes one tensor of them"
 _V1_SAID: dict[str, tuple[Kind, str, str]] = {
     "TabularFeatures": (
         "adapter",
@@ -406,7 +407,25 @@ _V1_SAID: dict[str, tuple[Kind, str, str]] = {
     "MergeTabular": ("manual", "mm.TabularInputBlock", "It takes columns of all kinds from one schema"),
     "ElementwiseSum": ("manual", "", 'Give aggregation="sum" to mm.TabularInputBlock'),
     "TabularLayerNorm": ("manual", "", "Give layer_norm=True to mm.TabularInputBlock"),
-    "StochasticSwapNoise": ("manual", "", "Give swap_noise= to mm.TabularInputBlock"),
+    "StochasticSwapNoise": (
+        "manual",
+        "",
+        "Give swap_noise= to mm.TabularInputBlock: of ids and numbers, and in training only",
+    ),
+    "TabularBlock": ("manual", "mm.TabularInputBlock", f"{_VECTORS}, given to it as aggregation="),
+    "TabularModule": ("manual", "mm.TabularInputBlock", f"{_VECTORS}, given to it as aggregation="),
+    "TabularAggregation": ("manual", "mm.TabularInputBlock", f"{_VECTORS}, given to it as aggregation="),
+    "TabularTransformation": (
+        "manual",
+        "mm.BatchBlock",
+        "Of columns: a torch.nn.Module of a batch in mm.BatchBlock, before the inputs; of vectors: one that "
+        "takes them by name and gives one tensor, as aggregation= of mm.TabularInputBlock",
+    ),
+    "PredictionTask": (
+        "manual",
+        "mm.BinaryOutput",
+        "Or mm.RegressionOutput; a task of one's own is a subclass of one of these with its own losses()",
+    ),
 }
 """What is true of V1's classes, which were used for rows and not for sequences."""
 

@@ -12,6 +12,37 @@ from merlin_migrate.codemod.rule import Rule
 from merlin_migrate.codemod.vectors import OF_VECTORS, Vectors
 
 _WITHOUT_EFFECT = {"automatic_build": ("True",), "max_sequence_length": (), "combiner": ("mean",)}
+_FROM_SCHEMA = (
+    *("schema", "continuous_tags", "categorical_tags", "aggregation", "automatic_build"),
+    *("max_sequence_length", "continuous_projection", "continuous_soft_embeddings"),
+)
+_TAGS = ("continuous_tags", "categorical_tags")
+_REASONS = {
+    **dict.fromkeys(
+        _TAGS,
+        "tags {} of TabularFeatures: give the columns alone, such as schema.select(mm.Tags.CATEGORICAL)",
+    ),
+    "pre": "pre={} of TabularFeatures was applied to the ids only, before their tables, noise in evaluation, "
+    "too: swap_noise= of mm.TabularInputBlock swaps ids and numbers, in training only; for another "
+    "transformation write a torch.nn.Module of a batch and give mm.BatchBlock(module) to the model first",
+    "infer_embedding_sizes": "infer_embedding_sizes={} made tables of twice the fourth root of their rows, "
+    "rounded up: give embedding_dim= by domain",
+    "combiner": "combiner={} of TabularFeatures is given as combiner= of mm.TabularInputBlock, which leaves "
+    "padding out",
+}
+"""Why an argument has no successor, and what to write."""
+_STACKED = (
+    'the aggregation {} put columns behind the width: aggregation="stack" of mm.TabularInputBlock has them '
+    "before it, (B, F, D), for mm.DLRMBlock or a module of your own"
+)
+_OWN = (
+    "the aggregation {} is not one of V1's: a torch.nn.Module that makes one tensor of vectors by name, "
+    "without forward_output_size, is given to mm.TabularInputBlock as aggregation="
+)
+_JOINED = {
+    **dict.fromkeys(("concat", "ConcatFeatures"), "concat"),
+    **dict.fromkeys(("element-wise-sum", "ElementwiseSum"), "sum"),
+}
 _TABLE = ("vocabulary_size", "dim", "initializer", "combiner", "name")
 
 
@@ -36,7 +67,7 @@ class InputsOfV1:
         Raises:
             ValueError: if something has no successor.
         """
-        bound = bind(call, ("schema",))
+        bound = bind(call, _FROM_SCHEMA)
         if bound is None or "schema" not in bound:
             raise ValueError(
                 "TabularFeatures.from_schema is followed with a schema and further arguments by name"
@@ -45,21 +76,58 @@ class InputsOfV1:
         joined = False
         for name, arg in bound.items():
             text = code(arg.value).strip("'\"")
-            if name == "schema" or name in OF_VECTORS or text == "None":
+            if name == "schema" or name in OF_VECTORS or (text == "None" and name not in _TAGS):
                 continue
             if name == "aggregation":
-                args.append(_joined(arg))
+                args.append(self._joined(arg))
                 joined = True
             elif name == "continuous_projection":
                 args.append(renamed(arg, name))
             elif name in ("embedding_dim_default", "embedding_dims"):
                 args += _widths(name, arg, bound)
             elif name not in _WITHOUT_EFFECT or (_WITHOUT_EFFECT[name] and text not in _WITHOUT_EFFECT[name]):
-                raise ValueError(f"the argument {name}={text} of TabularFeatures has no successor")
+                reason = _REASONS.get(name, f"the argument {name}={{}} of TabularFeatures has no successor")
+                raise ValueError(reason.format(code(arg.value)))
         if not joined:
             raise ValueError("the inputs are not joined by aggregation= where they are made")
-        args += Vectors(self.rule, bound).arguments()
+        args += Vectors(self.rule, self._named(bound)).arguments()
         return [*args, keyword("combiner", cst.SimpleString('"mean"'))]
+
+    def parts(self, call: cst.Call) -> list[cst.Call]:
+        """Aggregations and transformations made for :meth:`from_schema`, which the new block has by name."""
+        bound = bind(call, _FROM_SCHEMA) or {}
+        found = [self.rule.origin(bound[name].value) for name in ("aggregation", "post") if name in bound]
+        return [part for part in found if isinstance(part, cst.Call) and self.name(part)]
+
+    def _named(self, bound: Mapping[str, cst.Arg]) -> Mapping[str, cst.Arg]:
+        """The arguments with ``post=TabularLayerNorm()`` as the name that it is registered under."""
+        made = self.rule.origin(bound["post"].value) if "post" in bound else None
+        if self.name(made) != "TabularLayerNorm" or not isinstance(made, cst.Call) or made.args:
+            return bound
+        return {**bound, "post": renamed(bound["post"], "post", cst.SimpleString('"layer-norm"'))}
+
+    def _joined(self, arg: cst.Arg) -> cst.Arg:
+        """``aggregation=`` of the new block."""
+        made = self.rule.origin(arg.value)
+        text = code(arg.value).strip("'\"")
+        name = (self.name(made) or code(made.func)) if isinstance(made, cst.Call) else text
+        if name == "ElementwiseSumItemMulti" and isinstance(made, cst.Call):
+            return renamed(arg, "aggregation", self._times_item(made))
+        if name in ("stack", "StackFeatures"):
+            raise ValueError(_STACKED.format(text))
+        if name not in _JOINED:
+            raise ValueError(_OWN.format(text))
+        return renamed(arg, "aggregation", cst.SimpleString(f'"{_JOINED[name]}"'))
+
+    def _times_item(self, call: cst.Call) -> cst.BaseExpression:
+        """The sum of the other vectors times the item's, whose column the schema tells."""
+        bound = bind(call, ("schema",))
+        if bound is None or "schema" not in bound:
+            raise ValueError("ElementwiseSumItemMulti is followed with its schema only")
+        return self.rule.new(
+            "mm.ElementwiseSumItemMulti(__schema__.select(mm.Tags.ITEM_ID).column_names[0])",
+            schema=self.rule.rewritten(bound["schema"].value),
+        )
 
     def merged(self, call: cst.Call) -> tuple[list[cst.Arg], list[cst.Call]]:
         """Arguments of ``mm.TabularInputBlock`` for a ``MergeTabular``, and the calls that they take up.
@@ -93,7 +161,7 @@ class InputsOfV1:
         if aggregation is None:
             raise ValueError("the inputs are not joined by aggregation= where they are made")
         schema = cst.Call(self.rule.api("Schema"), [cst.Arg(cst.List([cst.Element(c) for c in columns]))])
-        args = [cst.Arg(schema), _joined(aggregation)]
+        args = [cst.Arg(schema), self._joined(aggregation)]
         if widths:
             args.append(keyword("embedding_dim", _dims(widths)))
             args.append(keyword("combiner", cst.SimpleString('"mean"')))
@@ -152,21 +220,6 @@ def _names(call: cst.Call) -> list[str]:
     if not isinstance(names, (list, tuple)):
         raise ValueError("the columns of ContinuousFeatures are not a list written in the call")
     return [str(name) for name in names]
-
-
-def _joined(arg: cst.Arg) -> cst.Arg:
-    """``aggregation=`` of the new block."""
-    text = code(arg.value).strip("'\"")
-    made = text.removesuffix("()").rpartition(".")[2] if text.endswith("()") else text
-    names = {
-        "concat": "concat",
-        "ConcatFeatures": "concat",
-        "element-wise-sum": "sum",
-        "ElementwiseSum": "sum",
-    }
-    if made not in names:
-        raise ValueError(f"the aggregation {text} has no successor, only 'concat' and 'element-wise-sum'")
-    return renamed(arg, "aggregation", cst.SimpleString(f'"{names[made]}"'))
 
 
 def _widths(name: str, arg: cst.Arg, bound: Mapping[str, cst.Arg]) -> list[cst.Arg]:

@@ -1,4 +1,4 @@
-"""Heads, tasks and models of V1: one ``mm.Model`` of a body, maybe a tower for each task, and an output."""
+"""Models of V1: what each is made of, its heads and tasks."""
 
 from __future__ import annotations
 
@@ -7,20 +7,13 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from merlin_migrate.codemod.layout import bind, code, is_plain, keyword, literal, parse
+from merlin_migrate.codemod.layout import bind, code, is_plain
 from merlin_migrate.codemod.merlin.uses import short
 from merlin_migrate.codemod.rule import Rule
-from merlin_migrate.codemod.targets import TargetTask
 
 TASKS = ("BinaryClassificationTask", "RegressionTask")
-_KINDS = {
-    "BinaryClassificationTask": "binary_classification_task",
-    "RegressionTask": "regression_task",
-}
-"""Second parts of the names of tasks."""
 _HEAD = ("body", "prediction_tasks", "task_blocks", "task_weights", "loss_reduction", "inputs")
 _OF_SCHEMA = ("schema", "body", "task_blocks", "task_weight_dict", "loss_reduction", "inputs")
-_TASK = ("target_name", "task_name", "task_block")
 
 
 @dataclass
@@ -36,6 +29,7 @@ class Model:
         reduction: of the losses, "mean" or "sum".
         optimizer: class that ``to_lightning`` trained by.
         taken: calls that it takes up.
+        heads: what its heads are made of, where it has several; their weights and reduction are the model's.
     """
 
     body: cst.BaseExpression
@@ -46,11 +40,17 @@ class Model:
     reduction: str = "mean"
     optimizer: cst.BaseExpression | None = None
     taken: list[cst.Call | cst.Dict] = field(default_factory=list)
+    heads: list[Model] = field(default_factory=list)
 
     @property
     def several(self) -> bool:
         """Whether results are by target."""
         return self.schema is not None or len(self.tasks) > 1
+
+    @property
+    def nested(self) -> bool:
+        """Whether ``evaluate`` gave metrics by task; those of heads of one task came together."""
+        return self.several and not self.heads
 
 
 class ModelsOfV1:
@@ -85,9 +85,31 @@ class ModelsOfV1:
     def _of_heads(self, call: cst.Call) -> Model:
         heads = [arg for arg in call.args if arg.keyword is None]
         options = {arg.keyword.value: arg for arg in call.args if arg.keyword is not None}
-        if len(heads) != 1 or heads[0].star:
-            raise ValueError("a model of several heads has no successor: give all tasks to one head")
-        made = self._head(heads[0].value)
+        if not heads or any(head.star for head in heads):
+            raise ValueError("a model is followed with its heads written in the call")
+        if len(heads) == 1:
+            return self._with_options(self._head(heads[0].value), options)
+        return self._of_several([self._head(head.value) for head in heads], options)
+
+    def _of_several(self, heads: list[Model], options: dict[str, cst.Arg]) -> Model:
+        """One model of the tasks of several heads."""
+        if any(head.schema is not None for head in heads):
+            raise ValueError(
+                "of several heads one has its tasks from the schema: give mm.TabularOutputBlock all outputs"
+            )
+        alike = len({code(head.body) for head in heads}) == 1 and isinstance(heads[0].body, cst.Name)
+        if not alike and any(len(head.tasks) > 1 for head in heads):
+            raise ValueError(
+                "of several heads with bodies of their own one has several tasks: give mm.ParallelBlock a "
+                "body by the name of each target"
+            )
+        made = Model(heads[0].body, [task for head in heads for task in head.tasks], heads=heads)
+        made.taken = [part for head in heads for part in head.taken]
+        weights, reduction = options.pop("head_weights", None), options.pop("head_reduction", None)
+        made.weights = weights.value if weights is not None and code(weights.value) != "None" else None
+        made.reduction = code(reduction.value).strip("'\"") if reduction is not None else "mean"
+        if made.reduction not in ("mean", "sum"):
+            raise ValueError(f"head_reduction={made.reduction} has no successor")
         return self._with_options(made, options)
 
     def _with_options(self, made: Model, options: Mapping[str, cst.Arg]) -> Model:
@@ -108,7 +130,8 @@ class ModelsOfV1:
             return self._with_options(self._head(owner), options)
         if len(given) == 1 and name in TASKS and isinstance(made, cst.Call):
             return self._with_options(Model(given[0], [made], taken=[made]), options)
-        if len(given) == 1 and name in ("SequentialBlock", "TabularFeatures.from_schema", "MergeTabular"):
+        bodies = ("SequentialBlock", "TabularFeatures.from_schema", "MergeTabular")
+        if len(given) == 1 and (name in bodies or isinstance(made, cst.BinaryOperation)):
             other = self.rule.origin(given[0])
             if self.name(other) in TASKS and isinstance(other, cst.Call):
                 return self._with_options(Model(owner, [other], taken=[other]), options)
@@ -168,177 +191,3 @@ class ModelsOfV1:
             if len(self.rule.uses(made.block)) > 1:
                 raise ValueError(f"the blocks of {made.block.value} are used elsewhere, too")
             made.taken.append(display)
-
-
-class WriterOfV1:
-    """Writes a model in the new names.
-
-    Args:
-        rule: that asks for it.
-    """
-
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-
-    def written(self, made: Model, *, trained: bool) -> cst.Call:
-        """``mm.Model(body, tower, output)``.
-
-        Args:
-            made: the model.
-            trained: whether Lightning trains it, by the optimiser that it has.
-
-        Raises:
-            ValueError: if something has no successor.
-        """
-        args = [cst.Arg(self.rule.rewritten(made.body))]
-        tower = self._tower(made)
-        args += [] if tower is None else [cst.Arg(tower)]
-        args.append(cst.Arg(self._output(made)))
-        if trained:
-            args.append(keyword("optimizer", self._optimizer(made.optimizer)))
-        return cst.Call(self.rule.api("Model"), args)
-
-    def _optimizer(self, given: cst.BaseExpression | None) -> cst.BaseExpression:
-        name = self.rule.qualified(given) if given is not None else "torch.optim.Adam"
-        if name == "torch.optim.Adam":
-            return self.rule.new('mm.OptimizerConfig("adam", lr=0.001)')
-        if given is None or name is None:
-            raise ValueError("the optimizer of the model is not a class of torch.optim")
-        return self.rule.new("mm.OptimizerConfig(__cls__, lr=0.001)", cls=given)
-
-    def _block_of(self, made: Model, task: cst.Call) -> cst.BaseExpression | None:
-        """What stands before a task: the head's block, of this task or of all, or else the task's own."""
-        bound = bind(task, _TASK) or {}
-        own = bound["task_block"].value if "task_block" in bound else None
-        display = self.rule.origin(made.block) if made.block is not None else None
-        if isinstance(display, cst.Dict):
-            blocks = _by_name(display)
-            name = self._name_of(task)
-            if name not in blocks:
-                raise ValueError(f"task_blocks has no block of the task {name}, only of {', '.join(blocks)}")
-            return blocks[name]
-        chosen = made.block if made.block is not None else own
-        return None if chosen is None or code(chosen) == "None" else chosen
-
-    def _name_of(self, task: cst.Call) -> str:
-        """By which a block is found: its own name, or that of its target and class."""
-        bound = bind(task, _TASK) or {}
-        given = bound.get("task_name")
-        if given is not None and code(given.value) != "None":
-            return str(literal(given.value))
-        return f"{literal(self._target(task))}/{_KINDS[self._kind(task)]}"
-
-    def _kind(self, task: cst.Call) -> str:
-        return code(task.func).rpartition(".")[2]
-
-    def _target(self, task: cst.Call) -> cst.BaseExpression:
-        bound = bind(task, _TASK)
-        if bound is None or "target_name" not in bound:
-            raise ValueError("a task is rewritten with its target_name given only")
-        return bound["target_name"].value
-
-    def _tower(self, made: Model) -> cst.BaseExpression | None:
-        """What stands between body and output."""
-        if made.schema is not None:
-            if made.block is None:
-                return None
-            display = self.rule.origin(made.block)
-            if isinstance(display, cst.Dict):
-                return self._towers_by_name(display)
-            return self.rule.new(
-                "mm.ParallelBlock({name: __block__ for name in "
-                "__schema__.select([mm.Tags.BINARY_CLASSIFICATION, mm.Tags.REGRESSION]).column_names})",
-                block=self.rule.rewritten(made.block),
-                schema=self.rule.rewritten(made.schema),
-            )
-        blocks = [self._block_of(made, task) for task in made.tasks]
-        if len(blocks) == 1:
-            return None if blocks[0] is None else self.rule.rewritten(blocks[0])
-        if all(block is None for block in blocks):
-            return None
-        if any(block is None for block in blocks):
-            raise ValueError("some tasks have a block before them and some have not: write mm.ParallelBlock")
-        items = [
-            cst.DictElement(self._target(task), self.rule.rewritten(block))
-            for task, block in zip(made.tasks, blocks, strict=True)
-            if block is not None
-        ]
-        return cst.Call(self.rule.api("ParallelBlock"), [cst.Arg(cst.Dict(items))])
-
-    def _towers_by_name(self, display: cst.Dict) -> cst.BaseExpression:
-        """Blocks by name of the task as those of its target; the old head had one for each, or failed."""
-        items = []
-        for name, block in _by_name(display).items():
-            target, _, kind = name.partition("/")
-            if kind not in _KINDS.values():
-                raise ValueError(f"task_blocks has the key {name}, which is not that of a task of the schema")
-            items.append(cst.DictElement(cst.SimpleString(f'"{target}"'), self.rule.rewritten(block)))
-        return cst.Call(self.rule.api("ParallelBlock"), [cst.Arg(cst.Dict(items))])
-
-    def _output(self, made: Model) -> cst.BaseExpression:
-        if made.schema is not None:
-            return self._of_schema(made, self.rule.rewritten(made.schema))
-        outputs = [TargetTask(self.rule, task, of_rows=True).written(task) for task in made.tasks]
-        if len(outputs) == 1:
-            if made.weights is not None:
-                raise ValueError("the weight of a single task has no successor")
-            return outputs[0]
-        args = [cst.Arg(cst.List([cst.Element(output) for output in outputs]))]
-        if made.weights is not None:
-            given = self.rule.origin(made.weights)
-            if not isinstance(given, cst.List) or len(given.elements) != len(outputs):
-                raise ValueError("task_weights is not a list written in the same function, one a task")
-            pairs = zip(made.tasks, given.elements, strict=True)
-            weights = cst.Dict([cst.DictElement(self._target(task), e.value) for task, e in pairs])
-            args.append(keyword("loss_weights", weights))
-        return self._joined(args, made)
-
-    def _of_schema(self, made: Model, schema: cst.BaseExpression) -> cst.BaseExpression:
-        outputs = [
-            (
-                "BINARY_CLASSIFICATION",
-                'mm.BinaryOutput(column, metrics=["precision", "recall", "accuracy"], bias=False)',
-            ),
-            ("REGRESSION", 'mm.RegressionOutput(column, metrics=["mse"])'),
-        ]
-        if self.rule.program.modern:
-            self.rule.quirks([keyword("bias", cst.Name("False"))])
-            outputs[0] = outputs[0][0], outputs[0][1].replace(", bias=False", "")
-        listed = [
-            self.rule.new(f"[{output} for column in __schema__.select(mm.Tags.{tag})]", schema=schema)
-            for tag, output in outputs
-        ]
-        both = parse("[*__a__, *__b__]", {"a": _generator(listed[0]), "b": _generator(listed[1])})
-        args = [cst.Arg(both)]
-        if made.weights is not None:
-            args.append(keyword("loss_weights", self.rule.rewritten(made.weights)))
-        return self._joined(args, made)
-
-    def _joined(self, args: list[cst.Arg], made: Model) -> cst.BaseExpression:
-        if made.reduction == "mean":
-            args = [*args, *self.rule.quirks([keyword("reduction", cst.SimpleString('"mean"'))])]
-        return cst.Call(self.rule.api("TabularOutputBlock"), args)
-
-
-def _by_name(display: cst.Dict) -> dict[str, cst.BaseExpression]:
-    """Blocks by name of the task.
-
-    Raises:
-        ValueError: if a name is no literal, or a block stands for two.
-    """
-    blocks: dict[str, cst.BaseExpression] = {}
-    for element in display.elements:
-        if not isinstance(element, cst.DictElement):
-            raise ValueError("task_blocks is put together of other dicts: write mm.ParallelBlock by hand")
-        blocks[str(literal(element.key))] = element.value
-    names = [code(block) for block in blocks.values() if isinstance(block, cst.Name)]
-    if len(set(names)) != len(names):
-        raise ValueError("task_blocks has one block for two tasks: give each its own")
-    return blocks
-
-
-def _generator(listed: cst.BaseExpression) -> cst.BaseExpression:
-    """A list comprehension as a generator in parentheses."""
-    if not isinstance(listed, cst.ListComp):
-        raise TypeError(f"{code(listed)} is no list comprehension")
-    return cst.GeneratorExp(listed.elt, listed.for_in)

@@ -9,13 +9,23 @@ from merlin_migrate.codemod.layout import bind, code, with_args
 from merlin_migrate.codemod.merlin.towers import tower
 from merlin_migrate.codemod.merlin.uses import V2, alias_of, imports, is_v1, short, uses
 from merlin_migrate.codemod.merlin.v1_inputs import InputsOfV1
-from merlin_migrate.codemod.merlin.v1_models import Model, ModelsOfV1, WriterOfV1
+from merlin_migrate.codemod.merlin.v1_models import Model, ModelsOfV1
 from merlin_migrate.codemod.merlin.v1_steps import StepsOfV1
+from merlin_migrate.codemod.merlin.v1_writer import WriterOfV1
 from merlin_migrate.codemod.rule import Program, Rule
 
 _MLP = ("dimensions", "activation", "use_bias", "dropout", "normalization", "filter_features")
 _INPUTS = ("TabularFeatures.from_schema", "MergeTabular")
 _BODIES = (*_INPUTS, "SequentialBlock")
+
+
+def chain(node: cst.BaseExpression) -> list[cst.BaseExpression]:
+    """The operands of ``a >> b >> c``."""
+    if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.RightShift):
+        return [*chain(node.left), node.right]
+    return [node]
+
+
 _KEPT = frozenset(
     {
         *("eval", "train", "training", "zero_grad", "requires_grad_", "to", "cpu", "cuda", "apply"),
@@ -40,6 +50,8 @@ class PlanOfV1(Rule):
         # Expressions that are models, and the calls that made them.
         self._of: dict[cst.CSTNode, Model] = {}
         self._blocks: set[cst.CSTNode] = set()
+        # ``inputs >> block``, whole ones.
+        self._arrows: set[cst.CSTNode] = set()
         self._tables: dict[cst.CSTNode, cst.Name] = {}
         self._trained = False
         self._moves = False
@@ -76,6 +88,9 @@ class PlanOfV1(Rule):
         for call in self.calls():
             self._tried(call, lambda call=call: self._plan_call(call))  # type: ignore[misc]
         for node in self.tree.nodes:
+            if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.RightShift):
+                self._tried(node, lambda node=node: self._plan_arrow(node))  # type: ignore[misc]
+        for node in self.tree.nodes:
             if isinstance(node, cst.Name):
                 self._tried(node, lambda node=node: self._plan_name(node))  # type: ignore[misc]
 
@@ -84,10 +99,28 @@ class PlanOfV1(Rule):
         if model is not None:
             self._made[call] = model
             self._taken.update(model.taken)
+        if self._inputs.name(call) == "TabularFeatures.from_schema":
+            self._taken.update(self._inputs.parts(call))
         if self._inputs.name(call) == "MergeTabular":
             _, taken = self._inputs.merged(call)
             self._taken.update(taken)
             self._plan_tables(call, taken)
+
+    def _plan_arrow(self, node: cst.BinaryOperation) -> None:
+        """``inputs >> block``; numbers may be shifted, too."""
+        above = self.parent(node)
+        if isinstance(above, cst.BinaryOperation) and above.left is node:
+            return
+        parts = chain(node)
+        names = [self._inputs.name(made(self, part)) for part in parts]
+        if not any(names):
+            return
+        if names[0] not in _BODIES:
+            raise ValueError(
+                f"{code(node)} does not begin with an input block or SequentialBlock: write mm.Block(...) of "
+                "the parts"
+            )
+        self._arrows.add(node)
 
     def _plan_tables(self, call: cst.Call, taken: list[cst.Call]) -> None:
         """``embeddings.embedding_tables`` is asked of the new input block."""
@@ -111,6 +144,8 @@ class PlanOfV1(Rule):
         scope = self.scope(name)
         if scope is None or name.value not in scope:
             return
+        if self.origin(name) in self._arrows:
+            self._check_body(name, above)
         call = made(self, name)
         if call is None:
             return
@@ -151,6 +186,11 @@ class PlanOfV1(Rule):
             self._trained = True
         elif method in ("fit", "evaluate") and called is not None:
             self._steps.check(method, called)
+            if method == "evaluate" and any(head.several for head in model.heads):
+                raise ValueError(
+                    "evaluate of heads of which one has several tasks has its metrics by task for that head "
+                    "only: write the loop with mm.Step, and model.evaluations has them by target"
+                )
             self._target(called)
         elif method == "compute_loss" and called is not None:
             bound = bind(called, ("inputs", "targets", "compute_metrics"))
@@ -160,6 +200,11 @@ class PlanOfV1(Rule):
                 "compute_metrics",
             }:
                 raise ValueError("the arguments of compute_loss cannot be followed")
+        elif method == "heads" and model.heads:
+            raise ValueError(
+                f"{code(above.value)} has one output for all heads: model.output.outputs has that of each "
+                "target"
+            )
         elif method == "heads" and self._of_head(above) in ("body", "prediction_task_dict"):
             if self._of_head(above) == "body" and (model.block is not None or len(model.tasks) != 1):
                 raise ValueError("the body of the new model holds the blocks before the tasks too")

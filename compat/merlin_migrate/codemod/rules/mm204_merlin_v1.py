@@ -11,7 +11,7 @@ from merlin_migrate.codemod.follow import made
 from merlin_migrate.codemod.layout import bind, code, fit
 from merlin_migrate.codemod.merlin.uses import moved_alias
 from merlin_migrate.codemod.merlin.v1_models import Model
-from merlin_migrate.codemod.merlin.v1_plan import PlanOfV1
+from merlin_migrate.codemod.merlin.v1_plan import PlanOfV1, chain
 
 _METRICS = {
     "binary_accuracy": "accuracy",
@@ -138,6 +138,15 @@ class MerlinV1Rule(PlanOfV1):
             return code(call.func) in ("len", "bool")
         return isinstance(above, cst.ComparisonTarget)
 
+    def leave_BinaryOperation(
+        self, original_node: cst.BinaryOperation, updated_node: cst.BinaryOperation
+    ) -> cst.BaseExpression:
+        """``inputs >> block``."""
+        if not self._moves or original_node not in self._arrows:
+            return updated_node
+        self.done()
+        return cst.Call(self.api("Block"), [cst.Arg(part) for part in chain(updated_node)])
+
     def leave_SimpleString(
         self, original_node: cst.SimpleString, updated_node: cst.SimpleString
     ) -> cst.BaseExpression:
@@ -173,7 +182,7 @@ class MerlinV1Rule(PlanOfV1):
         if func.attr.value == "fit":
             text = self._steps.fit(value, after, target)
         elif func.attr.value == "evaluate":
-            text = self._steps.evaluate(value, after, target, several=self._of[func.value].several)
+            text = self._steps.evaluate(value, after, target, several=self._of[func.value].nested)
         else:
             return updated_node
         self.done()
