@@ -134,7 +134,7 @@ DEFINITIONS: dict[str, tuple[str, mm.Schema, Callable[[], mm.Batch], list[int], 
     ),
     "two towers of V1": (
         "mm.TwoTowerModel(schema, query_tower=mm.MLPBlock([16, 8]), item_tower=mm.MLPBlock([12, 8]), "
-        "samplers=[mm.InBatchSampler()])",
+        "samplers=[mm.InBatchSampler()], metrics=[mm.RecallAt(10), mm.NDCGAt(5)])",
         FEATURES,
         clicks,
         [16, 8, 12, 8],

@@ -12,7 +12,7 @@ from merlin_migrate.codemod.merlin.uses import alias_of, moved_alias, uses
 from merlin_migrate.codemod.rule import Program, Rule
 
 _KERAS = {
-    "compile": "give optimizer= to the model",
+    "compile": "give optimizer= to the model, metrics= and top_ks= to its output",
     "fit": "lightning.Trainer(max_epochs=...).fit(model, mm.ParquetLoader(data, schema, batch_size=..., "
     "shuffle=True))",
     "evaluate": "trainer.validate(model, loader)",
