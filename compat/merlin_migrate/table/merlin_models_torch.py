@@ -325,6 +325,50 @@ _MODELS: tuple[Row, ...] = (
         "Blocks take their schema when they are made, and a list is the union of its selections",
     ),
 )
+_UTILS: tuple[Row, ...] = (
+    (
+        "unsupported",
+        "!nvt_utils",
+        "require_nvt",
+        "mm.data.sessions_from_events",
+        "NVTabular is not needed: sessions are made from tables, ids by mm.Vocabulary",
+    ),
+    (
+        "unsupported",
+        "!example_utils",
+        "workflow_fit_transform",
+        "mm.data.sessions_from_events",
+        "It ran a workflow of NVTabular: write its steps with pandas or pyarrow, ids with mm.Vocabulary",
+    ),
+    (
+        "unsupported",
+        "!example_utils",
+        "save_results",
+        "",
+        "It wrote what Keras had measured: trainer.validate gives the measures",
+    ),
+    (
+        "unsupported",
+        "!ci_utils",
+        "get_changed_backends backend_has_changed",
+        "",
+        "It served the tests of its own repository, ask git diff --name-only",
+    ),
+    (
+        "unsupported",
+        "!misc_utils",
+        "get_parquet_files_names",
+        "mm.ParquetLoader",
+        "It made paths of folders by time, data_path/0001/train.parquet: write them out",
+    ),
+    (
+        "unsupported",
+        "!misc_utils",
+        "validate_dataset",
+        "mm.ParquetLoader",
+        "It opened a path with merlin.io.Dataset(path), which takes files, folders and globs",
+    ),
+)
 _SUFFIXED: tuple[Row, ...] = (
     ("alias", "", "InputBlock=TabularInputBlock InputBlockV2=TabularInputBlock", "mm.*", ""),
     ("alias", "", "TwoTowerModel TwoTowerModelV2=TwoTowerModel", "mm.*", ""),
@@ -356,6 +400,7 @@ def _v2() -> tuple[Entry, ...]:
         *rows(_PACKAGE, f"{_PAGE}#outputs", _OUTPUTS),
         *rows(_PACKAGE, f"{_PAGE}#models-and-data", _MODELS),
         *rows(_PACKAGE, f"{_PAGE}#suffixed-names", _SUFFIXED),
+        *rows("merlin.models.utils", f"{_PAGE}#models-and-data", _UTILS),
     )
 
 
