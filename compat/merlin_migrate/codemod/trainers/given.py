@@ -5,11 +5,11 @@ from __future__ import annotations
 import libcst as cst
 
 from merlin_migrate.codemod.arguments import Training
-from merlin_migrate.codemod.emit import Callbacks
 from merlin_migrate.codemod.layout import bind, code
 from merlin_migrate.codemod.rule import Rule
 from merlin_migrate.codemod.trainers.callbacks import MovedClass
 from merlin_migrate.codemod.trainers.statements import names_in
+from merlin_migrate.codemod.training.plan import Callbacks
 
 
 def callbacks_of(rule: Rule, given: cst.Arg | None, training: Training) -> Callbacks | None:

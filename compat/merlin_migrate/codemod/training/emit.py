@@ -2,79 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
 
 import libcst as cst
 
 from merlin_migrate.codemod.arguments import Training
 from merlin_migrate.codemod.layout import code, fit, keyword, with_args
 from merlin_migrate.codemod.rule import Rule
-from merlin_migrate.codemod.trainers.callbacks import MovedClass
-from merlin_migrate.codemod.trainers.models import MovedTrainer
-
-DATASETS = {
-    "train_dataset_or_path": "train_loader",
-    "eval_dataset_or_path": "eval_loader",
-    "test_dataset_or_path": "test_loader",
-}
-
-
-@dataclass
-class Plan:
-    """One trainer: its variable, what it was made of, and how it is used.
-
-    Args:
-        name: its variable.
-        statement: where it is made.
-        model: the model it was given.
-        schema: the schema it was given.
-        options: variable with the options of ``lightning.Trainer``.
-        training: the training arguments, sorted.
-        made: what makes the model, where the trainer was given that instead of a variable.
-        renew: a new trainer is needed for each training.
-        data: data sets it was given, by attribute.
-        fed: attributes of it that the program sets or reads, and those of ``data``.
-        late: the callbacks, where they are made behind the training arguments.
-        answers: how many items it predicts.
-        trained: what the program's own trainer has become, if the model is one.
-        arguments: what the methods of that model, or of callbacks, read training arguments of.
-        folder: its ``output_dir``, where the program itself writes to it: the old trainer made that folder.
-    """
-
-    name: str
-    statement: cst.SimpleStatementLine
-    model: cst.BaseExpression
-    schema: cst.BaseExpression
-    options: str
-    training: Training
-    renew: bool
-    made: cst.BaseExpression | None = None
-    data: dict[str, cst.BaseExpression] = field(default_factory=dict)
-    fed: set[str] = field(default_factory=set)
-    folder: cst.BaseExpression | None = None
-    late: cst.BaseExpression | None = None
-    answers: cst.BaseExpression = field(default_factory=lambda: cst.Integer("100"))
-    trained: MovedTrainer | None = None
-    arguments: cst.BaseExpression | None = None
-
-
-@dataclass
-class Callbacks:
-    """The callbacks that a program gives its trainer.
-
-    Args:
-        elements: of the list, those of the program's own classes.
-        classes: what has become of their classes.
-        patience: of the one that stops early, if there is one.
-        whole: the variable that holds the list, if there is one and it may stay.
-    """
-
-    elements: list[cst.BaseElement] = field(default_factory=list)
-    classes: list[MovedClass] = field(default_factory=list)
-    patience: cst.BaseExpression | None = None
-    whole: cst.BaseExpression | None = None
+from merlin_migrate.codemod.training.plan import DATASETS, Plan
 
 
 class Emitter:
@@ -187,102 +122,6 @@ class Emitter:
             schedule = self.rule.new(f'mm.ScheduleConfig({model}.create_scheduler, interval="step")')
             first.append(keyword("schedule", schedule))
         return [*first, *(arg for arg in args if arg.keyword is None or arg.keyword.value not in gone)]
-
-    def callbacks(self, training: Training, own: Callbacks, at: cst.CSTNode) -> list[cst.Arg]:
-        """``callbacks=[...]``: those of the program, and what writes the files that the old trainer wrote.
-
-        Args:
-            training: the training arguments.
-            own: what the program gave the trainer.
-            at: where they are to stand.
-        """
-        made = self._checkpoints(training) + self._best(training, own.patience)
-        block = self.rule.depth(at)
-        if made:
-            elements = [cst.Element(call) for call in made]
-            elements += [cst.Element(each.value) for each in own.elements]
-            listed = fit(cst.List(elements), column=block + 14, indent="    ", block=block)
-            return [keyword("callbacks", listed)]
-        if not own.elements:
-            return []
-        return [
-            keyword("callbacks", own.whole or cst.List([cst.Element(each.value) for each in own.elements]))
-        ]
-
-    def _checkpoints(self, training: Training) -> list[cst.Call]:
-        """What writes the files that the old trainer wrote, as Lightning's."""
-        if training.checkpoints is None:
-            return []
-        self.rule.program.imports.add("lightning")
-        self.rule.program.checkpoints = True
-        home = cst.parse_expression("lightning.pytorch.callbacks.ModelCheckpoint")
-        return [cst.Call(home, training.checkpoints)]
-
-    def _best(self, training: Training, patience: cst.BaseExpression | None) -> list[cst.Call]:
-        """What keeps the best model, and stops when it has not got better for a while."""
-        if training.monitor is None:
-            return []
-        self.rule.program.imports.add("lightning")
-        judged = [
-            keyword("monitor", cst.SimpleString(f'"{training.monitor.key}"')),
-            keyword("mode", cst.SimpleString(f'"{training.monitor.mode}"')),
-        ]
-        home = "lightning.pytorch.callbacks"
-        made = [cst.Call(cst.parse_expression(f"{home}.ModelCheckpoint"), judged)]
-        if patience is not None:
-            stop = cst.parse_expression(f"{home}.EarlyStopping")
-            made.append(cst.Call(stop, [*judged, keyword("patience", patience)]))
-        return made
-
-    def windows(
-        self,
-        updated: cst.SimpleStatementLine,
-        plan: Plan,
-        given: Mapping[str, cst.BaseExpression],
-        result: str | None,
-    ) -> Sequence[cst.BaseStatement]:
-        """``fit_and_evaluate`` written out: the loop over time windows, and the figures of each.
-
-        Args:
-            updated: the statement that calls it.
-            plan: the trainer.
-            given: its arguments by name.
-            result: variable that takes what it gives; None where that is returned.
-        """
-        measured = self.rule.program.free("measured")
-        figures = result or self.rule.program.free("figures")
-        folder = code(given["input_dir"])
-        window, after = (
-            cst.parse_expression(f'f"{{{folder}}}/{{{number}}}/{part}.parquet"')
-            for number, part in (("window", "train"), ("window + 1", "valid"))
-        )
-        block = self.rule.depth(plan.statement)
-        inner = block + 4
-
-        def line(target: str, value: cst.BaseExpression) -> cst.SimpleStatementLine:
-            fitted = fit(value, column=inner + len(target) + 3, block=inner)
-            return cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(cst.Name(target))], fitted)])
-
-        body = [
-            line("train_loader", self.loader_call(window, plan, "train_dataset_or_path")),
-            line(plan.name, self.lightning(plan.options)),
-            cst.parse_statement(f"{plan.name}.fit({code(plan.model)}, train_loader)"),
-            line("eval_loader", self.loader_call(after, plan, "eval_dataset_or_path")),
-            line(measured, self.validate(plan)),
-            cst.parse_statement(
-                f'for key in sorted(key for key in {measured} if "_at_" in key):\n'
-                '    name = "indexed_by_time_" + key.replace("_at_", "@")\n'
-                f"    {figures}.setdefault(name, []).append({measured}[key])\n"
-            ),
-        ]
-        first, last = code(given["start_time_index"]), code(given["end_time_index"])
-        loop = cst.parse_statement(f"for window in range({first}, {last} + 1):\n    pass\n")
-        loop = loop.with_changes(body=cst.IndentedBlock(body))
-        start = cst.parse_statement(f"{figures} = {{}}")
-        lines: list[Any] = [start.with_changes(leading_lines=updated.leading_lines), loop]
-        if result is None:
-            lines.append(updated.with_changes(body=[cst.Return(cst.Name(figures))], leading_lines=()))
-        return lines
 
     def loader_call(self, data: cst.BaseExpression, plan: Plan, name: str) -> cst.Call:
         loaders = plan.training.loaders

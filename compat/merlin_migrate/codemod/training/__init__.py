@@ -1,0 +1,1 @@
+"""The old trainer and its arguments, as ``lightning.Trainer``."""
