@@ -136,18 +136,21 @@ class PlanOfTraining(Rule):
         if training.monitor is not None and any(each.evaluates for each in acting):
             training.trainer.append(keyword("num_sanity_val_steps", cst.Integer("0")))
         read = {name for each in acting for name in each.arguments}
+        arguments = None
+        if read:
+            arguments = bound["args"].value if parsed else self._read_arguments(read, given, call)
+        if in_windows and "max_sequence_length" not in training.loaders:
+            raise ValueError("fit_and_evaluate is written out with max_sequence_length given only")
+        # Nothing is refused from here on: an edit that is planned is done.
         options = self._plan_options(source if parsed else bound["args"].value, source, training, line)
         plan = Plan(target.value, line, model, bound["schema"].value, options, training, renew, made)
         plan.trained = trained
         plan.late = listed[0].value if late and listed else None
         plan.answers = given["predict_top_k"].value if "predict_top_k" in given else cst.Integer("100")
-        if read:
-            plan.arguments = bound["args"].value if parsed else self._read_arguments(read, given)
+        plan.arguments = arguments
         if "output_dir" in given and self._uses.written_to(given["output_dir"].value):
             plan.folder = given["output_dir"].value
         plan.data = {name: bound[name].value for name in DATASETS if name in bound}
-        if in_windows and "max_sequence_length" not in training.loaders:
-            raise ValueError("fit_and_evaluate is written out with max_sequence_length given only")
         plan.fed = {*plan.data, *(a.attr.value for a in map(self._uses.attribute, uses) if a is not None)}
         others = set(bound) - {*PARAMETERS} - WITHOUT_EFFECT
         for name in sorted(others):
@@ -180,20 +183,30 @@ class PlanOfTraining(Rule):
         made = self.origin(model)
         return self.program.models.get(code(made.func)) if isinstance(made, cst.Call) else None
 
-    def _read_arguments(self, names: set[str], given: Mapping[str, cst.Arg]) -> cst.BaseExpression:
-        """The training arguments that methods of the program read, by name."""
-        self.program.imports.add("types")
+    def _read_arguments(
+        self, names: set[str], given: Mapping[str, cst.Arg], at: cst.CSTNode
+    ) -> cst.BaseExpression:
+        """The training arguments that methods of the program read, by name; what is missing is marked."""
         known = {**ALWAYS, **WHERE_MENTIONED}
         args = []
         for name in sorted(names):
             if name not in given and name not in known:
-                raise ValueError(
-                    f"a method of its own reads the training argument {name}, which is not given"
+                self._mark_at(
+                    at,
+                    f"a method of its own reads the training argument {name}, which is not given: give it to "
+                    "the model's args",
                 )
+                continue
             value = given[name].value if name in given else cst.parse_expression(known[name][1])
-            if not is_plain(value):
-                raise ValueError(f"{name} is computed in the training arguments: give it a name before them")
-            args.append(keyword(name, value))
+            if is_plain(value):
+                args.append(keyword(name, value))
+            else:
+                self._mark_at(
+                    at,
+                    f"a method of its own reads {name}, which is computed in the arguments: give it to "
+                    "the model's args",
+                )
+        self.program.imports.add("types")
         return cst.Call(cst.parse_expression("types.SimpleNamespace"), args)
 
     def _plan_options(
