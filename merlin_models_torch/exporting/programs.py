@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from merlin_models_torch.exporting.compiled import compiled
 from merlin_models_torch.exporting.graph import Graph
 from merlin_models_torch.exporting.triton import triton_config
 
@@ -40,10 +41,8 @@ class Program:
 
     def writer(self, format: str) -> Writer:
         """What writes the program in a format; everything that may fail is done by then."""
-        if format == "torch":
-            return self._write_torch
-        if format == "aoti":
-            return self._write_aoti
+        if format in ("torch", "aoti"):
+            return self._to_archive(compile=format == "aoti")
         converted = self._to_onnx()
 
         def write(folder: Path, described: dict[str, Any]) -> str:
@@ -57,17 +56,15 @@ class Program:
 
         return write
 
-    def _write_torch(self, folder: Path, described: dict[str, Any]) -> str:
+    def _to_archive(self, *, compile: bool) -> Writer:
         # On a disk that is full torch's own writer of archives ends the process when it is thrown away.
-        archive = io.BytesIO()
-        torch.export.save(self.traced, archive)
-        (folder / "model.pt2").write_bytes(archive.getbuffer())
-        return "model.pt2"
+        archive = compiled(self.traced) if compile else _saved(self.traced)
 
-    def _write_aoti(self, folder: Path, described: dict[str, Any]) -> str:
-        path = folder / "model.pt2"
-        torch._inductor.aoti_compile_and_package(self.traced, package_path=str(path))
-        return path.name
+        def write(folder: Path, described: dict[str, Any]) -> str:
+            (folder / "model.pt2").write_bytes(archive)
+            return "model.pt2"
+
+        return write
 
     def _to_onnx(self) -> Any:
         try:
@@ -120,6 +117,12 @@ def trace(graph: Graph, model: Model) -> Program:
             f"{', '.join(type(block).__name__ for block in model.body)}"
         ) from error
     return Program(traced, tensors, outputs, dims)
+
+
+def _saved(traced: torch.export.ExportedProgram) -> memoryview:
+    archive = io.BytesIO()
+    torch.export.save(traced, archive)
+    return archive.getbuffer()
 
 
 def _largest(dims: dict[str, tuple[int, int | None]]) -> dict[str, int]:

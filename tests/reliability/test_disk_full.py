@@ -2,9 +2,11 @@
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,9 +46,20 @@ def save(folder: Path) -> Path:
     return session_model().save(folder / "model", overwrite=True)
 
 
-def export(folder: Path) -> Path:
+def export(folder: Path, format: Any = "torch") -> Path:
     torch.manual_seed(0)
-    return mm.export(mm.DLRMModel(CLICK, embedding_dim=8, bottom=[8], top=[16]), folder / "export")
+    model = mm.DLRMModel(CLICK, embedding_dim=8, bottom=[8], top=[16])
+    return mm.export(model, folder / "export", format=format)
+
+
+def export_onnx(folder: Path) -> Path:
+    pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed here")
+    return export(folder, "onnx")
+
+
+def export_triton(folder: Path) -> Path:
+    pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed here")
+    return export(folder, "triton")
 
 
 def predict(folder: Path) -> Path:
@@ -78,6 +91,9 @@ WRITERS: list[tuple[Callable[[Path], Path], int]] = [
     (save, 3000),
     (export, 50),
     (export, 9000),
+    (export_onnx, 50),
+    (export_onnx, 9000),
+    (export_triton, 9000),
     (predict, 50),
     (prepare, 50),
     (prepare, 1500),
@@ -99,6 +115,29 @@ def test_a_full_disk_is_said_and_leaves_nothing(write: Any, size: int, tmp_path:
     assert "and is as it was before: make room on the disk, or see to it that" in said
     assert ".part" not in said
     assert [path.name for path in tmp_path.rglob(".*")] == []
+
+
+def test_a_compiled_program_on_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which(os.environ.get("CXX", "g++")) is None:
+        pytest.skip("there is no C++ compiler")
+    pytest.importorskip("onnxscript", reason="compiling takes long: only where all extras are installed")
+    scratch, out = tmp_path / "scratch", tmp_path / "out"
+    scratch.mkdir()
+    out.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    # What Python writes to compile it, and what the compiler writes.
+    for size in (50, 60_000):
+        with room(size), pytest.raises(WriteError) as caught:
+            export(out, "aoti")
+        assert str(caught.value).startswith(f"{scratch}/")
+        assert "could not be written (File" in str(caught.value)
+        assert f"make room on the disk, or see to it that {scratch} may be written to" in str(caught.value)
+        assert [path for path in tmp_path.rglob("*") if path not in (scratch, out)] == []
+    folder = export(out, "aoti")
+    assert [path.name for path in out.iterdir()] == ["export"]
+    assert list(scratch.iterdir()) == []
+    torch._inductor.aoti_load_package(str(folder / "model.pt2"))
 
 
 def test_what_was_there_stays_when_the_disk_is_full(tmp_path: Path) -> None:
