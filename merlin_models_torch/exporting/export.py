@@ -144,7 +144,7 @@ def _graph(
         )
     if not isinstance(output, (ItemOutput, TwoTowerOutput)):
         raise ValueError(f"k is {k}, but {type(output).__name__} gives scores and no items: leave it out")
-    index = functools.partial(GraphIndex, order=order_of_onnx if onnx else exact_order)
+    index = functools.partial(GraphIndex, order=order_of_onnx if onnx else exact_order, model=model)
     best = TopKEncoder(
         model, k=k, candidates=candidates, exclude=exclude, exclude_seen=exclude_seen, index=index
     )

@@ -114,7 +114,11 @@ class ScoreGraph(Graph):
                 model.check_answers("k", count, output=one)
                 with torch.no_grad():
                     index = GraphIndex(
-                        one.item_vectors, bias=one.bias, temperature=one.temperature, order=order
+                        one.item_vectors,
+                        bias=one.bias,
+                        temperature=one.temperature,
+                        order=order,
+                        model=model,
                     )
                 left_out = never[str(name)] if isinstance(never, Mapping) else never
                 self._indexes[name] = index, sorted({*one.exclude, *left_out}), count

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from merlin_models_torch.retrieval.topk import topk_of_scores
 
@@ -27,11 +28,16 @@ def order_of_onnx(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 class GraphIndex:
     """Finds the best items of a catalogue; see :class:`retrieval.ItemIndex`, whose answers these are.
 
+    Items that are a parameter of the model, such as a tied table, are read from there, so that a graph of
+    both holds them once. Others stand in the graph by themselves: vectors of length 1, which made anew for
+    each request would take longer than the search, those of some candidates, and what a tower gives.
+
     Args:
         items: (V, D) float.
         bias: (V,) float added to the dot products.
         temperature: divides the scores.
         order: takes the best of the scores.
+        model: the module that a graph is made of.
     """
 
     def __init__(
@@ -41,9 +47,10 @@ class GraphIndex:
         bias: Tensor | None = None,
         temperature: float = 1.0,
         order: TopK = exact_order,
+        model: nn.Module | None = None,
     ) -> None:
-        self.items = items.detach().clone()
-        self.bias = None if bias is None else bias.detach().clone()
+        self._items = _reader(items, model)
+        self._bias = None if bias is None else _reader(bias, model)
         self.temperature = temperature
         self.order = order
 
@@ -57,11 +64,12 @@ class GraphIndex:
         candidates: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The k best items of each query, as :meth:`ItemIndex.topk` gives them; rows outside are no error."""
-        scores = queries @ self.items.T
-        if self.bias is not None:
-            scores = scores + self.bias
+        items = self._items()
+        scores = queries @ items.T
+        if self._bias is not None:
+            scores = scores + self._bias()
         scores = scores / self.temperature
-        catalogue = self.items.shape[0]
+        catalogue = items.shape[0]
         banned = torch.zeros(catalogue, dtype=torch.bool)
         banned[list(never)] = True
         left_out = banned.to(scores.device).expand_as(scores)
@@ -73,6 +81,16 @@ class GraphIndex:
         scores = torch.where(left_out, -torch.inf, scores)
         best, rows = self.order(scores, k)
         return best, torch.where(best == -torch.inf, -1, rows)
+
+
+def _reader(tensor: Tensor, model: nn.Module | None) -> Callable[[], Tensor]:
+    """Gives a parameter of a model as the model has it when asked, which a trace needs; a copy of others."""
+    for module in () if model is None else model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter is tensor:
+                return functools.partial(getattr, module, name)
+    copy = tensor.detach().clone()
+    return lambda: copy
 
 
 def _marked(rows: Tensor, catalogue: int) -> Tensor:

@@ -479,13 +479,35 @@ def test_a_catalogue_far_larger_than_the_answers(format: Any, tmp_path: Path) ->
     torch.manual_seed(0)
     schema = mm.Schema([categorical("item_id", 20_000, mm.Tags.ITEM_ID)])
     model = mm.SessionModel(schema, dim=64, layers=1, max_sequence_length=LONGEST).eval()
-    exported = ExportedModel(mm.export(model, tmp_path / "export", k=3, exclude_seen=True, format=format))
+    folder = mm.export(model, tmp_path / "export", k=3, exclude_seen=True, format=format)
+    exported = ExportedModel(folder)
+    # Inputs and answers read one table, and no file holds a second.
+    table = 20_001 * 64 * 4
+    assert table < sum(path.stat().st_size for path in folder.iterdir()) < 1.15 * table
     rng = np.random.default_rng(0)
     sessions = [rng.integers(1, 20_001, length).tolist() for length in (1, 4, LONGEST, 2, 7)]
     wanted = model.predict({"item_id": sessions}, k=3, exclude_seen=True).to_pylist()
     for one, other in zip(exported.answer([{"item_id": ids} for ids in sessions]), wanted, strict=True):
         assert one["item_id"] == other["item_id"]
         assert one["score"] == pytest.approx(other["score"], abs=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"weight_tying": True, "normalized": True}], ids=["own", "unit"])
+def test_item_vectors_stand_twice_only_where_they_differ(options: Any, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    schema = mm.Schema([categorical("item_id", 3000, mm.Tags.ITEM_ID)])
+    inputs = mm.TabularInputBlock(
+        schema, embedding_dim=32, masking=mm.CausalMasking(), max_sequence_length=LONGEST
+    )
+    model = mm.Model(inputs, mm.GRUBlock(32), mm.CategoricalOutput(**options)).eval()
+    folder = mm.export(model, tmp_path / "export", k=5)
+    tables = (folder / "model.pt2").stat().st_size / (3001 * 32 * 4)
+    # Inputs read one, answers another: weights of their own, or vectors of length 1.
+    assert 2 < tables < 2.6
+    sessions = [[5], [2, 3000, 4, 5], [30, 2, 2]]
+    wanted = model.predict({"item_id": sessions}, k=5).to_pylist()
+    found = ExportedModel(folder).answer([{"item_id": items} for items in sessions])
+    assert [one["item_id"] for one in found] == [one["item_id"] for one in wanted]
 
 
 def test_the_folder_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
