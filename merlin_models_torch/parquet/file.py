@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from merlin_models_torch.parquet.footer import Chunk, count_values, read_footer
+from merlin_models_torch.parquet.footer import Chunk, Pages, read_footer, read_pages
 from merlin_models_torch.parquet.thrift import ThriftError
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _TEXTS = (*_SHORT, pa.large_string(), pa.large_binary())
 _DAMAGED = "the file is truncated or damaged: write it again"
 _TOO_LARGE = "it is damaged, or a row group does not fit the memory there is: write fewer rows into each"
 _LIFT = "give the table that pyarrow.parquet.read_table reads, or a ParquetLoader a larger memory_limit"
+# Rows of texts that are read at once, fewer where one text may be long.
+_ROWS = 2**16
 # What pyarrow raises for damaged files; names that are no text come as the third.
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError)
 
@@ -98,35 +100,63 @@ class ParquetInput:
         Args:
             columns: names; all if None.
             group: number of the row group; all of them if None.
-            encoded: whether texts may come as positions in dictionaries.
+            encoded: whether texts that repeat may come as positions in dictionaries.
 
         Raises:
             ValueError: an ``error``, if the file is damaged or what it holds takes too much memory.
         """
-        import pyarrow.parquet as pq
-
         names = list(self.schema.names if columns is None else columns)
         self._check(names, group)
         texts = [name for name in names if self._is_text(name, group)]
+        # To make those that differ into positions takes eight times as long.
+        distinct = {name: rows for name in texts if (rows := self._distinct(name, group)) is not None}
+        others = [name for name in names if name not in distinct]
+        coded = [name for name in texts if name not in distinct]
+        plain = [name for name in coded if not (encoded and self.schema.field(name).type in _SHORT)]
         try:
-            with pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=texts) as file:
-                table = self._table(file, columns, group)
-                wide = [name for name in texts if self._text_bytes(table, name, group) > _TEXT]
-            plain = [name for name in texts if not (encoded and self.schema.field(name).type in _SHORT)]
-            if any(name in wide for name in plain):
-                with pq.ParquetFile(self.path, metadata=self.metadata) as file:
-                    return self._table(file, columns, group)
-            for name in plain:
-                place = table.schema.get_field_index(name)
-                field = self.schema.field(name)
-                table = table.set_column(place, field, table.column(place).cast(field.type))
+            table = self._coded(others, coded, plain, group)
+            for name, rows in distinct.items():
+                table = self._with(table, name, names, self._texts(name, group, rows))
+            self._check_rows(table, group)
             return table
         except _UNREADABLE as found:
             raise self._unreadable(found) from found
 
-    def _table(self, file: pq.ParquetFile, columns: Sequence[str] | None, group: int | None) -> pa.Table:
-        names = None if columns is None else list(columns)
-        return file.read(names) if group is None else file.read_row_group(group, names)
+    def _coded(
+        self, names: Sequence[str], coded: Sequence[str], plain: Sequence[str], group: int | None
+    ) -> pa.Table:
+        """Some columns, of which some are read as positions, and some of these made into texts again."""
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=coded) as file:
+            table = self._table(file, names, group)
+            wide = [name for name in coded if self._text_bytes(table, name, group) > _TEXT]
+        if any(name in wide for name in plain):
+            with pq.ParquetFile(self.path, metadata=self.metadata) as file:
+                return self._table(file, names, group)
+        for name in plain:
+            table = self._with(table, name, names, table.column(name).cast(self.schema.field(name).type))
+        return table
+
+    def _table(self, file: pq.ParquetFile, names: Sequence[str], group: int | None) -> pa.Table:
+        return file.read(list(names)) if group is None else file.read_row_group(group, list(names))
+
+    def _with(self, table: pa.Table, name: str, names: Sequence[str], column: pa.ChunkedArray) -> pa.Table:
+        """A table with a column as it should be, in its place among the names."""
+        field, place = self.schema.field(name), table.schema.get_field_index(name)
+        if place >= 0:
+            return table.set_column(place, field, column)
+        before = {*names[: list(names).index(name)]}
+        return table.add_column(sum(other in before for other in table.column_names), field, column)
+
+    def _check_rows(self, table: pa.Table, group: int | None) -> None:
+        """Refuses columns of other lengths than the footer says, and texts that are none."""
+        metadata = self.metadata if group is None else self.metadata.row_group(group)
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if len(column) != metadata.num_rows:
+                found = f"column {name!r} has {len(column):,} rows instead of {metadata.num_rows:,}"
+                raise self._unreadable(ThriftError(found))
+        table.validate(full=True)
 
     def batches(self, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Some columns, so many rows at a time.
@@ -162,17 +192,11 @@ class ParquetInput:
     def _check_pages(self, columns: Sequence[str], group: int | None) -> None:
         """Refuses lists whose pages hold more than the footer says: pyarrow would read all of it."""
         lists = [chunk for name in columns for chunk in self.chunks(name, group) if len(chunk.path) > 1]
-        if not lists:
-            return
-        try:
-            with Path(self.path).open("rb") as file:
-                for chunk in lists:
-                    if (found := count_values(file, chunk)) != chunk.values:
-                        raise ThriftError(
-                            f"column {chunk.path[0]!r} has {found:,} values instead of {chunk.values:,}"
-                        )
-        except (ThriftError, OSError) as error:
-            raise self._unreadable(error) from error
+        for chunk in lists:
+            if (found := self._pages(chunk).values) != chunk.values:
+                raise self._unreadable(
+                    ThriftError(f"column {chunk.path[0]!r} has {found:,} values instead of {chunk.values:,}")
+                )
 
     def _packed(self, chunks: Sequence[Chunk]) -> int:
         """Bytes that chunks take in the file, which may tell the same bytes several times."""
@@ -183,6 +207,56 @@ class ParquetInput:
         places = self.schema.get_all_field_indices(name)
         plain = len(places) == 1 and self.schema.field(places[0]).type in _TEXTS
         return plain and bool(chunks) and all(chunk.is_text for chunk in chunks)
+
+    def _distinct(self, name: str, group: int | None) -> int | None:
+        """Rows that are read at once of texts that are not positions in dictionaries; None for these."""
+        pages = [self._pages(chunk) for chunk in self.chunks(name, group)]
+        if 2 * sum(one.positions for one in pages) >= sum(one.values for one in pages):
+            return None
+        # No text is longer than all that is in its page.
+        longest = max(one.largest for one in pages)
+        return max(1, min(_ROWS, max(self._limit, _TEXT) // 2 // max(longest, 1)))
+
+    def _pages(self, chunk: Chunk) -> Pages:
+        try:
+            with Path(self.path).open("rb") as file:
+                return read_pages(file, chunk)
+        except (ThriftError, OSError) as error:
+            raise self._unreadable(error) from error
+
+    def _texts(self, name: str, group: int | None, rows: int, *, counted: bool = False) -> pa.ChunkedArray:
+        """A column of texts, which may say of each only how much it shares with the one before.
+
+        What comes out of next to nothing is counted before it is kept.
+
+        Raises:
+            ValueError: an ``error``, as soon as they have come to too much.
+        """
+        import pyarrow.parquet as pq
+
+        groups = range(len(self.groups)) if group is None else [group]
+        packed = self._packed(self.chunks(name, group))
+        pieces: list[pa.Array] = []
+        size = count = 0
+        kept = True
+        with pq.ParquetFile(self.path, metadata=self.metadata) as file:
+            for number in groups:
+                own: list[pa.Array] = []
+                for batch in file.iter_batches(batch_size=rows, row_groups=[number], columns=[name]):
+                    own.append(batch.column(name))
+                    size += own[-1].nbytes
+                    count += len(own[-1])
+                    if not counted and size > _RATIO * packed:
+                        kept = False
+                        own.clear()
+                        pieces.clear()
+                        if size > self._limit:
+                            raise self._too_large(name, group, size, packed, f"the first {count:,} texts")
+                whole = sum(piece.nbytes for piece in own) <= _TEXT
+                pieces += [pa.concat_arrays(own)] if own and whole else own
+        if not kept:
+            return self._texts(name, group, rows, counted=True)
+        return pa.chunked_array(pieces, self.schema.field(name).type)
 
     def _text_bytes(self, table: pa.Table, name: str, group: int | None) -> int:
         """Bytes of the longest piece of a column of texts that was read as positions in dictionaries."""

@@ -15,18 +15,19 @@ from merlin_models_torch.parquet.thrift import ThriftError, decode
 # Of BOOLEAN, INT32, INT64, INT96, FLOAT, DOUBLE, BYTE_ARRAY and FIXED_LEN_BYTE_ARRAY.
 _WIDTHS = (1, 4, 8, 8, 4, 8, 16, 16)
 _BYTE_ARRAY = 6
-_DELTA_BYTE_ARRAY = 7
+# PLAIN_DICTIONARY and RLE_DICTIONARY among the encodings of a page.
+_POSITIONS = (2, 8)
 
 # Numbers of fields in parquet.thrift, from FileMetaData down to the statistics.
 _ROW_GROUPS, _COLUMNS, _METADATA, _STATISTICS, _SIZES = 4, 1, 3, 12, 16
-_TYPE, _ENCODINGS, _PATH, _VALUES, _PACKED, _DATA, _DICTIONARY = 1, 2, 3, 5, 7, 9, 11
+_TYPE, _PATH, _VALUES, _PACKED, _DATA, _DICTIONARY = 1, 3, 5, 7, 9, 11
 _OLD_MAX, _OLD_MIN, _NULLS, _MAX, _MIN = 1, 2, 3, 5, 6
 _TEXT_BYTES = 1
 _WANTED: dict[int, Any] = {
     _ROW_GROUPS: {
         _COLUMNS: {
             _METADATA: {
-                **{key: {} for key in (_TYPE, _ENCODINGS, _PATH, _VALUES, _PACKED, _DATA, _DICTIONARY)},
+                **{key: {} for key in (_TYPE, _PATH, _VALUES, _PACKED, _DATA, _DICTIONARY)},
                 _STATISTICS: {key: {} for key in (_OLD_MAX, _OLD_MIN, _NULLS, _MAX, _MIN)},
                 _SIZES: {_TEXT_BYTES: {}},
             }
@@ -34,9 +35,14 @@ _WANTED: dict[int, Any] = {
     }
 }
 
-# The same from PageHeader down: of data pages of both versions.
-_PAGE_PACKED, _DATA_PAGES, _PAGE_VALUES = 3, (5, 8), 1
-_PAGE: dict[int, Any] = {_PAGE_PACKED: {}, **{key: {_PAGE_VALUES: {}} for key in _DATA_PAGES}}
+# The same from PageHeader down: of data pages of both versions, each with its number of the encoding.
+_PAGE_UNPACKED, _PAGE_PACKED, _PAGE_VALUES = 2, 3, 1
+_DATA_PAGES = {5: 2, 8: 4}
+_PAGE: dict[int, Any] = {
+    _PAGE_UNPACKED: {},
+    _PAGE_PACKED: {},
+    **{key: {_PAGE_VALUES: {}, encoding: {}} for key, encoding in _DATA_PAGES.items()},
+}
 # A header holds the smallest and largest value, which may be long.
 _HEADER_BYTES = (256, 2**14, 2**24)
 
@@ -51,7 +57,7 @@ class Chunk:
         values: how many there are, missing ones among them.
         packed: bytes in the file.
         unpacked: bytes in memory; those of texts as far as the file says.
-        is_text: whether values have lengths of their own, and may be read as positions in a dictionary.
+        is_text: whether values have lengths of their own.
         nulls: how many values are missing; None if the file does not say.
         ends: smallest and largest value, as they stand in the file.
         signed_ends: the same of older writers, which compared all numbers as signed.
@@ -98,12 +104,12 @@ def read_footer(file: BinaryIO) -> tuple[tuple[Chunk, ...], ...]:
 
 def _chunk(column: dict[int, Any]) -> Chunk:
     fields = _struct(column.get(_METADATA))
-    path, kind, encodings = fields.get(_PATH), fields.get(_TYPE), fields.get(_ENCODINGS)
+    path, kind = fields.get(_PATH), fields.get(_TYPE)
     values, packed, data = (_whole(fields.get(field)) for field in (_VALUES, _PACKED, _DATA))
     if not isinstance(path, list) or not path or not all(isinstance(name, bytes) for name in path):
         raise ThriftError(f"a column chunk has name {path!r}")
-    if not isinstance(kind, int) or not 0 <= kind < len(_WIDTHS) or not isinstance(encodings, list):
-        raise ThriftError(f"column chunk {path} has type {kind!r} and encodings {encodings!r}")
+    if not isinstance(kind, int) or not 0 <= kind < len(_WIDTHS):
+        raise ThriftError(f"column chunk {path} has type {kind!r}")
     if values is None or packed is None or data is None:
         raise ThriftError(f"column chunk {path} has {values} values in {packed} bytes from byte {data}")
     said = _struct(fields.get(_STATISTICS, {}))
@@ -115,29 +121,48 @@ def _chunk(column: dict[int, Any]) -> Chunk:
         values=values,
         packed=packed,
         unpacked=values * _WIDTHS[kind] + text,
-        is_text=kind == _BYTE_ARRAY and _DELTA_BYTE_ARRAY not in encodings,
+        is_text=kind == _BYTE_ARRAY,
         nulls=_whole(said.get(_NULLS)),
         ends=(said.get(_MIN), said.get(_MAX)),
         signed_ends=(said.get(_OLD_MIN), said.get(_OLD_MAX)),
     )
 
 
-def count_values(file: BinaryIO, chunk: Chunk) -> int:
-    """How many values the pages of a chunk hold, by their own headers; at least as many as it should have.
+@dataclass(frozen=True)
+class Pages:
+    """What the headers of a chunk's pages say.
+
+    Args:
+        values: in all of them, at least as many as the chunk should have.
+        positions: how many of these are positions in the chunk's dictionary.
+        largest: bytes of the largest, unpacked.
+    """
+
+    values: int
+    positions: int
+    largest: int
+
+
+def read_pages(file: BinaryIO, chunk: Chunk) -> Pages:
+    """The pages of a chunk, by their own headers.
 
     Raises:
-        ThriftError: if a header is not whole, or the pages have fewer values.
+        ThriftError: if a header is not whole, or the pages have fewer values than the chunk.
     """
-    at, seen = chunk.start, 0
+    at, seen, positions, largest = chunk.start, 0, 0, 0
     while seen < chunk.values:
         header, length = _page_header(file, at)
-        size = _whole(header.get(_PAGE_PACKED))
-        counts = [_struct(header.get(data, {})).get(_PAGE_VALUES, 0) for data in _DATA_PAGES]
-        if size is None or any(_whole(count) is None for count in counts):
-            raise ThriftError(f"a page of column chunk {chunk.path} has {counts} values in {size} bytes")
-        seen += sum(counts)
+        size, unpacked = _whole(header.get(_PAGE_PACKED)), _whole(header.get(_PAGE_UNPACKED))
+        pages = {key: _struct(header.get(key, {})) for key in _DATA_PAGES}
+        counts = {key: page.get(_PAGE_VALUES, 0) for key, page in pages.items()}
+        if size is None or unpacked is None or any(_whole(count) is None for count in counts.values()):
+            said = f"{list(counts.values())} values in {size} bytes that unpack to {unpacked}"
+            raise ThriftError(f"a page of column chunk {chunk.path} has {said}")
+        seen += sum(counts.values())
+        positions += sum(counts[key] for key in pages if pages[key].get(_DATA_PAGES[key]) in _POSITIONS)
+        largest = max(largest, unpacked)
         at += length + size
-    return seen
+    return Pages(seen, positions, largest)
 
 
 def _page_header(file: BinaryIO, at: int) -> tuple[dict[int, Any], int]:

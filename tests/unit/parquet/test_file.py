@@ -53,12 +53,66 @@ def test_texts_may_come_as_positions(kind: pa.DataType, tmp_path: Path) -> None:
     assert file.read(["text"], 5, encoded=True).num_rows == 1
 
 
-def test_texts_that_share_beginnings_are_read(tmp_path: Path) -> None:
-    data = pa.table({"text": [f"row {number}" for number in range(99)]})
+@pytest.mark.parametrize("encoding", ["PLAIN", "DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()])
+def test_texts_that_are_no_positions_are_read(encoding: str, kind: pa.DataType, tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    texts = pa.array([None if number % 9 == 4 else f"row {number}" for number in range(99)]).cast(kind)
+    data = pa.table({"a": range(99), "text": texts, "b": ["x"] * 99, "also": texts})
     pq.write_table(
-        data, tmp_path / "f.parquet", use_dictionary=False, column_encoding={"text": "DELTA_BYTE_ARRAY"}
+        data,
+        path,
+        row_group_size=40,
+        use_dictionary=["b"],
+        column_encoding={"text": encoding, "also": encoding},
     )
-    assert opened(tmp_path / "f.parquet").read(encoded=True).equals(data)
+    # With so little room, text by text.
+    for file in (opened(path), opened(path, 1)):
+        assert file.read().equals(data)
+        assert file.read(encoded=True).column("text").equals(data["text"])
+        assert file.read(["also", "b", "text"], 1).equals(data.select(["also", "b", "text"]).slice(40, 40))
+        assert file.read(["text"], encoded=True).equals(data.select(["text"]))
+
+
+def test_texts_come_as_positions_where_most_of_them_repeat(tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    # Writers give up a dictionary that has become too large.
+    for rows, positions in ((9, True), (900, False)):
+        data = pa.table({"text": [f"row {number}" for number in range(rows)] * 2})
+        pq.write_table(data, path, dictionary_pagesize_limit=200, write_batch_size=10, data_page_size=100)
+        found = opened(path).read(encoded=True)
+        assert pa.types.is_dictionary(found.schema.field("text").type) == positions
+        assert found.column("text").cast(pa.string()).equals(data["text"])
+
+
+def test_texts_that_share_all_they_hold_are_refused_before_they_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "f.parquet"
+    data = pa.table({"a": ["x" * 5_000] * 20_000})
+    pq.write_table(data, path, use_dictionary=False, column_encoding={"a": "DELTA_BYTE_ARRAY"})
+    assert path.stat().st_size < 10_000
+    monkeypatch.setattr("merlin_models_torch.parquet.file._TEXT", 2**20)
+    said = r"'a' of .*f\.parquet unpacks [\d,]+ bytes to ([\d,]+) in memory \(the first ([\d,]+) texts\)"
+    with pytest.raises(Refused, match=said) as caught:
+        opened(path, 2**25).read()
+    size = int(caught.value.args[0].partition(" bytes to ")[2].partition(" in ")[0].replace(",", ""))
+    assert 2**25 < size < 1.6 * 2**25
+    assert opened(path, 2**27).read().equals(data)
+
+
+def test_columns_of_other_lengths_and_texts_that_are_none_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    pq.write_table(pa.table({"a": ["word", "word", "else"], "b": range(3)}), path, compression="none")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"word", b"wo\xffd", 1))
+    for encoded in (False, True):
+        with pytest.raises(Refused, match=r"f\.parquet cannot be read \(.*Invalid UTF8"):
+            opened(path).read(encoded=encoded)
+    file = opened(path)
+    short = pa.table({"b": range(2)})
+    with pytest.raises(Refused, match=r"cannot be read \(column 'b' has 2 rows instead of 3\): the file is"):
+        file._check_rows(short, None)
 
 
 def test_equal_values_that_take_no_room_are_refused_and_can_be_allowed(tmp_path: Path) -> None:

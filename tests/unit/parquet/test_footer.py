@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from merlin_models_torch.parquet.footer import count_values, read_footer
+from merlin_models_torch.parquet.footer import read_footer, read_pages
 from merlin_models_torch.parquet.thrift import ThriftError
 from tests.unit.parquet.thrift_writer import BINARY, I64, LIST, STRUCT, binary, integer, many, struct
 
@@ -85,7 +85,7 @@ def test_it_equals_what_pyarrow_says(how: str, tmp_path: Path) -> None:
                 assert (chunk.values, chunk.packed) == (said.num_values, said.total_compressed_size)
                 assert chunk.is_text == (said.physical_type == "BYTE_ARRAY")
                 assert chunk.unpacked >= chunk.values * widths.get(said.physical_type, 16)
-                assert count_values(file, chunk) == chunk.values
+                assert read_pages(file, chunk).values == chunk.values
                 statistics = said.statistics
                 if statistics is None:
                     assert chunk.nulls is None
@@ -172,9 +172,9 @@ def test_a_footer_that_is_none_is_refused(content: bytes, said: str) -> None:
 
 def page(values: int, size: int, *, kind: int = 5) -> bytes:
     """A page of a chunk: its header, and content of so many bytes."""
-    return struct((3, I64, integer(size)), (kind, STRUCT, struct((1, I64, integer(values))))) + b"x" * min(
-        max(size, 0), 50
-    )
+    return struct(
+        (2, I64, integer(7)), (3, I64, integer(size)), (kind, STRUCT, struct((1, I64, integer(values))))
+    ) + b"x" * min(max(size, 0), 50)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_values_are_counted_by_the_pages(pages: bytes, said: Any) -> None:
     (((chunk,),),) = (read_footer(BytesIO(file_of(column()))),)
     file = BytesIO(b"PAR1" + pages)
     if isinstance(said, int):
-        assert count_values(file, chunk) == said
+        assert read_pages(file, chunk).values == said
     else:
         with pytest.raises(ThriftError, match=said):
-            count_values(file, chunk)
+            read_pages(file, chunk)
