@@ -47,7 +47,7 @@ class SeenItems:
         return column if isinstance(column, Tensor) else column.padded(value=-1)
 
     @classmethod
-    def matched(cls, seen: Any, keys: pa.Schema, *, item_id: str) -> SeenItems:
+    def matched(cls, seen: Any, keys: pa.Schema, *, item_id: str, catalogue: int | None = None) -> SeenItems:
         """Looks up what belongs to each row by the key that both tables have.
 
         Args:
@@ -55,16 +55,19 @@ class SeenItems:
                 row one event, or a list of items.
             keys: of the rows.
             item_id: name of the column of items.
+            catalogue: number of item rows; not compared if not given.
 
         Raises:
-            ValueError: if the tables do not have just one key in common, of one type, or there are no items.
+            ValueError: if the tables do not have just one key in common, of one type, there are no items, or
+                one is not in the catalogue.
         """
         source = open_source(seen)
-        names = next(iter(source.schemas()))[1].names
+        place, schema = next(iter(source.schemas()))
+        names = schema.names
         common = [name for name in keys.names if name in names]
         if len(common) != 1 or item_id not in names:
             raise ValueError(
-                f"seen has columns {names}, expected {item_id!r} and just one of the keys "
+                f"seen ({place}) has columns {names}, expected {item_id!r} and just one of the keys "
                 f"{keys.names or ['row']}: name the key in keys=, or add the column"
             )
         (key,) = common
@@ -78,7 +81,19 @@ class SeenItems:
             ) from error
         known = owners.dictionary
         lists = _grouped(owners.indices, table[item_id], len(known))
+        if catalogue is not None:
+            _check_items(lists, catalogue, where=f"seen ({place}) has", column=item_id)
         return cls(key, known, TensorTable({item_id: lists}, torch.arange(len(known) + 1)))
+
+
+def _check_items(lists: Column, catalogue: int, *, where: str, column: str) -> None:
+    items = lists if isinstance(lists, Tensor) else lists.values
+    wrong = items[(items < -1) | (items >= catalogue)]
+    if len(wrong):
+        raise ValueError(
+            f"{where} item {int(wrong[0])} in column {column!r}, but the catalogue has rows 0 to "
+            f"{catalogue - 1}: code items as the model's training data has them"
+        )
 
 
 def _grouped(owners: pa.Array, items: pa.ChunkedArray, count: int) -> Column:

@@ -72,6 +72,7 @@ class RowKeys:
         names: columns of the data; the number of the row where there are none.
         seen: table of what was met, looked up by one of the keys.
         item_id: its column of items.
+        catalogue: number of item rows that it may hold; not compared if not given.
         streamed: read a row group when one of its rows is asked for, and keep the last one only; else read
             all rows at once.
         given: reads what was given for rows beside the data.
@@ -87,6 +88,7 @@ class RowKeys:
         *,
         seen: object = None,
         item_id: str = "item",
+        catalogue: int | None = None,
         streamed: bool = False,
         given: Callable[[Tensor], pa.Table] | None = None,
     ) -> None:
@@ -101,7 +103,7 @@ class RowKeys:
         if seen is not None:
             _, found = next(iter(source.schemas()))
             schema = pa.schema([found.field(name) for name in self._names])
-            self._seen = SeenItems.matched(seen, schema, item_id=item_id)
+            self._seen = SeenItems.matched(seen, schema, item_id=item_id, catalogue=catalogue)
 
     def of(self, rows: Tensor) -> Keyed:
         """The keys of (B,) int64 rows, in their order."""

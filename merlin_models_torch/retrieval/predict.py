@@ -199,7 +199,16 @@ def _keys(
     given = None
     if answers.given is not None:
         given = answers.given.reader(loader, names, streamed=streamed, first_row=first_row)
-    return RowKeys(loader, names, seen=left_out, item_id=answers.item_id, streamed=streamed, given=given)
+    output: Any = model.output
+    return RowKeys(
+        loader,
+        names,
+        seen=left_out,
+        item_id=answers.item_id,
+        catalogue=getattr(output, "size", None) or getattr(output, "cardinality", None),
+        streamed=streamed,
+        given=given,
+    )
 
 
 def _answered(

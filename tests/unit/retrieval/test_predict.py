@@ -159,10 +159,12 @@ def test_errors_say_what_to_do() -> None:
         towers().predict(USERS, k=5, candidates=ITEMS)
     with pytest.raises(ValueError, match="exclude_seen is True, but rows of queries"):
         factors().predict(USERS, k=2, exclude_seen=True)
-    with pytest.raises(ValueError, match=r"seen has columns \['item_id'\], expected 'item_id' and just one"):
+    with pytest.raises(ValueError, match=r"seen \(the table\) has columns \['item_id'\], expected 'item_id'"):
         factors().predict(USERS, k=2, seen=pa.table({"item_id": [1]}))
     with pytest.raises(ValueError, match="key 'user_id' has type int64 in the data and string in seen"):
         factors().predict(USERS, k=2, seen=pa.table({"user_id": ["a"], "item_id": [1]}))
+    with pytest.raises(ValueError, match=r"seen \(the table\) has item 99 in column 'item_id', but the cat"):
+        factors().predict(USERS, k=2, seen=pa.table({"user_id": [1], "item_id": [99]}))
     with pytest.raises(ValueError, match="the candidates hold no item"):
         towers().predict(USERS, k=2, candidates=ITEMS.slice(2, 1))
     with pytest.raises(ValueError, match=r"expected 'item_id' and just one of the keys \['row'\]"):
