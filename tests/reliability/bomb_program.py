@@ -44,6 +44,15 @@ def texts(path: Path, table: pa.Table, name: str) -> Path:
     return path
 
 
+def write_shared(path: Path) -> None:
+    """5,000,000 texts of 1,000 bytes of which each says only that it is the one before."""
+    same = pa.table({"value": ["x" * 1_000] * 100_000})
+    how = {"use_dictionary": False, "column_encoding": {"value": "DELTA_BYTE_ARRAY"}}
+    with pq.ParquetWriter(path, same.schema, write_statistics=False, **how) as writer:
+        for _ in range(50):
+            writer.write_table(same)
+
+
 def readers(folder: Path) -> dict[str, Callable[[], object]]:
     """What is read, and how; 60,000 rows are 6 GB of text."""
     from merlin.io import Dataset
@@ -57,6 +66,8 @@ def readers(folder: Path) -> dict[str, Callable[[], object]]:
     events = texts(folder / "events.parquet", clicks, "session_id")
     words = folder / "words.parquet"
     pq.write_table(pa.table({"value": alike(60_000, "x" * 100_000)}), words)
+    shared = folder / "shared.parquet"
+    write_shared(shared)
     return {
         "loader": lambda: list(mm.ParquetLoader(rows, schema, batch_size=2)),
         "streamed": lambda: list(mm.ParquetLoader(rows, schema, batch_size=2, memory_limit=0)),
@@ -66,6 +77,7 @@ def readers(folder: Path) -> dict[str, Callable[[], object]]:
         "seen": lambda: model.predict(session_table(4), k=2, keys=["user_id"], seen=keyed, exclude_seen=True),
         "events": lambda: mm.data.sessions_from_events(events, folder / "out", user="session_id"),
         "vocabulary": lambda: mm.Vocabulary.load(words),
+        "shared": lambda: mm.Vocabulary.load(shared),
         "dataset": lambda: Dataset(str(events), schema=schema).to_ddf().compute(),
     }
 

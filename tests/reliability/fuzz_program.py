@@ -30,6 +30,10 @@ def targets(folder: Path, factor: int) -> dict[str, Target]:
     rows, vocabulary = folder / "rows.parquet", folder / "words.parquet"
     pq.write_table(session_table(20), rows, row_group_size=8)
     mm.Vocabulary(pa.array([f"item {n}" for n in range(50)])).save(vocabulary)
+    shared, lengths = folder / "shared.parquet", folder / "lengths.parquet"
+    for path, encoding in ((shared, "DELTA_BYTE_ARRAY"), (lengths, "DELTA_LENGTH_BYTE_ARRAY")):
+        how = {"use_dictionary": False, "column_encoding": {"value": encoding}}
+        pq.write_table(pq.read_table(vocabulary), path, **how)
     events = folder / "events.parquet"
     pq.write_table(mm.data.generate_sessions(30, 20, seed=0), events)
     schema = session_schema()
@@ -116,6 +120,8 @@ def targets(folder: Path, factor: int) -> dict[str, Target]:
         "dataset": of(rows, dataset, 40),
         "old names": of(rows, old_names, 40),
         "vocabulary": of(vocabulary, words, 60),
+        "shared": of(shared, words, 40),
+        "lengths": of(lengths, words, 40),
         "pbtxt": of(saved / "schema.pbtxt", lambda path: mm.Schema.load(path), 100, text=True),
         "json": of(folder / "schema.json", lambda path: mm.Schema.load(path), 100, text=True),
         "config": of(saved / "config.json", config, 60, "config/config.json", text=True),

@@ -1,15 +1,12 @@
 """Files of some kB that unpack to gigabytes are refused by file and column before the memory is taken."""
 
-import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.reliability.programs import told_by
+
 COLUMNS = {
     "loader": ("item_id", "lists"),
     "streamed": ("item_id", "lists"),
@@ -19,6 +16,7 @@ COLUMNS = {
     "seen": ("user_id", "keyed"),
     "events": ("session_id", "events"),
     "vocabulary": ("value", "words"),
+    "shared": ("value", "shared"),
     "dataset": ("session_id", "events"),
 }
 
@@ -26,17 +24,7 @@ COLUMNS = {
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What the program says."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.reliability.bomb_program", str(tmp_path_factory.mktemp("bombs"))],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+    return told_by("bomb_program", tmp_path_factory.mktemp("bombs"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")

@@ -1,31 +1,17 @@
 """Killed at any moment: nothing looks whole that is not, and the same command, run again, ends the same."""
 
-import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.reliability.programs import told_by
 
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What the program says that kills; 70 processes or so."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.reliability.kill_program", str(tmp_path_factory.mktemp("killed"))],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+    return told_by("kill_program", tmp_path_factory.mktemp("killed"))
 
 
 # How many operations on files each is killed at, at least: fewer mean that the kills miss something.
