@@ -136,7 +136,10 @@ def _parser(command: str, description: str) -> ArgumentParser:
     parser.add_argument("--config", action="config", help="YAML file of these options")
     parser.add_argument("model", type=str, help="folder that Model.save wrote")
     parser.add_argument(
-        "data", type=str, help="parquet file, folder or glob; or what sessions_from_events wrote"
+        "data",
+        type=str,
+        help="parquet file, folder or glob, with ids as codes (Model.coded makes them); or what "
+        "sessions_from_events wrote",
     )
     parser.add_argument("--batch_size", type=int, default=512, help="rows at a time")
     parser.add_argument("--device", type=str, default="cpu", help="such as cpu or cuda")

@@ -26,6 +26,39 @@ class TableAnswers:
     def _model(self) -> Model:
         return cast("Model", self)
 
+    def coded(self, data: Any) -> pa.Table:
+        """Rows with original ids as what the model reads: codes, by the vocabularies that it holds.
+
+        The way to answers for data that the preparation which made the vocabularies has not written:
+        ``model.predict(model.coded(rows), k=10)``; the answers carry original ids again.
+
+        Args:
+            data: parquet path (or folder, glob, list of them), Arrow table, pandas or polars frame, or a dict
+                of columns. Columns without a vocabulary stay as they are.
+
+        Returns:
+            All rows and columns in memory. Ids that a vocabulary does not have get its code for unknown ones,
+            missing ones 0.
+
+        Raises:
+            DataError: if there is no data, or ids cannot be compared with those of their vocabulary.
+
+        Example:
+            >>> rows = {"item_id": [["item-01", "no item"]]}
+            >>> codes = model.coded(rows)["item_id"].to_pylist()
+            >>> model.item_vocabulary.decode(codes[0]).to_pylist()
+            ['item-01', None]
+        """
+        import pyarrow as pa
+
+        from merlin_models_torch.data.coding import coded
+        from merlin_models_torch.data.source import open_source
+
+        source = open_source(data)
+        names = next(iter(source.schemas()))[1].names
+        table = pa.concat_tables([source.read(part, names) for part in source.parts])
+        return coded(table, self._model.schema, self._model.vocabularies)
+
     def predict(
         self,
         data: Any,
@@ -46,7 +79,8 @@ class TableAnswers:
 
         Args:
             data: loader, parquet path (or folder, glob, list of them), Arrow table, pandas or polars frame,
-                or a dict of columns. Item ids are rows of the catalogue, as in training.
+                or a dict of columns. Ids are codes, as in training: rows of the catalogue for items.
+                :meth:`coded` makes them of original ids.
             k: answers for each session or query, where the output answers with items.
             candidates: the allow list, items that may be answers; all if not given. Item rows, or a table
                 with the column of items. For two towers a table of items, or of events, with the columns of

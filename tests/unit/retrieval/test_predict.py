@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import merlin_models_torch as mm
+from merlin_models_torch.retrieval import TopKEncoder
 from tests.unit.clicks import click_schema, click_table
 from tests.unit.schemas import categorical
 from tests.unit.sessions import session_model, session_table
@@ -150,6 +151,35 @@ def test_the_catalogue_is_the_candidates_of_a_tower_of_ids_and_ids_are_the_origi
         assert {i for i in row if i is not None} == {f"film {n}" for n in range(2, 10)} - own[user]
     again = mm.load(model.save(tmp_path / "model"))
     assert again.predict(USERS.select(["user_id"]), k=8, seen=seen).equals(found)
+
+
+def test_rows_with_original_ids_are_coded_by_the_model(tmp_path: Path) -> None:
+    items = mm.Vocabulary(pa.array([f"item {n}" for n in range(29)]))
+    model = mm.SessionModel(
+        mm.Schema([session_model().schema["item_id"]]),
+        dim=8,
+        layers=1,
+        vocabularies={"item_id": items},
+        max_sequence_length=9,
+    )
+    sessions = [["item 4", "item 7"], ["item 0"], [], ["item 28", None, "new"]]
+    raw = pa.table({"item_id": sessions, "other": ["a", "b", "c", "d"]})
+    pq.write_table(raw.slice(0, 2), tmp_path / "1.parquet")
+    pq.write_table(raw.slice(2), tmp_path / "2.parquet")
+    coded = model.coded(tmp_path)
+    # 0 is missing, 1 is unknown.
+    assert coded["item_id"].to_pylist() == [[6, 9], [2], [], [30, 0, 1]]
+    assert coded["other"].to_pylist() == ["a", "b", "c", "d"]
+    for data in (raw, raw.to_pydict()):
+        assert model.coded(data)["item_id"].to_pylist() == coded["item_id"].to_pylist()
+    rows = coded.slice(0, 2)
+    wanted = TopKEncoder(model, k=3).answer(raw.slice(0, 2))["item_id"]
+    assert model.predict(rows, k=3)["item_id"].to_pylist() == wanted.to_pylist()
+    allowed = model.coded({"item_id": ["item 3", "item 5"]})
+    found = model.predict(rows, k=2, candidates=allowed)["item_id"].to_pylist()
+    assert [set(row) for row in found] == [{"item 3", "item 5"}] * 2
+    with pytest.raises(ValueError, match=r"item_id|vocabulary"):
+        model.coded({"item_id": [[{"no": "id"}]]})
 
 
 def test_errors_say_what_to_do() -> None:
