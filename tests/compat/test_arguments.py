@@ -133,3 +133,19 @@ def test_the_owner_goes_before_the_name_on_the_hub(tmp_path):
 def test_a_warmup_ratio_out_of_range_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"warmup_ratio is 1\.5, expected 0 to 1"):
         arguments(tmp_path, warmup_ratio=1.5)
+
+
+def test_smoothing_that_never_acted_is_told_of(tmp_path):
+    with pytest.warns(UserWarning, match="label_smoothing_factor has no effect.*LabelSmoothCrossEntropyLoss"):
+        given = arguments(tmp_path, label_smoothing_factor=0.1)
+    assert given.label_smoothing_factor == 0.0
+
+
+@pytest.mark.parametrize("argument", ["fp16", "fp16_full_eval"])
+def test_half_precision_needs_an_accelerator(tmp_path, argument):
+    with pytest.raises(ValueError, match="fp16_full_eval need an accelerator, the device is cpu"):
+        arguments(tmp_path, **{argument: True})
+
+
+def test_no_norm_is_no_clipping(tmp_path):
+    assert arguments(tmp_path, max_grad_norm=None).max_grad_norm == 0.0

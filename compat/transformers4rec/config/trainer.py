@@ -185,6 +185,14 @@ class T4RecTrainingArguments(TrainingArguments):
                 "warmup_ratio is not used, as in Transformers4Rec 23.12.0, whose schedules count "
                 f"warmup_steps only: give warmup_steps. {_GUIDE}"
             )
+        if self.max_grad_norm is None:
+            self.max_grad_norm = 0.0  # neither clips
+        if self.label_smoothing_factor:
+            warn_user(
+                "label_smoothing_factor has no effect, as in Transformers4Rec 23.12.0: give the task "
+                "loss=LabelSmoothCrossEntropyLoss(smoothing=...)"
+            )
+            self.label_smoothing_factor = 0.0  # or the Trainer would ask the model for a configuration
         if self.logging_dir is not None:
             _warn("logging_dir", "Set the environment variable TENSORBOARD_LOGGING_DIR instead")
             os.environ["TENSORBOARD_LOGGING_DIR"] = self.logging_dir

@@ -561,6 +561,9 @@ CASES = {
     ),
     "steps": partial(train, count=20, transformer=True, weight_decay=0.1, logging_steps=3),
     "steps-clipped": partial(train, count=20, max_grad_norm=0.05, lr_scheduler_type="cosine"),
+    "steps-never-clipped-nor-smoothed": partial(
+        train, count=4, max_grad_norm=None, label_smoothing_factor=0.3, logging_steps=1
+    ),
     "steps-not-clipped": partial(train, count=4, max_grad_norm=0.0, logging_steps=1),
     "steps-accumulated": partial(train, gradient_accumulation_steps=5, num_train_epochs=2, logging_steps=1),
     "steps-carried-over": partial(
