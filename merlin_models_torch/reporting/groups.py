@@ -159,5 +159,5 @@ class Popularity:
         """Short name and meaning of each group."""
         sizes = torch.bincount(self.groups, minlength=FIFTHS + 1).tolist()
         rank = ("the most popular", "second", "third", "fourth", "the least popular")
-        told = [f"{n + 1}, {rank[n]}: {sizes[n]:,} items" for n in range(FIFTHS)]
+        told = [f"{n + 1}, {rank[n]}: {sizes[n]:,} item{'s' * (sizes[n] != 1)}" for n in range(FIFTHS)]
         return [*((str(n + 1), told[n]) for n in range(FIFTHS)), ("none", "items without an event")]

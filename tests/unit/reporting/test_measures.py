@@ -33,7 +33,10 @@ class TestGroups:
     def test_fifths_of_events_by_hand(self) -> None:
         # 20 events: item 2 has the first 8, items 1 and 5 the next 4 each, and so on; items 0 and 6 none.
         counts = torch.tensor([0, 4, 8, 2, 1, 4, 0, 1])
-        assert Popularity.of_counts(counts).groups.tolist() == [5, 2, 0, 4, 4, 3, 5, 4]
+        found = Popularity.of_counts(counts)
+        assert found.groups.tolist() == [5, 2, 0, 4, 4, 3, 5, 4]
+        said = [meaning.rpartition(": ")[2] for _, meaning in found.names()[:5]]
+        assert said == ["1 item", "0 items", "1 item", "1 item", "3 items"]
 
     @given(st.lists(st.integers(0, 50), min_size=1, max_size=60))
     def test_the_more_popular_is_never_in_a_later_fifth(self, counts: list[int]) -> None:
