@@ -68,12 +68,12 @@ class LargePages:
         self._done = False
 
     def __call__(self, optimizer: Optimizer, *_: Any) -> None:
-        """Moves parameters and moments; what torch calls."""
+        """Moves parameters, moments and gradients that stay; what torch calls."""
         if self._done:
             return
         self._done = True
         for parameter, state in optimizer.state.items():
-            for tensor in (parameter, *state.values()):
+            for tensor in (parameter, parameter.grad, *state.values()):
                 # Others are made of several, as those of torch.distributed.
                 if type(tensor) in (Tensor, Parameter) and not tensor.is_sparse:
                     use_large_pages(tensor, written=True)
