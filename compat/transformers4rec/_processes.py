@@ -1,4 +1,4 @@
-"""The end of a program that ran in several processes: see :mod:`merlin_models_torch.training.processes`."""
+"""The end of a program that ran in several processes: see :mod:`merlin_models_torch._processes`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import atexit
 from typing import Any
 from weakref import WeakSet
 
-from merlin_models_torch.training import processes
+from merlin_models_torch import _processes as groups
 
 _trainers: WeakSet[Any] = WeakSet()
 
-has_group = processes.has_group
+has_group = groups.has_group
 
 
 def destroy_group_at_exit() -> None:
@@ -18,7 +18,7 @@ def destroy_group_at_exit() -> None:
 
     Neither Hugging Face's Trainer nor accelerate destroys it.
     """
-    processes.destroy_group_at_exit()
+    groups.destroy_group_at_exit()
     atexit.register(_let_go)  # called before what was registered before
 
 

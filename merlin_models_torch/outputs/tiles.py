@@ -25,6 +25,7 @@ class Sizes:
         items: columns of a tile of kept scores at most; no power of two: rows of scores that far apart would
             share few cache lines.
         catalogue: items up to which scores are kept.
+        few: scores of all targets up to which they are kept, however many items there are.
     """
 
     again: int
@@ -34,6 +35,7 @@ class Sizes:
     targets: int
     items: int
     catalogue: int
+    few: int = 0
 
 
 # Where the cache that all cores share is fast, as AMD's.
@@ -42,7 +44,14 @@ SHARED_CACHE = Sizes(
 )
 # Where each core has a large one of its own, and the shared one is slow, as Intel's.
 OWN_CACHE = Sizes(
-    again=2**20, again_targets=1024, kept=2**21, tile=2**20, targets=512, items=8080, catalogue=32_000
+    again=2**20,
+    again_targets=1024,
+    kept=2**22,
+    tile=2**20,
+    targets=512,
+    items=8080,
+    catalogue=32_000,
+    few=2**24,
 )
 # Elsewhere: what hides the cost of a launch.
 DEVICE = Sizes(
@@ -84,7 +93,8 @@ class Tiles:
     ) -> Tiles:
         """Tiles by the size of the problem; ``chunk`` and ``over`` as in :func:`softmax_cross_entropy`."""
         if over is None:
-            over = "targets" if chunk is not None or n_items <= sizes.catalogue else "items"
+            keep = n_items <= sizes.catalogue or n_targets * n_items <= sizes.few
+            over = "targets" if chunk is not None or keep else "items"
         if over == "targets":
             most = min(sizes.kept // n_items, sizes.targets)
             rows = chunk or _evenly(n_targets, max(most, _FEWEST_TARGETS))

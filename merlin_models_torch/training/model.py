@@ -13,6 +13,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from merlin_models_torch._processes import destroy_group_at_exit, has_group
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.base import Block
 from merlin_models_torch.data import Vocabulary
@@ -37,7 +38,6 @@ from merlin_models_torch.training.optim import (
 from merlin_models_torch.training.pairs import as_batch
 from merlin_models_torch.training.planning import input_blocks, planned, planned_outside, width_of
 from merlin_models_torch.training.precision import accept_batches, in_dtype
-from merlin_models_torch.training.processes import destroy_group_at_exit, has_group
 from merlin_models_torch.training.resuming import random_states, restore_random_states
 from merlin_models_torch.training.sample import sample_batch
 from merlin_models_torch.training.split import carry_state

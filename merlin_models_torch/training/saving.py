@@ -12,7 +12,7 @@ from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.schema import Schema
 from merlin_models_torch.serialize import ConfigError, from_config, to_config
 from merlin_models_torch.storage import SavedFolderError, check_new, new_folder, read_json, verify
-from merlin_models_torch.training.bounds import within
+from merlin_models_torch.storage.bounds import within
 from merlin_models_torch.training.weights import read_weights, shapes_in
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ def test_pieces_are_even_and_small_enough(targets: int, items: int, expected: Ti
 
 def test_a_large_catalogue_is_scored_twice_where_the_shared_cache_is_slow() -> None:
     assert Tiles.choose(512, 100_000, OWN_CACHE) == Tiles(512, 2_032, keep=False)
-    assert Tiles.choose(512, 10_000, OWN_CACHE) == Tiles(171, 6_116, keep=True)
+    assert Tiles.choose(512, 10_000, OWN_CACHE) == Tiles(256, 4_080, keep=True)
+    assert Tiles.choose(80, 40_000, OWN_CACHE) == Tiles(80, 8_080, keep=True)
 
 
 @pytest.mark.parametrize("sizes", [SHARED_CACHE, OWN_CACHE, DEVICE])

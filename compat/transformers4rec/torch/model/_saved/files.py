@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from merlin_models_torch.storage.bounds import within
 from merlin_models_torch.storage.manifest import own_digest
-from merlin_models_torch.training.bounds import within
 from transformers4rec.torch.model._saved.names import SavedModelError
 from transformers4rec.torch.model._saved.reader import Reader
 from transformers4rec.torch.model._saved.writer import Writer
