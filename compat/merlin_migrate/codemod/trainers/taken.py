@@ -6,7 +6,7 @@ OF_MODELS = frozenset(
     """
     CHECKPOINT_HYPER_PARAMS_KEY CHECKPOINT_HYPER_PARAMS_NAME CHECKPOINT_HYPER_PARAMS_TYPE T_destination
     add_module all_gather also_logged apply args automatic_optimization backward bfloat16 body buffers
-    call_super_init check_answers children clip_gradients compile configure_callbacks
+    call_super_init check_answers children clip_gradients coded compile configure_callbacks
     configure_gradient_clipping configure_model configure_optimizers configure_sharded_model cpu cuda
     current_epoch device device_mesh double dtype dump_patches encode encode_candidates encode_items
     encode_sessions eval evaluations example_input_array extra_repr extract fabric float for_evaluation
