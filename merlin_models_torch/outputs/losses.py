@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from merlin_models_torch._processor import multiplies
 from merlin_models_torch.outputs.tiled import (
     Plan,
     Reduction,
@@ -83,7 +84,8 @@ def softmax_cross_entropy(
         chunk: targets (or items, see ``over``) scored at a time; chosen by size if not given.
         over: what is cut into pieces; chosen by size of the catalogue if not given.
         compute_dtype: dtype of the matrix products; that of the inputs, or of autocast where it is on, if
-            not given. Sums, exponentials and the loss are float32 (float64 for float64 inputs) in any case.
+            not given. On a CPU that has no instructions for narrow ones, where they would take ten times as
+            long, float32. Sums, exponentials and the loss are float32 (float64 for float64 inputs) in any case.
 
     Returns:
         A scalar, or (N,) for reduction "none", of float32 (float64 for float64 inputs). The mean over no
@@ -128,11 +130,13 @@ def plan_of(
     """The dtypes of one loss, by those of its inputs and autocast; see :func:`softmax_cross_entropy`."""
     dtype = torch.promote_types(hidden.dtype, weight.dtype)
     wide = torch.float64 if dtype == torch.float64 else torch.float32
+    device = hidden.device.type
     if compute_dtype is None:
-        device = hidden.device.type
         compute_dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else dtype
         if wide == torch.float64:
             compute_dtype = wide
+    if not multiplies(compute_dtype, device):
+        compute_dtype = wide
     return Plan(tiles, label_smoothing, compute_dtype, wide)
 
 

@@ -12,7 +12,7 @@ from torch.autograd import Function
 
 from merlin_models_torch._memory import keep_freed_memory
 from merlin_models_torch._pages import use_large_pages
-from merlin_models_torch._processor import is_intel
+from merlin_models_torch._processor import is_wide_amd
 from merlin_models_torch._products import product, put_product
 from merlin_models_torch.outputs.tiles import Tiles
 
@@ -61,12 +61,13 @@ def _tile(
     ``lse`` is that of the whole rows where it is known and the tile's own is of no interest.
     """
     on_cpu = hidden.device.type == "cpu"
-    if on_cpu and is_intel() and (lse is None or _needs_no_shift(lse)):
+    exponentials = on_cpu and not is_wide_amd()
+    if exponentials and (lse is None or _needs_no_shift(lse)):
         tile = _plain_tile(hidden, weight, bias, plan, lse)
         if lse is not None or _needs_no_shift(tile.lse):
             return tile
     scores = _scores(hidden, weight, bias, plan)
-    if on_cpu and is_intel():
+    if exponentials:
         shift = scores.amax(1) if lse is None else lse
         share = scores.sub_(shift[:, None]).exp_()
         return _Tile(share, shift, shift + share.sum(1).log() if lse is None else lse)

@@ -40,7 +40,7 @@ class Sizes:
 
 # Where the cache that all cores share is fast, as AMD's.
 SHARED_CACHE = Sizes(
-    again=2**20, again_targets=4096, kept=2**23, tile=2**21, targets=1024, items=8080, catalogue=170_000
+    again=2**20, again_targets=4096, kept=3 * 2**21, tile=2**21, targets=1024, items=8080, catalogue=170_000
 )
 # Where each core has a large one of its own, and the shared one is slow, as Intel's.
 OWN_CACHE = Sizes(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from merlin_models_torch._pages import use_large_pages
+from merlin_models_torch._processor import multiplies
 
 # Half the distance between neighbouring bfloat16 numbers, relative to the larger.
 _ROUNDING = 2.0**-8
@@ -45,6 +46,11 @@ class HalfVectors:
             self._rounded[some] = vectors
             self._longest = max(self._longest, _longest(vectors))
             self._error = max(self._error, _longest(vectors - self._rounded[some].float()))
+
+    @staticmethod
+    def fit(items: Tensor) -> bool:
+        """Whether rounded vectors can stand for some vectors, and are multiplied faster here."""
+        return items.dtype == torch.float32 and multiplies(torch.bfloat16, items.device.type)
 
     @staticmethod
     def group_width(queries: int) -> int:

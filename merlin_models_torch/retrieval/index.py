@@ -57,7 +57,8 @@ class ItemIndex:
     rounded score comes within twice the bound of the k-th best group can hold an answer, and their items are
     scored again in full precision. No answer can be lost; the rows are those of the plain formula, near ties
     apart, which the last bits of a sum decide. One query, or up to four, are screened in bytes instead, on
-    processors that multiply these (:class:`ByteGroups`), which reads a quarter of the memory.
+    processors that multiply these (:class:`ByteGroups`), which reads a quarter of the memory. A CPU that
+    multiplies neither answers by the plain formula.
 
     Args:
         items: (V, D) float, one row per item id; not copied, but for the rounded vectors, which are made when
@@ -206,7 +207,7 @@ class ItemIndex:
             self._asked += len(queries)
         elif few and self.bias is None and self._bytes is not None:
             numbers, width = self._near(self._bytes, queries, wanted), self._bytes.width
-        elif self.items.dtype == torch.float32 and len(self.items) >= _WORTHWHILE * wanted:
+        elif HalfVectors.fit(self.items) and len(self.items) >= _WORTHWHILE * wanted:
             numbers = self._halves.near(queries, wanted=wanted)
         if numbers is None:
             return self._plain(queries, k, excluded, banned)

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
+from merlin_models_torch._products import put_scores
 from merlin_models_torch._recording import is_recorded
 from merlin_models_torch.retrieval.partition import best_by_partition
 
@@ -75,7 +76,7 @@ def topk_blockwise(
         for start in range(0, catalogue, block):
             stop = min(start + block, catalogue)
             scores = buffer[: n_queries * (stop - start)].view(n_queries, stop - start)
-            torch.mm(queries, items[start:stop].to(dtype).T, out=scores)
+            put_scores(scores, queries, items[start:stop].to(dtype))
             if bias is not None:
                 scores += bias[start:stop]
             if temperature != 1:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from merlin_models_torch import _products
-from merlin_models_torch._products import product, put_product, takes_one_dnn
+from merlin_models_torch import _processor, _products
+from merlin_models_torch._products import product, put_product, put_scores, takes_one_dnn
 
 SIZES = [(3, 4, 5), (70, 64, 1_000), (0, 64, 1_000), (40_000, 64, 1)]
 
@@ -64,3 +64,35 @@ def test_large_float32_matrices_go_to_one_dnn_unless_it_is_turned_off(library, m
     assert not takes_one_dnn(*(matrix.to("meta") for matrix in large))
     monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
     assert not takes_one_dnn(*large)
+
+
+@pytest.mark.parametrize("intel", [False, True])
+@pytest.mark.parametrize("queries", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["whole", "columns", "requires grad"])
+def test_scores_are_those_of_torch(intel, queries, dtype, kind, monkeypatch) -> None:
+    monkeypatch.setattr(_products, "is_intel", lambda: intel)
+    asked, items = (matrix.to(dtype) for matrix in matrices(queries, 64, 1_000, transposed=False))
+    items = items.t() if kind == "columns" else items.t().contiguous()
+    expected = asked @ items.T
+    if kind == "requires grad":
+        items = torch.nn.Parameter(items)
+    into = torch.full_like(expected, torch.nan)
+    with torch.no_grad():
+        put_scores(into, asked, items)
+    torch.testing.assert_close(into, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_what_is_narrow_is_multiplied_by_processors_that_can(monkeypatch) -> None:
+    def on(**capabilities: object) -> list[bool]:
+        _processor.multiplies.cache_clear()
+        monkeypatch.setattr(_processor, "_capabilities", lambda: {"architecture": "x86_64", **capabilities})
+        dtypes = (torch.float32, torch.bfloat16, torch.float16)
+        return [_processor.multiplies(dtype, "cpu") for dtype in dtypes]
+
+    assert on(avx512_bf16=True) == [True, True, False]
+    assert on(amx_bf16=True, amx_fp16=True) == [True, True, True]
+    assert on(avx2=True, avx512_f=True, amx_bf16=False) == [True, False, False]
+    assert _processor.multiplies(torch.bfloat16, "cuda")
+    assert on(architecture="aarch64") == [True, True, True]
+    _processor.multiplies.cache_clear()

@@ -84,12 +84,13 @@ def test_value_by_hand():
 
 
 @pytest.mark.parametrize("catalogue", [0, 10_000])
-@pytest.mark.parametrize("intel", [False, True])
-def test_the_many_tiles_of_large_inputs_are_cut_right(case, catalogue, intel, monkeypatch):
+@pytest.mark.parametrize("wide_amd", [False, True])
+def test_the_many_tiles_of_large_inputs_are_cut_right(case, catalogue, wide_amd, monkeypatch):
     """The sizes that choose the tiles, made small: several tiles of targets and of items at once."""
     small = Sizes(again=60, again_targets=16, kept=60, tile=60, targets=7, items=9, catalogue=catalogue)
     monkeypatch.setattr(losses, "sizes_for", lambda device: small)
-    monkeypatch.setattr(tiled, "is_intel", lambda: intel)
+    monkeypatch.setattr(tiled, "is_wide_amd", lambda: wide_amd)
+    monkeypatch.setattr(losses, "multiplies", lambda *_: True)
     expected = run(softmax_cross_entropy_plain, case, with_bias=True, label_smoothing=0.1)
     found = run(softmax_cross_entropy, case, with_bias=True, label_smoothing=0.1)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
@@ -135,11 +136,11 @@ def test_gradients_in_double_precision(case, tiles, monkeypatch):
 
 
 @pytest.mark.parametrize("over", ["targets", "items"])
-@pytest.mark.parametrize("intel", [False, True])
+@pytest.mark.parametrize("wide_amd", [False, True])
 @pytest.mark.parametrize("bias", [0.0, 200.0, -700.0], ids=["some large", "all large", "all small"])
-def test_large_scores_stay_finite_and_right(over, intel, bias, monkeypatch):
+def test_large_scores_stay_finite_and_right(over, wide_amd, bias, monkeypatch):
     """Scores of several hundred either way: exp of them overflows float32 or is lost, in some rows or all."""
-    monkeypatch.setattr(tiled, "is_intel", lambda: intel)
+    monkeypatch.setattr(tiled, "is_wide_amd", lambda: wide_amd)
     hidden = torch.tensor([[300.0, 0.0], [0.0, -500.0], [0.5, 0.25]])
     weight = torch.tensor([[1.0, 0.0], [2.0, 1.0], [-1.0, -1.0]])
     case = (hidden, weight, torch.tensor([0.0, 100.0, -100.0]) + bias, torch.tensor([0, 1, 2]))

@@ -11,7 +11,7 @@ from merlin_models_torch.outputs.tiles import DEVICE, OWN_CACHE, SHARED_CACHE, T
     ("targets", "items", "expected"),
     [
         (97, 40_001, Tiles(97, 8_080, keep=True)),
-        (512, 100_000, Tiles(74, 8_080, keep=True)),
+        (512, 100_000, Tiles(64, 8_080, keep=True)),
         (1_025, 1_000, Tiles(513, 1_000, keep=True)),
         (512, 1_000_000, Tiles(512, 2_032, keep=False)),
     ],

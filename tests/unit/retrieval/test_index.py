@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import merlin_models_torch.retrieval.bytes as bytes_module
+import merlin_models_torch.retrieval.halves as halves_module
 import merlin_models_torch.retrieval.index as index_module
 from merlin_models_torch.retrieval import ItemIndex, topk_blockwise
 from merlin_models_torch.retrieval.bytes import ByteGroups
@@ -22,6 +23,7 @@ def _small_catalogues_are_screened(request: pytest.FixtureRequest, monkeypatch: 
     monkeypatch.setattr(index_module, "_WORTH_BYTES", 64)
     monkeypatch.setattr(index_module, "_FIRST", 0)
     monkeypatch.setattr(bytes_module, "_multiplies_bytes", lambda: request.param)
+    monkeypatch.setattr(halves_module, "multiplies", lambda *_: True)
     return bool(request.param)
 
 
@@ -192,3 +194,16 @@ def test_errors_are_those_of_the_plain_formula() -> None:
         index.topk(vectors(1, 4, 1), k=2, exclude=torch.tensor([[70]]))
     with pytest.raises(ValueError, match="temperature is 0"):
         ItemIndex(vectors(50, 4, 0), temperature=0)
+
+
+def test_nothing_is_rounded_where_the_processor_multiplies_floats_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bytes_module, "_multiplies_bytes", lambda: False)
+    monkeypatch.setattr(halves_module, "multiplies", lambda *_: False)
+    table = vectors(5_000, 16, 0)
+    index = ItemIndex(table)
+    for queries in (1, 20):
+        asked = vectors(queries, 16, queries)
+        found, plain = index.topk(asked, k=5), topk_blockwise(asked, table, k=5)
+        assert torch.equal(found[0], plain[0])
+        assert torch.equal(found[1], plain[1])
+    assert "_halves" not in vars(index)
