@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -50,5 +51,5 @@ def multiplies(dtype: torch.dtype, device: str) -> bool:
     return any(_capabilities().get(name, False) for name in needed)
 
 
-def _capabilities() -> dict[str, Any]:
+def _capabilities() -> Mapping[str, Any]:
     return torch.cpu.get_capabilities()

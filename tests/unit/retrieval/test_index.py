@@ -196,7 +196,9 @@ def test_errors_are_those_of_the_plain_formula() -> None:
         ItemIndex(vectors(50, 4, 0), temperature=0)
 
 
-def test_nothing_is_rounded_where_the_processor_multiplies_floats_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_rounded_where_the_processor_multiplies_floats_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(bytes_module, "_multiplies_bytes", lambda: False)
     monkeypatch.setattr(halves_module, "multiplies", lambda *_: False)
     table = vectors(5_000, 16, 0)
