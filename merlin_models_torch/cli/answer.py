@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import lightning
 from jsonargparse import ArgumentParser
@@ -15,6 +16,9 @@ from merlin_models_torch.reporting.report import report as write_report
 from merlin_models_torch.storage import whole_file
 from merlin_models_torch.training.evaluation import evaluation_schema
 from merlin_models_torch.training.saving import load
+
+if TYPE_CHECKING:
+    from merlin_models_torch.training.model import Model
 
 
 def evaluate(argv: Sequence[str]) -> int:
@@ -31,7 +35,8 @@ def evaluate(argv: Sequence[str]) -> int:
     options = parser.parse_args(list(argv))
     model = load(options.model, trusted=options.trusted)
     schema = evaluation_schema(model)
-    loader = ParquetLoader(_data(options.data), schema, batch_size=options.batch_size)
+    rows = _as_said(model, options)
+    loader = ParquetLoader(rows(_data(options.data)), schema, batch_size=options.batch_size)
     trainer = lightning.Trainer(
         accelerator="cpu" if options.device == "cpu" else "auto",
         devices=1,
@@ -78,14 +83,15 @@ def predict(argv: Sequence[str]) -> int:
     options = parser.parse_args(list(argv))
     model = load(options.model, trusted=options.trusted)
     model.to(options.device)
+    rows = _as_said(model, options)
     model.predict_to_parquet(
-        _data(options.data),
+        rows(_data(options.data)),
         options.output,
         k=options.k,
-        candidates=options.candidates,
-        exclude=options.exclude,
+        candidates=rows(options.candidates),
+        exclude=rows(options.exclude),
         exclude_seen=options.exclude_seen,
-        seen=options.seen,
+        seen=rows(options.seen),
         keys=options["keys"],
         batch_size=options.batch_size,
         overwrite=options.overwrite,
@@ -115,13 +121,14 @@ def report(argv: Sequence[str]) -> int:
     options = parser.parse_args(list(argv))
     model = load(options.model, trusted=options.trusted)
     model.to(options.device)
+    rows = _as_said(model, options)
     write_report(
         model,
-        options.data,
+        rows(options.data),
         options.output,
         curves=options.curves,
-        popularity=options.popularity,
-        items=options["items"],
+        popularity=rows(options.popularity),
+        items=rows(options["items"]),
         category=options.category,
         top_ks=options.top_ks,
         examples=options.examples,
@@ -138,8 +145,14 @@ def _parser(command: str, description: str) -> ArgumentParser:
     parser.add_argument(
         "data",
         type=str,
-        help="parquet file, folder or glob, with ids as codes (Model.coded makes them); or what "
+        help="parquet file, folder or glob, with ids as codes (with your own: --raw_ids true); or what "
         "sessions_from_events wrote",
+    )
+    parser.add_argument(
+        "--raw_ids",
+        type=bool,
+        default=False,
+        help="the files, those of other options too, hold your own ids, not codes",
     )
     parser.add_argument("--batch_size", type=int, default=512, help="rows at a time")
     parser.add_argument("--device", type=str, default="cpu", help="such as cpu or cuda")
@@ -147,9 +160,31 @@ def _parser(command: str, description: str) -> ArgumentParser:
     return parser
 
 
+def _as_said(model: Model, options: Any) -> Callable[[str | list[Path] | None], Any]:
+    """What makes rows with original ids of files if the options say that they hold these.
+
+    Raises:
+        ValueError: if they say so of a folder that holds codes.
+    """
+    if options.raw_ids and _is_prepared(options.data):
+        raise ValueError(
+            f"--raw_ids is true, but {options.data} is what sessions_from_events wrote, which holds codes: "
+            "leave the option out"
+        )
+
+    def rows(files: str | list[Path] | None) -> Any:
+        return model.raw_ids(files) if options.raw_ids and files is not None else files
+
+    return rows
+
+
+def _is_prepared(path: str) -> bool:
+    return (Path(path) / "schema.pbtxt").is_file()
+
+
 def _data(path: str) -> str | list[Path]:
     """The parquet files: of prepared sessions those of the test, or all if there is no split."""
-    if not (Path(path) / "schema.pbtxt").is_file():
+    if not _is_prepared(path):
         return path
     files = SessionFiles.load(path)
     return [*(files.test or files.train)]

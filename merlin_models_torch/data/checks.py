@@ -54,8 +54,8 @@ def outside_domain(
     many = "" if count is None else f" ({count} such values{place})"
     domain = f"{layout.smallest} to {layout.largest}" if layout.largest is not None else "0 or more"
     return DataError(
-        f"{where} has id {value}, expected {domain}{many}: encode the ids with the vocabulary of the schema, "
-        "or raise the domain in the schema"
+        f"{where} has id {value}, expected {domain}{many}: encode the ids with the vocabulary of the schema "
+        "(model.raw_ids does it), or raise the domain in the schema"
     )
 
 

@@ -160,7 +160,7 @@ def _check_column(column: ColumnSchema, found: pa.Schema, file: str) -> Kind:
     if not (is_number(leaf) or pa.types.is_null(leaf)):
         raise DataError(
             f"{where} has type {kind}, expected numbers: encode it by a Vocabulary or sessions_from_events, "
-            "or leave it out of the schema"
+            "read it as model.raw_ids(data) where a model knows these ids, or leave it out of the schema"
         )
     if _is_id(column) and not (is_integer_like(leaf) or pa.types.is_null(leaf)):
         raise DataError(

@@ -211,11 +211,12 @@ class ParquetLoader:
         if not names:
             every = torch.arange(self.source.num_rows) if rows is None else rows.cpu()
             return pa.table({"row": pa.array(every.numpy())})
-        for file, schema in self.source.schemas():
+        source = self.source.as_is
+        for file, schema in source.schemas():
             for name in names:
                 if name not in schema.names:
                     raise DataError(f"key column {name!r} is not in {file}, which has {schema.names}")
-        table = pa.concat_tables([self.source.read(part, names) for part in self.source.parts])
+        table = pa.concat_tables([source.read(part, names) for part in source.parts])
         return table if rows is None else table.take(pa.array(rows.cpu().numpy()))
 
     def over(self, source: Any, *, rank: int = 0, world: int = 1) -> ParquetLoader:
@@ -227,7 +228,7 @@ class ParquetLoader:
             world: see there.
         """
         return ParquetLoader(
-            source,
+            self.source.alike(source),
             self.schema,
             batch_size=self.batch_size,
             targets=self._targets,

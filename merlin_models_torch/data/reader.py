@@ -48,10 +48,10 @@ class Reader:
                 table.column(spec.name),
                 spec.kind,
                 where=where,
-                first_row=part.first_row,
+                first_row=part.row_in_file,
                 numbers=spec.is_number,
             )
-            check_values(spec, column, where=where, first_row=part.first_row)
+            check_values(spec, column, where=where, first_row=part.row_in_file)
             columns[spec.name] = column
         columns = share_offsets(columns)
         rows = torch.arange(part.first_row, part.first_row + part.rows)
@@ -59,13 +59,15 @@ class Reader:
         items = columns[layout.item] if layout.item is not None else None
         if not isinstance(items, Ragged):
             return full
-        error = empty_rows(str(layout.item), items, file=part.name, first_row=part.first_row)
+        error = empty_rows(str(layout.item), items, file=part.name, first_row=part.row_in_file)
         if error is not None and self.empty == "error":
             raise error
         for name in layout.sequences:
             column = columns[name]
             if isinstance(column, Ragged):
-                check_lengths(name, column, str(layout.item), items, file=part.name, first_row=part.first_row)
+                check_lengths(
+                    name, column, str(layout.item), items, file=part.name, first_row=part.row_in_file
+                )
         if error is None or self.empty == "keep":
             return full
         return full.select(items.lengths.nonzero().view(-1))
@@ -77,7 +79,7 @@ class Reader:
             return part.rows
         import pyarrow.compute as pc
 
-        lengths = pc.list_value_length(self.source.read(part, [item]).column(item))
+        lengths = pc.list_value_length(self.source.as_is.read(part, [item]).column(item))
         return int(np.count_nonzero(lengths.fill_null(0).to_numpy()))
 
     def size(self, part: Part) -> int:

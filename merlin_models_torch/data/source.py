@@ -5,17 +5,22 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from merlin_models_torch.data.arrow import leaf_type
+from merlin_models_torch.data.coding import Coding, RawIds
 from merlin_models_torch.data.errors import DataError
 from merlin_models_torch.parquet import LIMIT, ParquetInput
 from merlin_models_torch.parquet.file import first_line
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -27,47 +32,101 @@ class Part:
         rows: number of rows.
         first_row: number of its first row in the whole source.
         group: row group of the file; all of them if None.
+        row_in_file: number of its first row in the file, for errors.
     """
 
     name: str
     rows: int
     first_row: int
     group: int | None = None
+    row_in_file: int = 0
 
 
-class TableSource:
-    """A table in memory as the only part."""
+class _Coded:
+    """What sources share: ids become codes when they are read, or stay as they are.
 
-    def __init__(self, table: pa.Table) -> None:
+    Args:
+        coding: how; None if they stay.
+    """
+
+    parts: tuple[Part, ...]
+
+    def __init__(self, coding: Coding | None) -> None:
+        self.coding = coding
+
+    @property
+    def as_is(self) -> Self:
+        """The same rows with the ids that are there."""
+        twin = copy(self)
+        twin.coding = None
+        return twin
+
+    def place(self, row: int) -> str:
+        """Where a row of the source is, for errors."""
+        part = next(part for part in reversed(self.parts) if part.first_row <= row)
+        return f"row {row - part.first_row} of {part.name}"
+
+    def alike(self, data: Any) -> Any:
+        """Other data, to be read as this is."""
+        return data if self.coding is None or isinstance(data, RawIds) else RawIds(data, self.coding)
+
+    def _types(self, found: pa.Schema, file: str) -> pa.Schema:
+        return found if self.coding is None else self.coding.schema(found, where=file)
+
+    def _codes(self, table: pa.Table, part: Part) -> pa.Table:
+        return table if self.coding is None else self.coding.table(table, where=part.name)
+
+
+class TableSource(_Coded):
+    """A table in memory as the only part.
+
+    Args:
+        table: as it is.
+        coding: how its ids become codes when they are read; they stay as they are if None.
+    """
+
+    def __init__(self, table: pa.Table, *, coding: Coding | None = None) -> None:
+        super().__init__(coding)
         self.table = table
         self.parts = (Part("the table", table.num_rows, 0),)
         self.num_rows: int = table.num_rows
 
+    @property
+    def content(self) -> Any:
+        """What this is the source of."""
+        return self.alike(self.table)
+
     def schemas(self) -> Iterator[tuple[str, pa.Schema]]:
-        """Name and Arrow schema of each file."""
-        yield "the table", self.table.schema
+        """Name and Arrow schema of each file, as it is read."""
+        yield "the table", self._types(self.table.schema, "the table")
 
     def size(self, columns: Sequence[str]) -> int:
         """Bytes that some columns take in memory; 0 since they are there already."""
         return 0
 
     def read(self, part: Part, columns: Sequence[str], *, encoded: bool = False) -> pa.Table:
-        """Some columns of a part, as they are."""
-        return self.table.select(list(columns))
+        """Some columns of a part.
+
+        Raises:
+            DataError: if ids cannot be coded.
+        """
+        return self._codes(self.table.select(list(columns)), part)
 
 
-class ParquetSource:
+class ParquetSource(_Coded):
     """Parquet files one after the other.
 
     Args:
         paths: files, in this order.
         limit: bytes that are unpacked at once out of next to nothing.
+        coding: how ids become codes when they are read; they stay as they are if None.
 
     Raises:
         DataError: if one cannot be read as parquet.
     """
 
-    def __init__(self, paths: Sequence[str], *, limit: int = LIMIT) -> None:
+    def __init__(self, paths: Sequence[str], *, limit: int = LIMIT, coding: Coding | None = None) -> None:
+        super().__init__(coding)
         self.paths = paths
         self._files = {path: ParquetInput(path, error=DataError, limit=limit) for path in paths}
         parts, row = [], 0
@@ -78,23 +137,28 @@ class ParquetSource:
         self.parts = tuple(parts)
         self.num_rows = row
 
+    @property
+    def content(self) -> Any:
+        """What this is the source of."""
+        return self.alike(list(self.paths))
+
     @cached_property
     def groups(self) -> tuple[Part, ...]:
         """The row groups of all files as parts."""
         groups = []
         for part in self.parts:
-            row = part.first_row
+            row = 0
             metadata = self._files[part.name].metadata
             for group in range(metadata.num_row_groups):
                 rows = metadata.row_group(group).num_rows
-                groups.append(Part(part.name, rows, row, group))
+                groups.append(Part(part.name, rows, part.first_row + row, group, row))
                 row += rows
         return tuple(groups)
 
     def schemas(self) -> Iterator[tuple[str, pa.Schema]]:
-        """Name and Arrow schema of each file."""
+        """Name and Arrow schema of each file, as it is read."""
         for path, file in self._files.items():
-            yield path, file.schema
+            yield path, self._types(file.schema, path)
 
     def size(self, columns: Sequence[str]) -> int:
         """Bytes that some columns take in memory, from the files' metadata."""
@@ -107,6 +171,8 @@ class ParquetSource:
 
     def bounds(self, part: Part, column: str) -> tuple[int, int] | None:
         """Smallest and largest value of an integer column in a row group; None if the file does not say."""
+        if self.coding is not None and column in self.coding.vocabularies:
+            return None
         file = self._files[part.name]
         kind = leaf_type(file.schema.field(column).type)
         if not pa.types.is_integer(kind):
@@ -127,9 +193,9 @@ class ParquetSource:
             encoded: whether texts may come as positions in dictionaries.
 
         Raises:
-            DataError: if the file is damaged, or what it holds takes too much memory.
+            DataError: if the file is damaged, what it holds takes too much memory, or ids cannot be coded.
         """
-        return self._files[part.name].read(columns, part.group, encoded=encoded)
+        return self._codes(self._files[part.name].read(columns, part.group, encoded=encoded), part)
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Some columns of all files, or all of them; missing in the rows of a file that lacks one.
@@ -158,19 +224,23 @@ def open_source(source: Any, *, limit: int = LIMIT) -> Source:
 
     Args:
         source: a parquet file, a folder of them, a glob, several of these; an Arrow table, record batch or
-            parquet dataset; a pandas or polars data frame; a dict of columns; a merlin.io.Dataset.
+            parquet dataset; a pandas or polars data frame; a dict of columns; a merlin.io.Dataset; any of
+            these with original ids, as :class:`RawIds`.
         limit: see :class:`ParquetSource`.
 
     Raises:
         DataError: if there is no such file, or it cannot be read, or there are no rows.
     """
+    coding = None
+    if isinstance(source, RawIds):
+        source, coding = source.data, source.coding
     files = getattr(source, "files", None)
     if isinstance(source, (str, os.PathLike)) or _are_paths(source):
-        opened: Source = ParquetSource(find_files(source), limit=limit)
+        opened: Source = ParquetSource(find_files(source), limit=limit, coding=coding)
     elif hasattr(source, "scanner") and isinstance(files, list) and all(map(os.path.isfile, files)):
-        opened = ParquetSource(find_files(files), limit=limit)
+        opened = ParquetSource(find_files(files), limit=limit, coding=coding)
     else:
-        opened = TableSource(as_table(source))
+        opened = TableSource(as_table(source), coding=coding)
     if not opened.num_rows:
         raise DataError(f"{_listing(opened)} holds no rows: give data with at least one row")
     return opened

@@ -131,11 +131,17 @@ class Vocabulary:
         if pa.types.is_dictionary(data.type):
             positions = self.encode(data.dictionary)
             return _take_codes(positions, data.indices)
-        if data.type != self.values.type and not pa.types.is_null(data.type):
-            data = self._cast(data)
         if pa.types.is_null(data.type):
             return np.zeros(len(data), np.int64)
+        foreign = None
+        if data.type != self.values.type:
+            if pa.types.is_integer(data.type) and pa.types.is_integer(self.values.type):
+                data, foreign = _of_other_width(data, self.values.type)
+            else:
+                data = self._cast(data)
         found = pc.index_in(data, value_set=self.values)
+        if foreign is not None:
+            found = pc.if_else(foreign, None, found)
         codes = np.asarray(pc.fill_null(found, self.unknown - self.first)).astype(np.int64) + self.first
         if data.null_count:
             codes[data.is_null().to_numpy(zero_copy_only=False)] = PADDING
@@ -256,6 +262,15 @@ def _take_codes(codes: NDArray[np.int64], indices: pa.Array) -> NDArray[np.int64
     if not len(codes):
         return np.zeros(len(positions), np.int64)
     return np.where(missing, PADDING, codes[positions])
+
+
+def _of_other_width(numbers: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Array]:
+    """Integers as another type, and which of them it has no number for."""
+    import pyarrow.compute as pc
+
+    cast = numbers.cast(kind, safe=False)
+    lost = pc.not_equal(cast.cast(numbers.type, safe=False), numbers)
+    return cast, pc.or_(lost, pc.xor(pc.less(cast, 0), pc.less(numbers, 0)))
 
 
 def _flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:

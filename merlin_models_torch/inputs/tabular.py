@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.blocks.join import aligned, stacked
 from merlin_models_torch.blocks.mlp import MLPBlock
+from merlin_models_torch.data.errors import RowError
 from merlin_models_torch.inputs.combiner import Combiner
 from merlin_models_torch.inputs.encoder import ColumnEncoder, Context
 from merlin_models_torch.inputs.hashed import HashedCross
@@ -274,10 +275,11 @@ def _check_lengths(batch: Batch, first: str, sequences: Sequence[str]) -> None:
             continue
         if not torch.equal(column.offsets, leading.offsets):
             row = int((column.lengths != leading.lengths).int().argmax())
-            raise ValueError(
-                f"list column {name!r} has {int(column.lengths[row])} values in row {row} of the batch where "
-                f"{first!r} has {int(leading.lengths[row])}: combine it by combiner={{{name!r}: 'mean'}}, or "
-                "read it by an input block of its own"
+            raise RowError(
+                row,
+                f"has {int(column.lengths[row])} values in list column {name!r} where {first!r} has "
+                f"{int(leading.lengths[row])}: combine it by combiner={{{name!r}: 'mean'}}, or read it by an "
+                "input block of its own",
             )
 
 

@@ -22,7 +22,6 @@ from merlin_models_torch.reporting.sections import figure_sections, highlights
 from merlin_models_torch.reporting.sessions import session_card
 from merlin_models_torch.reporting.text import text
 from merlin_models_torch.reporting.walk import Seen, outputs_of, sequence_of, walk
-from merlin_models_torch.retrieval.answers import original
 from merlin_models_torch.retrieval.candidates import Candidates, encode_candidates
 from merlin_models_torch.retrieval.features import item_column
 from merlin_models_torch.retrieval.keys import RowKeys, key_names
@@ -102,7 +101,7 @@ def report(
     rows, training = _opened(data)
     loader = _loader(model, rows, batch_size)
     source = loader.source
-    content = list(source.paths) if isinstance(source, ParquetSource) else source.table
+    content = source.content
     page = _Page({str(key): str(name) for key, name in (names or {}).items()})
     candidates = _candidates(model, items, content)
     told = "this data"
@@ -156,8 +155,7 @@ def _opened(data: Any) -> tuple[Any, Any]:
 
 def _loader(model: Model, rows: Any, batch_size: int) -> ParquetLoader:
     if isinstance(rows, ParquetLoader):
-        source = rows.source
-        return rows.over(list(source.paths) if isinstance(source, ParquetSource) else source.table)
+        return rows.over(rows.source.content)
     return ParquetLoader(
         rows, evaluation_schema(model), batch_size=batch_size, rank=0, world=1, memory_limit=0
     )
@@ -240,9 +238,7 @@ def _sessions(
 
 
 def _key(model: Model, loader: ParquetLoader, row: Any, keys: Sequence[str]) -> str:
-    found = RowKeys(loader, keys, streamed=True).of(row.rows).keys
-    name = found.column_names[0]
-    value = original(model, name, found[name])[0].as_py()
+    value = RowKeys(model, loader, keys, streamed=True).of(row.rows).keys[0][0].as_py()
     return str(value) if keys or sequence_of(model) is None else f"of row {value}"
 
 

@@ -150,13 +150,6 @@ def searching(
     return model.schema, best
 
 
-def original(model: Model, name: str, column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """A key that the model reads as codes of a vocabulary in its original form; any other as it is."""
-    domains = [block.domains[name] for block in model.input_blocks if name in block.domains]
-    vocabulary = model.vocabularies.get(domains[0]) if domains else None
-    return column if vocabulary is None else vocabulary.decode(column)
-
-
 def original_ids(vocabulary: Vocabulary | None, items: NDArray[np.int64]) -> pa.Array:
     """(N,) original ids of item rows; null for a negative one, and for padding and unknown."""
     # The vocabulary has no value for 0 either.

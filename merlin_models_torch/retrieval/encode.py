@@ -13,9 +13,9 @@ from merlin_models_torch.batch import Batch, Ragged
 from merlin_models_torch.data import ParquetLoader
 from merlin_models_torch.inputs import EmbeddingTable
 from merlin_models_torch.outputs import CategoricalOutput, TwoTowerOutput
-from merlin_models_torch.retrieval.answers import as_arrow, original, original_ids
+from merlin_models_torch.retrieval.answers import as_arrow, original_ids
 from merlin_models_torch.retrieval.candidates import encode_candidates, tower
-from merlin_models_torch.retrieval.inference import evaluating
+from merlin_models_torch.retrieval.inference import evaluating, placed
 from merlin_models_torch.retrieval.keys import RowKeys, key_names
 from merlin_models_torch.schema import Schema, Selection, Tags
 from merlin_models_torch.selection import ModelPart, extract, select
@@ -126,14 +126,14 @@ def _encoded(
         known = [key for block in model.input_blocks for key in block.keys]
         known += [column.name for column in schema.select(Tags.ID) if not column.is_list]
         keys = key_names(loader, known)
-    names = RowKeys(loader, keys)
+    names = RowKeys(model, loader, keys)
     tables, rows = [], []
     for batch in loader:
         if batch.filler or batch.rows is None:
             continue
         own = names.of(batch.rows).keys
-        columns: dict[str, Any] = {name: original(model, name, own[name]) for name in own.column_names}
-        with evaluating(model):
+        columns: dict[str, Any] = {name: own[name] for name in own.column_names}
+        with placed(loader, batch.rows), evaluating(model):
             found = vectors(batch.to(model.device))
             found = {"vector": found} if isinstance(found, Tensor) else found
             columns |= {name: _lists(part, batch, schema) for name, part in found.items()}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.data import ParquetLoader
-from merlin_models_torch.data.coding import coded
+from merlin_models_torch.data.coding import Coding
 from merlin_models_torch.data.source import as_table
 from merlin_models_torch.retrieval.answers import IndexFactory, original_ids, searching
 from merlin_models_torch.retrieval.inference import evaluating
@@ -103,7 +103,8 @@ class TopKEncoder(nn.Module):
         Raises:
             DataError: if columns are missing or do not fit.
         """
-        table = coded(as_table(data), self.schema, self.model.vocabularies)
+        coding = Coding.of(self.schema, self.model.vocabularies)
+        table = coding.table(as_table(data), where="the table")
         batch = next(iter(ParquetLoader(table, self.schema, batch_size=table.num_rows, rank=0, world=1)))
         scores, items = self(batch)
         ids = original_ids(self.model.item_vocabulary, items.flatten().cpu().numpy())

@@ -39,9 +39,7 @@ class Given:
     @property
     def content(self) -> Any:
         """What is beside the data: paths, a table or ids; None for a column of the data."""
-        if isinstance(self.source, ParquetSource):
-            return list(self.source.paths)
-        return self.everyone if self.source is None else self.source.table
+        return self.everyone if self.source is None else self.source.content
 
     @classmethod
     def of(cls, candidates: Any, data: Source, *, item_id: str) -> Given:
@@ -96,10 +94,11 @@ class Given:
             lists = pa.LargeListArray.from_arrays(pa.array([0, len(self.everyone)]), self.everyone)
             one = pa.table({self.column: lists})
             return lambda rows: one.take(pa.array(np.zeros(len(rows), np.int64)))
+        # Candidates are original ids, wherever they stand, and coded by who reads them.
         if self.source is None:
-            source, names, first_row = loader.source, [self.column], 0
+            source, names, first_row = loader.source.as_is, [self.column], 0
         else:
-            source = self.source
+            source = self.source.as_is
             known = next(iter(source.schemas()))[1].names
             names = [self.column, *(key for key in keys if key in known and key != self.column)]
         groups = streamed and isinstance(source, ParquetSource)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from merlin_models_torch.batch import Column
 from merlin_models_torch.data.arrow import is_list, to_column
-from merlin_models_torch.data.source import open_source
+from merlin_models_torch.data.source import ParquetSource, TableSource, open_source
 from merlin_models_torch.data.table import TensorTable
 from merlin_models_torch.data.vocabulary import dictionary
 
@@ -47,13 +47,22 @@ class SeenItems:
         return column if isinstance(column, Tensor) else column.padded(value=-1)
 
     @classmethod
-    def matched(cls, seen: Any, keys: pa.Schema, *, item_id: str, catalogue: int | None = None) -> SeenItems:
+    def matched(
+        cls,
+        seen: Any,
+        keys: pa.Schema,
+        *,
+        as_is: bool = False,
+        item_id: str,
+        catalogue: int | None = None,
+    ) -> SeenItems:
         """Looks up what belongs to each row by the key that both tables have.
 
         Args:
             seen: parquet path, Arrow table or data frame with a column of keys and one of item rows: in each
                 row one event, or a list of items.
             keys: of the rows.
+            as_is: compare keys as they are where their source codes ids.
             item_id: name of the column of items.
             catalogue: number of item rows; not compared if not given.
 
@@ -61,7 +70,7 @@ class SeenItems:
             ValueError: if the tables do not have just one key in common, of one type, there are no items, or
                 one is not in the catalogue.
         """
-        source = open_source(seen)
+        source = seen if isinstance(seen, (TableSource, ParquetSource)) else open_source(seen)
         place, schema = next(iter(source.schemas()))
         names = schema.names
         common = [name for name in keys.names if name in names]
@@ -71,16 +80,18 @@ class SeenItems:
                 f"{keys.names or ['row']}: name the key in keys=, or add the column"
             )
         (key,) = common
-        table = pa.concat_tables([source.read(part, [key, item_id]) for part in source.parts])
+        items = pa.concat_tables([source.read(part, [item_id]) for part in source.parts])[item_id]
+        by = source.as_is if as_is else source
+        found = pa.concat_tables([by.read(part, [key]) for part in by.parts])[key]
         try:
-            owners = dictionary(table[key].cast(keys.field(key).type))
+            owners = dictionary(found.cast(keys.field(key).type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise ValueError(
-                f"key {key!r} has type {keys.field(key).type} in the data and {table[key].type} in seen: "
+                f"key {key!r} has type {keys.field(key).type} in the data and {found.type} in seen: "
                 "give both in one form"
             ) from error
         known = owners.dictionary
-        lists = _grouped(owners.indices, table[item_id], len(known))
+        lists = _grouped(owners.indices, items, len(known))
         if catalogue is not None:
             _check_items(lists, catalogue, where=f"seen ({place}) has", column=item_id)
         return cls(key, known, TensorTable({item_id: lists}, torch.arange(len(known) + 1)))

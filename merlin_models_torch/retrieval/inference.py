@@ -1,4 +1,4 @@
-"""A model as it answers: in evaluation mode, without gradients."""
+"""A model as it answers: in evaluation mode, without gradients, and with errors that say where."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from merlin_models_torch.data import ParquetLoader
+from merlin_models_torch.data.errors import RowError
 
 
 @contextmanager
@@ -19,3 +22,20 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(training)
+
+
+@contextmanager
+def placed(loader: ParquetLoader, rows: Tensor | None) -> Iterator[None]:
+    """Errors about a batch say which rows of which file it is about.
+
+    Args:
+        loader: of the batch.
+        rows: (B,) int64 as in ``Batch.rows``.
+    """
+    try:
+        yield
+    except RowError as error:
+        if rows is None:
+            raise
+        place = loader.source.place(int(rows[error.row]))
+        raise ValueError(f"{place} {error.reason}") from error

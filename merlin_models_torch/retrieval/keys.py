@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +12,11 @@ import torch
 from torch import Tensor
 
 from merlin_models_torch.data import ParquetLoader
-from merlin_models_torch.data.source import ParquetSource, Part
+from merlin_models_torch.data.source import ParquetSource, Part, open_source
 from merlin_models_torch.retrieval.history import SeenItems
+
+if TYPE_CHECKING:
+    from merlin_models_torch.training.model import Model
 
 _OWNER = "\0owner"
 
@@ -68,6 +72,7 @@ class RowKeys:
     """What names the rows of a loader's data, and what they have met.
 
     Args:
+        model: whose vocabularies have the original form of keys that it reads as codes.
         loader: whose data it is.
         names: columns of the data; the number of the row where there are none.
         seen: table of what was met, looked up by one of the keys.
@@ -83,6 +88,7 @@ class RowKeys:
 
     def __init__(
         self,
+        model: Model,
         loader: ParquetLoader,
         names: Sequence[str],
         *,
@@ -95,36 +101,55 @@ class RowKeys:
         source = loader.source
         self._names = list(names)
         self._loader = loader
+        self._coded = source.coding is not None
+        domains = [(n, b.domains[n]) for n in self._names for b in model.input_blocks if n in b.domains]
+        self._vocabularies = {name: model.vocabularies.get(domain) for name, domain in reversed(domains)}
         whole = (Part("all rows", source.num_rows, 0),)
         groups = streamed and isinstance(source, ParquetSource)
         self._rows = RowReader(source.groups if groups else whole, self._part)  # type: ignore[union-attr]
         self._given = given
         self._seen: SeenItems | None = None
         if seen is not None:
-            _, found = next(iter(source.schemas()))
+            met = open_source(seen)
+            # Where both sides have original ids these are compared, so that unknown ones stay apart.
+            as_is = self._coded and met.coding is not None
+            self._coded = self._coded and not as_is
+            _, found = next(iter((source.as_is if as_is else source).schemas()))
             schema = pa.schema([found.field(name) for name in self._names])
-            self._seen = SeenItems.matched(seen, schema, item_id=item_id, catalogue=catalogue)
+            self._seen = SeenItems.matched(met, schema, as_is=as_is, item_id=item_id, catalogue=catalogue)
 
     def of(self, rows: Tensor) -> Keyed:
-        """The keys of (B,) int64 rows, in their order."""
+        """The keys of (B,) int64 rows, in their order and their original form."""
         given = None if self._given is None else self._given(rows)
         if not self._names:
             return Keyed(pa.table({"row": pa.array(rows.cpu().numpy())}), given=given)
         table = self._rows.of(rows)
+        keys = pa.table({name: self._original(name, table[name]) for name in self._names})
         if self._seen is None:
-            return Keyed(table, given=given)
+            return Keyed(keys, given=given)
         owners = torch.from_numpy(table.column(len(self._names)).to_numpy().copy())
-        return Keyed(table.select(self._names), self._seen.of(owners), given)
+        return Keyed(keys, self._seen.of(owners), given)
+
+    def _original(self, name: str, column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+        coding, vocabulary = self._loader.source.coding, self._vocabularies.get(name)
+        if vocabulary is None or (coding is not None and name in coding.vocabularies):
+            return column
+        return vocabulary.decode(column)
 
     def _part(self, part: Part) -> pa.Table:
         """The keys of a part, and beside them what their place among the owners of seen items is."""
+        source = self._loader.source
         if part.group is None:
             table = self._loader.keys(None, self._names)
         else:
-            table = self._loader.source.read(part, self._names)
+            table = source.as_is.read(part, self._names)
         if self._seen is None:
             return table
-        return table.append_column(_OWNER, pa.array(self._seen.owners(table).numpy()))
+        compared = table
+        if self._coded:
+            parts = source.parts if part.group is None else [part]
+            compared = pa.concat_tables([source.read(one, self._names) for one in parts])
+        return table.append_column(_OWNER, pa.array(self._seen.owners(compared).numpy()))
 
 
 def key_names(loader: ParquetLoader, names: Sequence[str]) -> list[str]:

@@ -12,10 +12,15 @@ from torch import Tensor
 
 from merlin_models_torch.data import ParquetLoader
 from merlin_models_torch.data.source import ParquetSource, open_source
-from merlin_models_torch.retrieval.answers import Answers, IndexFactory, answers_of, original
-from merlin_models_torch.retrieval.inference import evaluating
+from merlin_models_torch.retrieval.answers import Answers, IndexFactory, answers_of
+from merlin_models_torch.retrieval.inference import evaluating, placed
 from merlin_models_torch.retrieval.keys import RowKeys, key_names
-from merlin_models_torch.retrieval.writing import AnswerFiles, fingerprint, fingerprint_of_model
+from merlin_models_torch.retrieval.writing import (
+    AnswerFiles,
+    fingerprint,
+    fingerprint_of_model,
+    fingerprint_of_vocabularies,
+)
 
 if TYPE_CHECKING:
     from merlin_models_torch.training.model import Model
@@ -151,6 +156,8 @@ def answer_to_parquet(
         question["part"] = [rank, world]
         names = [f"part-{rank:05d}-of-{world:05d}.parquet"]
         parts = [parts if isinstance(source, ParquetSource) else source.table]
+    if source.coding is not None:
+        question["raw_ids"] = fingerprint_of_vocabularies(source.coding.vocabularies)
     agreed = _in_any_process if model.is_sharded else bool
     first_rows = {one.name: one.first_row for one in source.parts}
     files = AnswerFiles(Path(folder), question, overwrite=overwrite, agreed=agreed)
@@ -158,7 +165,12 @@ def answer_to_parquet(
         for some, write in missing:
             if given is None:
                 loader = ParquetLoader(
-                    some, answers.schema, batch_size=batch_size, rank=rank, world=world, memory_limit=0
+                    source.alike(some),
+                    answers.schema,
+                    batch_size=batch_size,
+                    rank=rank,
+                    world=world,
+                    memory_limit=0,
                 )
             else:
                 loader = given.over(some, rank=rank, world=world)
@@ -201,6 +213,7 @@ def _keys(
         given = answers.given.reader(loader, names, streamed=streamed, first_row=first_row)
     output: Any = model.output
     return RowKeys(
+        model,
         loader,
         names,
         seen=left_out,
@@ -220,11 +233,9 @@ def _answered(
             raise ValueError("the loader's batches carry no row numbers, so answers cannot be put in order")
         # A filler stands for no row, but other processes may wait for what is computed with it.
         own = known.of(batch.rows.clamp(min=0))
-        columns: dict[str, Any] = {
-            name: original(model, name, own.keys[name]) for name in own.keys.column_names
-        }
+        columns: dict[str, Any] = {name: own.keys[name] for name in own.keys.column_names}
         # Not around the loop: between two batches the caller's code runs.
-        with evaluating(model):
+        with placed(loader, batch.rows), evaluating(model):
             columns |= answers.columns(batch, own)
         count = 0 if batch.filler else len(batch)
         yield pa.table(columns).slice(0, count), batch.rows[:count].cpu()

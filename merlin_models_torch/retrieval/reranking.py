@@ -13,9 +13,10 @@ from torch import Tensor
 
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.data import ParquetLoader
+from merlin_models_torch.data.errors import RowError
 from merlin_models_torch.data.source import open_source
 from merlin_models_torch.outputs.labels import batch_device
-from merlin_models_torch.retrieval.answers import Answers, original, original_ids
+from merlin_models_torch.retrieval.answers import Answers, original_ids
 from merlin_models_torch.retrieval.given import Given
 from merlin_models_torch.retrieval.inference import evaluating
 from merlin_models_torch.retrieval.keys import Keyed
@@ -104,7 +105,7 @@ def _answers(
 
     def columns(batch: Batch, own: Keyed) -> dict[str, pa.Array]:
         assert own.given is not None  # Answers.given says so
-        _check_keys(model, own.keys, own.given)
+        _check_keys(own.keys, own.given)
         lists = own.given.column(0).combine_chunks()
         owners, codes = _pairs(lists, scored, batch, coded=coded, unknown=unknown)
         scores = _scores(scored, batch.to(model.device), owners, codes)
@@ -120,12 +121,9 @@ def _answers(
     return Answers(scored.schema, columns, scored.item_id, question, given)
 
 
-def _check_keys(model: Model, keys: pa.Table, given: pa.Table) -> None:
+def _check_keys(keys: pa.Table, given: pa.Table) -> None:
     for name in given.column_names[1:]:
-        ours, theirs = original(model, name, keys[name]), given[name]
-        ours, theirs = (
-            pa.chunked_array([one]) if isinstance(one, pa.Array) else one for one in (ours, theirs)
-        )
+        ours, theirs = keys[name], given[name]
         if ours.to_pylist() != theirs.to_pylist():
             at = next(n for n, pair in enumerate(zip(ours, theirs, strict=True)) if pair[0] != pair[1])
             raise ValueError(
@@ -152,10 +150,10 @@ def _pairs(
     known = scored.known(codes)
     if not bool(known.all()) and unknown == "error":
         at = int((~known).nonzero()[0, 0])
-        row = int(owners[at]) if batch.rows is None else int(batch.rows[owners[at]])
-        raise ValueError(
-            f"row {row} has the candidate {ids[int(places[at])].as_py()!r}, which the model has no score for"
-            ": leave it out, or pass unknown='drop'"
+        raise RowError(
+            int(owners[at]),
+            f"has the candidate {ids[int(places[at])].as_py()!r}, which the model has no score for: leave it "
+            "out, or pass unknown='drop'",
         )
     owners, codes = owners[known], codes[known]
     span = int(codes.max()) + 1 if len(codes) else 1

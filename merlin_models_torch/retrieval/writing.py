@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from merlin_models_torch.data import ParquetLoader
+from merlin_models_torch.data import ParquetLoader, Vocabulary
+from merlin_models_torch.data.coding import RawIds
 from merlin_models_torch.data.source import ParquetSource, open_source
 from merlin_models_torch.serialize import ConfigError, to_config
 from merlin_models_torch.storage import whole_file, writing
@@ -192,10 +193,8 @@ def fingerprint_of_model(model: Model) -> str:
         tensor = tensor.to_local() if isinstance(tensor, DTensor) else tensor
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(_bytes(tensor))
-    for domain, vocabulary in model.vocabularies.items():
-        digest.update(
-            f"{domain} {vocabulary.first} {fingerprint(pa.table({'v': vocabulary.values}))}".encode()
-        )
+    for told in fingerprint_of_vocabularies(model.vocabularies):
+        digest.update(told.encode())
     try:
         digest.update(json.dumps(to_config(model, files=[])[0], sort_keys=True).encode())
     except ConfigError:
@@ -204,13 +203,21 @@ def fingerprint_of_model(model: Model) -> str:
     return digest.hexdigest()
 
 
+def fingerprint_of_vocabularies(vocabularies: Mapping[str, Vocabulary]) -> list[str]:
+    """What tells some vocabularies from others."""
+    return [
+        f"{name} {one.first} {fingerprint(pa.table({'v': one.values}))}" for name, one in vocabularies.items()
+    ]
+
+
 def fingerprint(data: Any) -> Any:
     """What tells some data from other data, as plain values: size and time of files, a digest of tables."""
     if data is None:
         return None
     if isinstance(data, ParquetLoader):
-        source = data.source
-        data = source.paths if isinstance(source, ParquetSource) else source.table
+        data = data.source.content
+    if isinstance(data, RawIds):
+        return [fingerprint_of_vocabularies(data.coding.vocabularies), fingerprint(data.data)]
     vectors = [getattr(data, name, None) for name in ("ids", "vectors")]
     if all(isinstance(one, Tensor) for one in vectors):
         return [hashlib.sha256(_bytes(one)).hexdigest() for one in vectors if isinstance(one, Tensor)]

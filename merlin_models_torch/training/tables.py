@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from merlin_models_torch.data import ParquetLoader
+    from merlin_models_torch.data.coding import RawIds
     from merlin_models_torch.retrieval.answers import IndexFactory
     from merlin_models_torch.retrieval.candidates import Candidates
     from merlin_models_torch.retrieval.pairs import ScoreChoice
@@ -37,8 +38,8 @@ class TableAnswers:
                 of columns. Columns without a vocabulary stay as they are.
 
         Returns:
-            All rows and columns in memory. Ids that a vocabulary does not have get its code for unknown ones,
-            missing ones 0.
+            All rows and columns in memory; :meth:`raw_ids` is for data of any size. Ids that a vocabulary
+            does not have get its code for unknown ones, missing ones 0.
 
         Raises:
             DataError: if there is no data, or ids cannot be compared with those of their vocabulary.
@@ -51,13 +52,37 @@ class TableAnswers:
         """
         import pyarrow as pa
 
-        from merlin_models_torch.data.coding import coded
         from merlin_models_torch.data.source import open_source
 
-        source = open_source(data)
+        source = open_source(self.raw_ids(data))
         names = next(iter(source.schemas()))[1].names
-        table = pa.concat_tables([source.read(part, names) for part in source.parts])
-        return coded(table, self._model.schema, self._model.vocabularies)
+        return pa.concat_tables([source.read(part, names) for part in source.parts])
+
+    def raw_ids(self, data: Any) -> RawIds:
+        """Rows with original ids, which become codes while they are read: for data of any size.
+
+        What is given back takes the place of data wherever rows are read: in the methods of a model (also as
+        ``candidates``, ``exclude``, ``seen`` or ``items``), in :class:`ParquetLoader` and in
+        :func:`report`. Files are read one row group at a time where they are streamed. ``data`` and
+        ``candidates`` may be one of them with original ids and the other with codes.
+
+        Args:
+            data: as for :meth:`coded`.
+
+        Returns:
+            The data and the model's vocabularies; nothing is read yet. Ids that a vocabulary does not have
+            get its code for unknown ones, missing ones 0. Keys of the answers are what the data has, ids
+            that are unknown among them.
+
+        Example:
+            >>> rows = {"item_id": [["item-01", "item-02"]]}
+            >>> model.predict(model.raw_ids(rows), k=3).equals(model.predict(model.coded(rows), k=3))
+            True
+        """
+        from merlin_models_torch.data.coding import Coding, RawIds
+        from merlin_models_torch.training.evaluation import evaluation_schema
+
+        return RawIds(data, Coding.of(evaluation_schema(self._model), self._model.vocabularies))
 
     def predict(
         self,
@@ -80,7 +105,7 @@ class TableAnswers:
         Args:
             data: loader, parquet path (or folder, glob, list of them), Arrow table, pandas or polars frame,
                 or a dict of columns. Ids are codes, as in training: rows of the catalogue for items.
-                :meth:`coded` makes them of original ids.
+                Data with original ids is given as ``model.raw_ids(data)``.
             k: answers for each session or query, where the output answers with items.
             candidates: the allow list, items that may be answers; all if not given. Item rows, or a table
                 with the column of items. For two towers a table of items, or of events, with the columns of

@@ -100,6 +100,36 @@ def test_predict_writes_what_python_gives(trained: Path, monkeypatch: pytest.Mon
     assert pq.read_table("without/test.parquet").equals(wanted)
 
 
+def test_files_of_original_ids_are_answered_and_measured(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(trained)
+    coded, model = pq.read_table("sessions/test.parquet"), mm.load("model")
+    rows = coded
+    for name, vocabulary in model.vocabularies.items():
+        own = pa.array([vocabulary.decode(row).to_pylist() for row in coded[name].to_pylist()])
+        rows = rows.set_column(rows.column_names.index(name), name, own)
+    Path("days").mkdir()
+    pq.write_table(rows.slice(0, 30), "days/1.parquet", row_group_size=8)
+    pq.write_table(rows.slice(30), "days/2.parquet")
+    pq.write_table(pa.table({"item_id": model.vocabularies["item_id"].decode([2, 3, 4])}), "own.parquet")
+    command = ["predict", "model", "days", "--raw_ids", "true", "-k", "3", "-o", "raw"]
+    assert main([*command, "--exclude", "own.parquet"]) == 0
+    wanted = model.predict(coded, k=3, exclude=[2, 3, 4])
+    assert pq.read_table("raw").drop_columns("score").equals(wanted.drop_columns("score"))
+    capsys.readouterr()
+    assert main(["evaluate", "model", "days", "--raw_ids", "true"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert main(["evaluate", "model", "sessions"]) == 0
+    assert figures == pytest.approx(json.loads(capsys.readouterr().out), rel=1e-5)
+    assert main(["report", "model", "days", "--raw_ids", "true", "-o", "of_raw"]) == 0
+    wanted_page = mm.report(model, model.raw_ids("days"), "own_of_raw").read_text()
+    assert Path("of_raw/report.html").read_text() == wanted_page
+    capsys.readouterr()
+    assert main(["evaluate", "model", "sessions", "--raw_ids", "true"]) == 2
+    assert "--raw_ids is true, but sessions is what sessions_from_events wrote" in capsys.readouterr().err
+
+
 def test_report_writes_what_python_writes(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trained)
     arguments = ["report", "model", "sessions", "-o", "page", "--top_ks", "[1, 3]", "--title", "Mine"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import merlin_models_torch as mm
-from merlin_models_torch.data.coding import coded
+from merlin_models_torch.data.coding import Coding
 from merlin_models_torch.retrieval import FaissIndex, ItemIndex, TopKEncoder, recall_of, topk_blockwise
 from tests.unit.retrieval.test_predict import ITEMS, USERS, factors, towers
 from tests.unit.retrieval.test_to_parquet import clicks
@@ -137,11 +137,12 @@ class TestTopKEncoder:
 def test_lists_nulls_and_columns_without_a_vocabulary_are_coded() -> None:
     vocabulary = {"item_id": mm.Vocabulary(pa.array(["a", "b"]))}
     table = pa.table({"item_id": [["b", "x", None], None, [], ["a"]], "country": [1, 2, 3, 4]})
-    found = coded(table, session_schema(), vocabulary)
+    coding = Coding.of(session_schema(), vocabulary)
+    found = coding.table(table, where="the table")
     assert found["item_id"].to_pylist() == [[3, 1, 0], [], [], [2]]
     assert found["country"].to_pylist() == [1, 2, 3, 4]
     nested = pa.table({"item_id": [[["a"], ["b", "b"]], [["x"]]]})
-    assert coded(nested, session_schema(), vocabulary)["item_id"].to_pylist() == [[[2], [3, 3]], [[1]]]
+    assert coding.table(nested, where="the table")["item_id"].to_pylist() == [[[2], [3, 3]], [[1]]]
 
 
 class TestCandidatesOfEachRequest:

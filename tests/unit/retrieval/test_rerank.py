@@ -265,19 +265,21 @@ class TestForms:
         model, table = self.model(), session_table(2)
         lists = [["item 4"], ["item 3", "item 99", "item 5"]]
         with pytest.raises(
-            ValueError, match="row 1 has the candidate 'item 99', which the model has no score"
+            ValueError, match="row 1 of the table has the candidate 'item 99', which the model has no score"
         ):
             model.rerank(table, lists)
         left = model.rerank(table, lists, unknown="drop", keys=["user_id"])
         assert [sorted(row) for row in left["item_id"].to_pylist()] == [["item 4"], ["item 3", "item 5"]]
-        with pytest.raises(ValueError, match=f"row 0 has the candidate {ITEMS + 1}, which"):
+        with pytest.raises(ValueError, match=f"row 0 of the table has the candidate {ITEMS + 1}, which"):
             model.rerank(table, [[ITEMS + 1], [3]], coded=True)
         # Code 1 stands for what is unknown, -1 for nothing that a model has.
         for code in (1, -1):
-            with pytest.raises(ValueError, match=f"row 0 has the candidate {code}, which"):
+            with pytest.raises(ValueError, match=f"row 0 of the table has the candidate {code}, which"):
                 model.rerank(table, [[code], [3]], coded=True)
         films = RANKERS["DCN"](film_schema())
-        with pytest.raises(ValueError, match="row 4 has the candidate 3, which the model has no score for"):
+        with pytest.raises(
+            ValueError, match="row 4 of the table has the candidate 3, which the model has no score for"
+        ):
             films.rerank(USERS, [[], [], [], [], [3]], items=FILMS)
 
     def test_lists_that_do_not_fit_are_refused(self, tmp_path: Path) -> None:

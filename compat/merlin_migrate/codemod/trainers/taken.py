@@ -25,7 +25,7 @@ OF_MODELS = frozenset(
     on_validation_end on_validation_epoch_end on_validation_epoch_start on_validation_model_eval
     on_validation_model_train on_validation_model_zero_grad on_validation_start optimizer optimizer_step
     optimizer_zero_grad optimizers output parameters predict predict_dataloader predict_step
-    predict_to_parquet prepare_data print register_backward_hook register_buffer register_forward_hook
+    predict_to_parquet prepare_data print raw_ids register_backward_hook register_buffer register_forward_hook
     register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
     register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
     register_parameter register_state_dict_post_hook register_state_dict_pre_hook remove_ignored_hparams
