@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.dropout import dropout
 from merlin_models_torch.blocks.linear import Linear
+from merlin_models_torch.blocks.packing import Packing
 from merlin_models_torch.blocks.positions import Positions
 from merlin_models_torch.masking.plan import MaskPlan
 from merlin_models_torch.masking.sight import Sight
@@ -187,22 +188,30 @@ class SelfAttention(nn.Module):
         self.qkv = Linear(dim, 3 * dim)
         self.out = Linear(dim, dim)
 
-    def forward(self, hidden: Tensor, view: View, positions: Positions | None = None) -> Tensor:
+    def forward(
+        self,
+        hidden: Tensor,
+        view: View,
+        positions: Positions | None = None,
+        packing: Packing | None = None,
+    ) -> Tensor:
         """Attends.
 
         Args:
-            hidden: (B, T, D).
+            hidden: (B, T, D), or (N, D) packed.
             view: what is visible.
             positions: what attention knows of them.
+            packing: how the inputs are packed, if they are.
 
         Returns:
-            (B, T, D).
+            The shape of ``hidden``.
         """
-        query, key, value, bias = self._projected(hidden, positions)
+        query, key, value, bias = self._projected(hidden, positions, packing)
         mixed = attend(
             query, key, value, view=view, bias=bias, probability=self.dropout, training=self.training
         )
-        return self.out(mixed.transpose(1, 2).reshape(hidden.shape))  # type: ignore[no-any-return]
+        mixed = mixed.transpose(1, 2).flatten(2)
+        return self.out(mixed if packing is None else packing.packed(mixed))  # type: ignore[no-any-return]
 
     def weights(self, hidden: Tensor, view: View, positions: Positions | None = None) -> Tensor:
         """(B, H, T, T): how much each position (third) takes from each (last) in :meth:`forward`."""
@@ -210,11 +219,11 @@ class SelfAttention(nn.Module):
         return attention_weights(query, key, view=view, bias=bias)
 
     def _projected(
-        self, hidden: Tensor, positions: Positions | None
+        self, hidden: Tensor, positions: Positions | None, packing: Packing | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Queries, keys and values (B, H, T, D / H), and what is added to the scores."""
-        batch, steps, dim = hidden.shape
-        qkv = self.qkv(hidden).view(batch, steps, 3, self.heads, dim // self.heads)
+        qkv = self.qkv(hidden) if packing is None else packing.padded(self.qkv(hidden))
+        qkv = qkv.unflatten(2, (3, self.heads, -1))
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         if positions is None:
             return query, key, value, None

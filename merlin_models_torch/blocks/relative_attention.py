@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from merlin_models_torch.blocks.attention import check_heads
 from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.blocks.linear import linear
+from merlin_models_torch.blocks.packing import Packing
 
 
 def relative_positions(steps: int, dim: int, *, device: torch.device | None = None) -> Tensor:
@@ -83,21 +84,26 @@ class AttentionParameters(Protocol):
 
 
 def relative_attention(
-    attention: AttentionParameters, hidden: Tensor, positions: Tensor, bias: Tensor | None = None
+    attention: AttentionParameters,
+    hidden: Tensor,
+    positions: Tensor,
+    bias: Tensor | None = None,
+    packing: Packing | None = None,
 ) -> Tensor:
     """:meth:`RelativeAttention.forward` with the parameters of any module that has them.
 
     Args:
         attention: the parameters.
-        hidden: (B, T, D).
+        hidden: (B, T, D), or (N, D) packed.
         positions: (2T, D) of :func:`relative_positions`.
         bias: (B, 1, T, T) of :func:`attention_bias`; everything is visible without it.
+        packing: how the inputs are packed, if they are.
 
     Returns:
-        (B, T, D).
+        The shape of ``hidden``.
     """
-    weights, value = _weights(attention, hidden, positions, bias)
-    return _mixed(attention, weights, value, hidden)
+    weights, value = _weights(attention, hidden, positions, bias, packing)
+    return _mixed(attention, weights, value, hidden, packing)
 
 
 class RelativeAttention(nn.Module):
@@ -129,18 +135,25 @@ class RelativeAttention(nn.Module):
         self.layer_norm = nn.LayerNorm(dim, eps=layer_norm_eps)
         self.dropout = Dropout(dropout)
 
-    def forward(self, hidden: Tensor, positions: Tensor, bias: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        hidden: Tensor,
+        positions: Tensor,
+        bias: Tensor | None = None,
+        packing: Packing | None = None,
+    ) -> Tensor:
         """Attends, adds the input and normalises.
 
         Args:
-            hidden: (B, T, D).
+            hidden: (B, T, D), or (N, D) packed.
             positions: (2T, D) of :func:`relative_positions`.
             bias: (B, 1, T, T) of :func:`attention_bias`; everything is visible without it.
+            packing: how the inputs are packed, if they are.
 
         Returns:
-            (B, T, D).
+            The shape of ``hidden``.
         """
-        return relative_attention(self, hidden, positions, bias)
+        return relative_attention(self, hidden, positions, bias, packing)
 
     def weights(self, hidden: Tensor, positions: Tensor, bias: Tensor | None = None) -> Tensor:
         """(B, H, T, T): how much each position (third) takes from each (last) in :meth:`forward`."""
@@ -176,11 +189,18 @@ def _scale(attention: AttentionParameters) -> float:
 
 
 def _weights(
-    attention: AttentionParameters, hidden: Tensor, positions: Tensor, bias: Tensor | None
+    attention: AttentionParameters,
+    hidden: Tensor,
+    positions: Tensor,
+    bias: Tensor | None,
+    packing: Packing | None = None,
 ) -> tuple[Tensor, Tensor]:
     of_query = attention.q.flatten(1) * _scale(attention)
     weights = torch.cat([of_query, attention.k.flatten(1), attention.v.flatten(1)], 1).t()
-    query, key, value = _heads(linear(hidden, weights), 3, *attention.r_w_bias.shape).unbind(2)
+    vectors = linear(hidden, weights)
+    if packing is not None:
+        vectors = packing.padded(vectors)
+    query, key, value = _heads(vectors, 3, *attention.r_w_bias.shape).unbind(2)
     scores = _scores(attention, query, key, positions)
     return (scores if bias is None else scores + bias).softmax(-1), value
 
@@ -208,10 +228,18 @@ def _scores(attention: AttentionParameters, query: Tensor, key: Tensor, position
     return scores + _distance_scores(query + attention.r_r_bias * scale, distance)
 
 
-def _mixed(attention: AttentionParameters, weights: Tensor, value: Tensor, before: Tensor) -> Tensor:
+def _mixed(
+    attention: AttentionParameters,
+    weights: Tensor,
+    value: Tensor,
+    before: Tensor,
+    packing: Packing | None = None,
+) -> Tensor:
     """Values mixed by the weights and projected, added to what was before, and normalised."""
     mixed = torch.matmul(attention.dropout(weights).to(value.dtype), value.transpose(1, 2))
     mixed = mixed.transpose(1, 2).flatten(2)
+    if packing is not None:
+        mixed = packing.packed(mixed)
     result: Tensor = attention.layer_norm(attention.dropout(linear(mixed, attention.o.flatten(1))) + before)
     return result
 

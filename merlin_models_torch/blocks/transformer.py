@@ -11,6 +11,7 @@ from merlin_models_torch.blocks.activation import Activation, activation_functio
 from merlin_models_torch.blocks.attention import SelfAttention, View, check_heads, check_width
 from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.blocks.linear import Linear
+from merlin_models_torch.blocks.packing import Packing
 from merlin_models_torch.blocks.positions import Positions, RelativeBias, rotation
 from merlin_models_torch.masking.sight import Sight
 from merlin_models_torch.serialize import serializable
@@ -75,12 +76,19 @@ class TransformerLayer(nn.Module):
         self.dropout = Dropout(dropout)
         self.norm = norm
 
-    def forward(self, hidden: Tensor, view: View, positions: Positions | None = None) -> Tensor:
-        """(B, T, D) to (B, T, D), attention by ``view`` and ``positions``."""
+    def forward(
+        self,
+        hidden: Tensor,
+        view: View,
+        positions: Positions | None = None,
+        packing: Packing | None = None,
+    ) -> Tensor:
+        """(B, T, D) to (B, T, D), or (N, D) to (N, D) packed; attention by ``view`` and ``positions``."""
         if self.norm == "pre":
-            hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), view, positions))
+            attended = self.attention(self.attention_norm(hidden), view, positions, packing)
+            hidden = hidden + self.dropout(attended)
             return hidden + self.dropout(self.ff(self.ff_norm(hidden)))  # type: ignore[no-any-return]
-        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, view, positions)))
+        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, view, positions, packing)))
         return self.ff_norm(hidden + self.dropout(self.ff(hidden)))  # type: ignore[no-any-return]
 
     def weights(self, hidden: Tensor, view: View, positions: Positions | None = None) -> Tensor:
@@ -196,15 +204,18 @@ class TransformerBlock(nn.Module):
             batch: with the plan that says what attention may see.
 
         Returns:
-            (B, T, D). Rows of padding have no meaning.
+            (B, T, D). What stands at padding has no meaning.
 
         Raises:
             ValueError: if the width is not ``dim``, or there are more positions than ``max_length``.
         """
-        hidden, view, positions = self._prepared(inputs, batch)
+        check_width(inputs, self.dim, "transformer")
+        packing = Packing.of(inputs, batch)
+        hidden, view, positions = self._prepared(inputs, batch, packing)
         for layer in self.layer:
-            hidden = layer(hidden, view, positions)
-        return self.last_norm(hidden)  # type: ignore[no-any-return]
+            hidden = layer(hidden, view, positions, packing)
+        hidden = self.last_norm(hidden)
+        return hidden if packing is None else packing.padded(hidden)
 
     def attention_weights(self, inputs: Tensor, batch: Batch | None = None) -> tuple[Tensor, ...]:
         """The attention weights of each layer, without dropout of the weights.
@@ -216,6 +227,7 @@ class TransformerBlock(nn.Module):
         Returns:
             For each layer (B, H, T, T): how much each position (third) takes from each (last).
         """
+        check_width(inputs, self.dim, "transformer")
         hidden, view, positions = self._prepared(inputs, batch)
         weights = []
         for layer in self.layer:
@@ -223,9 +235,10 @@ class TransformerBlock(nn.Module):
             hidden = layer(hidden, view, positions)
         return tuple(weights)
 
-    def _prepared(self, inputs: Tensor, batch: Batch | None) -> tuple[Tensor, View, Positions | None]:
+    def _prepared(
+        self, inputs: Tensor, batch: Batch | None, packing: Packing | None = None
+    ) -> tuple[Tensor, View, Positions | None]:
         """What the first layer gets."""
-        check_width(inputs, self.dim, "transformer")
         view = View.of(inputs, batch, sight=_SIGHT)
         if self.positions is not None:
             inputs = inputs + self._position_vectors(inputs.shape[1])
@@ -234,7 +247,7 @@ class TransformerBlock(nn.Module):
             positions = Positions(bias=self.distances(inputs.shape[1]))
         elif self.rotary_width is not None:
             positions = Positions(rotation=rotation(inputs, self.rotary_width))
-        return self.dropout(inputs), view, positions
+        return self.dropout(inputs if packing is None else packing.packed(inputs)), view, positions
 
     def _position_vectors(self, steps: int) -> Tensor:
         table = self.positions.weight  # type: ignore[union-attr]

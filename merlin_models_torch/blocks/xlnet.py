@@ -13,6 +13,7 @@ from merlin_models_torch.blocks.activation import Activation, activation_functio
 from merlin_models_torch.blocks.attention import check_even, check_width, plan_of
 from merlin_models_torch.blocks.dropout import Dropout
 from merlin_models_torch.blocks.linear import Linear
+from merlin_models_torch.blocks.packing import Packing
 from merlin_models_torch.blocks.relative_attention import (
     RelativeAttention,
     attention_bias,
@@ -80,18 +81,25 @@ class XLNetLayer(nn.Module):
             dim, inner_dim=inner_dim, dropout=dropout, activation=activation, layer_norm_eps=layer_norm_eps
         )
 
-    def forward(self, hidden: Tensor, positions: Tensor, bias: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        hidden: Tensor,
+        positions: Tensor,
+        bias: Tensor | None = None,
+        packing: Packing | None = None,
+    ) -> Tensor:
         """Runs both parts; the arguments are those of :class:`RelativeAttention`.
 
         Args:
-            hidden: (B, T, D).
+            hidden: (B, T, D), or (N, D) packed.
             positions: (2T, D).
             bias: (B, 1, T, T) or None.
+            packing: how the inputs are packed, if they are.
 
         Returns:
-            (B, T, D).
+            The shape of ``hidden``.
         """
-        return self.ff(self.rel_attn(hidden, positions, bias))  # type: ignore[no-any-return]
+        return self.ff(self.rel_attn(hidden, positions, bias, packing))  # type: ignore[no-any-return]
 
     def queries(
         self, queries: Tensor, hidden: Tensor, positions: Tensor, visible: tuple[Tensor, Tensor]
@@ -103,21 +111,26 @@ class XLNetLayer(nn.Module):
 
 @dataclass(frozen=True)
 class _Streams:
-    """What goes from layer to layer: the items, and where there are two streams what predicts them."""
+    """What goes from layer to layer: the items, and where there are two streams what predicts them.
+
+    One stream may be packed.
+    """
 
     hidden: Tensor
     positions: Tensor
     bias: Tensor | None
     queries: Tensor | None = None
     visible: tuple[Tensor, Tensor] | None = None
+    packing: Packing | None = None
 
     @property
     def output(self) -> Tensor:
-        return self.hidden if self.queries is None else self.queries
+        output = self.hidden if self.queries is None else self.queries
+        return output if self.packing is None else self.packing.padded(output)
 
     def through(self, layer: nn.Module, *, last: bool) -> _Streams:
         if self.queries is None:
-            return replace(self, hidden=layer(self.hidden, self.positions, self.bias))
+            return replace(self, hidden=layer(self.hidden, self.positions, self.bias, self.packing))
         queries = layer.queries(self.queries, self.hidden, self.positions, self.visible)  # type: ignore[operator]
         if last:  # nothing comes of the items of the last layer
             return replace(self, queries=queries)
@@ -226,13 +239,13 @@ class XLNetBlock(nn.Module):
             batch: with the plan that says what attention may see.
 
         Returns:
-            (B, T, D), of the second stream where there are two.
+            (B, T, D), of the second stream where there are two. What stands at padding has no meaning.
 
         Raises:
             ValueError: if the width is not ``dim``, or the plan is for another number of positions or asks
                 for two streams where there is one.
         """
-        streams = self._start(inputs, batch)
+        streams = self._start(inputs, batch, packed=True)
         for number, layer in enumerate(self.layer, 1):
             streams = streams.through(layer, last=number == len(self.layer))
         return self.dropout(streams.output)  # type: ignore[no-any-return]
@@ -255,16 +268,18 @@ class XLNetBlock(nn.Module):
             streams = streams.through(layer, last=number == len(self.layer))
         return tuple(weights)
 
-    def _start(self, inputs: Tensor, batch: Batch | None) -> _Streams:
+    def _start(self, inputs: Tensor, batch: Batch | None, *, packed: bool = False) -> _Streams:
         """What the first layer gets."""
         check_width(inputs, self.dim, "XLNet")
         plan = plan_of(inputs, batch, sight=self.sight)
         bias = None if plan is None else attention_bias(plan.visible())
         positions = relative_positions(inputs.shape[1], self.dim, device=inputs.device).to(inputs.dtype)
         positions = self.dropout(positions)
-        hidden = self.dropout(inputs)
         if plan is None or plan.pairs is None or self.mask_emb is None:
-            return _Streams(hidden, positions, bias)
+            packing = Packing.of(inputs, batch) if packed else None
+            hidden = self.dropout(inputs if packing is None else packing.packed(inputs))
+            return _Streams(hidden, positions, bias, packing=packing)
+        hidden = self.dropout(inputs)
         queries = self.dropout(self.mask_emb.to(hidden.dtype).expand_as(hidden))
         return _Streams(hidden, positions, bias, queries, query_bias(plan.pairs))
 

@@ -84,8 +84,8 @@ def softmax_cross_entropy(
         chunk: targets (or items, see ``over``) scored at a time; chosen by size if not given.
         over: what is cut into pieces; chosen by size of the catalogue if not given.
         compute_dtype: dtype of the matrix products; that of the inputs, or of autocast where it is on, if
-            not given. On a CPU that has no instructions for narrow ones, where they would take ten times as
-            long, float32. Sums, exponentials and the loss are float32 (float64 for float64 inputs) in any case.
+            not given; float32 on a CPU without instructions for narrow ones, where they would take ten times
+            as long. Sums, exponentials and the loss are float32 (float64 for float64 inputs) in any case.
 
     Returns:
         A scalar, or (N,) for reduction "none", of float32 (float64 for float64 inputs). The mean over no

@@ -2,9 +2,9 @@
 
 All train on the same sessions and are judged alike: by what ``predict`` answers to the test sessions without
 their last item, which is the target. Each runs in one fresh process, imports included: Transformers4Rec with
-masking "mlm", beside ours with ``masking="random"`` (the same idea) for as many epochs, and beside ours with
-its defaults for one epoch. In so few epochs Transformers4Rec learns little; so the latter also stands beside
-more of its epochs, whose answers are still no better.
+masking "mlm", beside ours with ``masking="random"`` (the same idea) for one epoch and for as many, and beside
+ours with its defaults for one epoch. In so few epochs Transformers4Rec learns little; so the latter also stands
+beside more of its epochs, whose answers are still no better.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Run(NamedTuple):
 
 
 PAIRS = (
+    (Run("mlm", 3), Run("random", 1)),
     (Run("mlm", 3), Run("random", 3)),
     (Run("mlm", 3), Run("causal", 1)),
     (Run("mlm", 10), Run("causal", 1)),
