@@ -194,7 +194,8 @@ def test_exports_with_any_batch_and_length():
         encode, (torch.randn(3, 5, 8), torch.tensor([1, 5, 2])), dynamic_shapes=shapes
     )
     inputs, lengths = torch.randn(2, 7, 8), torch.tensor([7, 3])
-    torch.testing.assert_close(program.module()(inputs, lengths), encode(inputs, lengths))
+    used = torch.arange(7) < lengths[:, None]
+    torch.testing.assert_close(program.module()(inputs, lengths)[used], encode(inputs, lengths)[used])
 
 
 def test_errors_say_what_to_do():

@@ -61,7 +61,8 @@ def test_equals_xlnet_with_the_same_weights():
     inputs = torch.randn(2, 7, 8)
     for kind in ("causal", "full"):
         batch = batch_of([4, 7], kind)
-        torch.testing.assert_close(ours(inputs, batch), xlnet(inputs, batch))
+        used = torch.arange(7) < torch.tensor([4, 7])[:, None]
+        torch.testing.assert_close(ours(inputs, batch)[used], xlnet(inputs, batch)[used])
     torch.testing.assert_close(ours(inputs), xlnet(inputs))
 
 
