@@ -10,6 +10,7 @@ from typing import Any
 
 from merlin_models_torch.reporting.charts import Point, Series, line_chart
 from merlin_models_torch.reporting.page import figure
+from merlin_models_torch.reporting.ranking import curve_title
 
 _POINTS = 400
 _SHOWN = 5
@@ -104,13 +105,16 @@ def curve_figures(curves: Mapping[str, Sequence[Point]], *, x_label: str) -> lis
         x_label: what x counts.
     """
     losses = {name: points for name, points in curves.items() if name in _loss_names(curves)}
-    figures = [_figure("Loss", "lower is better", losses, x_label)] if losses else []
+    only = f"{next(iter(losses))}, " if len(losses) == 1 else ""
+    figures = [_figure("Loss", f"{only}lower is better", losses, x_label)] if losses else []
     others = [
         name for name in curves if name.startswith("val_") and name not in losses and "loss" not in name
     ]
     others = others or [n for n in curves if n not in losses and not n.startswith(("train_", "test_", "lr"))]
     for name in others[:_SHOWN]:
-        figures.append(_figure(name, "on validation data", {name: curves[name]}, x_label))
+        title = curve_title(name)
+        meaning = "on validation data" if title == name else f"{name}, on validation data"
+        figures.append(_figure(title, meaning, {name: curves[name]}, x_label))
     return figures
 
 

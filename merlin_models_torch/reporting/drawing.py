@@ -41,7 +41,7 @@ class Node:
 def tree_of(model: Model) -> Node:
     """The blocks of a model, each with the shape of what it gives for made-up rows, and its parameters."""
     shapes = _shapes(model)
-    blocks = tuple(_node(part, "", shapes, 1) for part in _chain(model.body))
+    blocks = tuple(_node(part, "", shapes, 1) for part in chain_of(model.body))
     output = Node(type(model.output).__name__, _note(model.output, "", shapes))
     count = sum(parameter.numel() for parameter in model.parameters())
     return Node(type(model).__name__, f"{count:,} parameters", (*blocks, output))
@@ -78,7 +78,7 @@ def _lines(node: Node, depth: int) -> Iterator[tuple[int, Node]]:
         yield from _lines(one, depth + 1)
 
 
-def _chain(module: nn.Module) -> list[nn.Module]:
+def chain_of(module: nn.Module) -> list[nn.Module]:
     """The modules one after the other of a plain chain; the module itself if it is none."""
     return list(module) if type(module) is Block else [module]
 

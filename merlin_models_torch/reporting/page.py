@@ -116,7 +116,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = 
         for first, *cells in rows
     )
     head_row = f"<thead><tr>{names}</tr></thead>"
-    return f'<div class="scroll"><table>{told}{head_row}<tbody>{lines}</tbody></table></div>'
+    # What scrolls is to be reached by keyboard, too.
+    return f'<div class="scroll" tabindex="0"><table>{told}{head_row}<tbody>{lines}</tbody></table></div>'
 
 
 def details(summary: str, body: str) -> str:

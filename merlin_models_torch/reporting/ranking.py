@@ -49,6 +49,13 @@ def heading(name: str) -> str:
     return f"{_METRICS[metric][1] if metric in _METRICS else metric}@{k}"
 
 
+def curve_title(name: str) -> str:
+    """The same for a measure while training: "NDCG@10" for "val_ndcg_at_10"; any other name as it is."""
+    measure = name.removeprefix("val_")
+    metric, _, k = measure.rpartition("_at_")
+    return heading(measure) if metric in _METRICS and k.isdigit() else name
+
+
 def metric_title(metric: str) -> str:
     """What a chart calls a metric: "Hit rate" for "hit_rate"."""
     return _METRICS[metric][0] if metric in _METRICS else metric

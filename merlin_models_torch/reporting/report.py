@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from merlin_models_torch.data import ParquetLoader, SessionDataModule, SessionFiles
-from merlin_models_torch.data.source import ParquetSource
+from merlin_models_torch.data.source import ParquetSource, Source
 from merlin_models_torch.outputs import CategoricalOutput, TwoTowerOutput
 from merlin_models_torch.reporting.curves import curve_figures, read_curves
-from merlin_models_torch.reporting.drawing import drawing
+from merlin_models_torch.reporting.drawing import chain_of, drawing
 from merlin_models_torch.reporting.groups import Popularity
 from merlin_models_torch.reporting.item_map import categories_of, item_map, vectors_of
 from merlin_models_torch.reporting.page import Section, charts, document, facts, figure, paragraph, write_page
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 PAGE = "report.html"
 # The popularity of items that a model reads and does not answer with.
 _ITEMS = ""
+# Targets and blocks that a title has.
+_NAMED = 3
 
 
 def report(
@@ -124,9 +126,8 @@ def report(
             Section("missing", "What is not on this page", f'<ul class="missing">{rest}</ul>')
         )
     page.sections.append(Section("made", "How it was made", facts(_facts(model, seen, told, source))))
-    kinds = ", ".join(type(output).__name__ for output in outputs_of(model).values())
     whole = document(
-        title=title or f"{type(model).__name__} with {kinds}",
+        title=title or f"{_made_of(model)} on {_named(source)}",
         summary=f"How the model does on {seen.rows:,} rows that it was asked about, and what it is made of.",
         tiles=highlights(seen),
         sections=page.sections,
@@ -285,21 +286,46 @@ def _map(
     page.sections.append(Section("map", "Where the items are", charts([drawn])))
 
 
+def _made_of(model: Model) -> str:
+    """What a model predicts, and by which blocks: "Next item by TransformerBlock"."""
+    if isinstance(model.output, TwoTowerOutput):
+        return f"{model.output.item_id} by two towers"
+    targets = _listed(["next item" if name == "next_item" else name for name in outputs_of(model)])
+    blocks = [name for name in dict.fromkeys(_parts(model)[:-1]) if name != "TabularInputBlock"]
+    return f"{targets[:1].upper()}{targets[1:]}" + (f" by {_listed(blocks)}" if blocks else "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in one line: "a, b and c"."""
+    shown = names[:_NAMED] if len(names) <= _NAMED else [*names[: _NAMED - 1], "more"]
+    return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else "".join(shown)
+
+
+def _parts(model: Model) -> list[str]:
+    return [type(part).__name__ for part in [*chain_of(model.body), model.output]]
+
+
+def _named(source: Source) -> str:
+    """The data in a few words."""
+    if not isinstance(source, ParquetSource):
+        return "a table"
+    more = f" and {len(source.paths) - 1} more files" if len(source.paths) > 1 else ""
+    return f"{Path(source.paths[0]).name}{more}"
+
+
 def _drawing(model: Model) -> str:
     meaning = "from rows (top) to answers; B rows, T positions of a session"
     return figure("Blocks", meaning, drawing(model))
 
 
-def _facts(model: Model, seen: Seen, told: str, source: Any) -> dict[str, str]:
+def _facts(model: Model, seen: Seen, told: str, source: Source) -> dict[str, str]:
     import lightning
 
     from merlin_models_torch import __version__
 
-    files = source.paths if isinstance(source, ParquetSource) else []
-    more = f" and {len(files) - 1} more files" if len(files) > 1 else ""
-    where = f"{Path(files[0]).name}{more}" if files else "a table"
     return {
-        "Rows": f"{seen.rows:,} of {where}",
+        "Model": f"{type(model).__name__} of {', '.join(_parts(model))}",
+        "Rows": f"{seen.rows:,} of {_named(source)}",
         "Popularity of items": f"counted in {told}",
         "Versions": f"merlin-models-torch {__version__}, torch {torch.__version__}, lightning "
         f"{lightning.__version__}, Python {platform.python_version()}",

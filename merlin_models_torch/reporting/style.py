@@ -2,12 +2,12 @@
 
 STYLE = """
 :root { color-scheme: light dark;
-  --page: #f6f7f9; --card: #ffffff; --text: #16191d; --muted: #5a626d; --line: #dfe3e8;
+  --page: #f6f7f9; --card: #ffffff; --text: #16191d; --muted: #5a626d; --line: #dfe3e8; --shadow: #16191d33;
   --first: #1d63c9; --second: #8b939e; --third: #b4600b; --fourth: #0f7b6c; --fifth: #a1348b;
   --sixth: #6b5bd2; --seventh: #7a6a00; --hit: #e3f4e7; --hit-text: #14672c;
   --level-0: #08306b; --level-1: #2162ac; --level-2: #4a97cf; --level-3: #86bfe0; --level-4: #bcd3e6; }
 @media (prefers-color-scheme: dark) { :root {
-  --page: #101317; --card: #191d23; --text: #e9ecf0; --muted: #a3abb6; --line: #2e353e;
+  --page: #101317; --card: #191d23; --text: #e9ecf0; --muted: #a3abb6; --line: #2e353e; --shadow: #000000a0;
   --first: #6aa5ff; --second: #7d8793; --third: #e79a4c; --fourth: #4cc3ae; --fifth: #e07fcb;
   --sixth: #a79bff; --seventh: #d3c04a; --hit: #16361f; --hit-text: #8fdca5;
   --level-0: #eaf3ff; --level-1: #b2d5fb; --level-2: #78b0ee; --level-3: #4780bd; --level-4: #2f567f; } }
@@ -32,7 +32,7 @@ dl { margin: 0; } dd { margin: 0; }
   .75rem; }
 .charts:has(> :nth-child(4):last-child) { grid-template-columns:
   repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
-figure, .charts .scroll, .card { margin: 0; background: var(--card); border: 1px solid var(--line);
+figure, .card { margin: 0; background: var(--card); border: 1px solid var(--line);
   border-radius: .625rem;
   padding: .875rem 1rem; }
 figure { display: flex; flex-direction: column; }
@@ -53,6 +53,7 @@ svg .level-0 { --ink: var(--level-0); } svg .level-1 { --ink: var(--level-1); } 
 svg text.small { font-size: 11px; }
 .card figure { background: none; border: 0; padding: 0; margin-top: 1rem; } .card figure svg { margin: 0; }
 figure.wide svg { max-width: 34rem; } figure.wide .legend svg { max-width: .75rem; }
+@media (min-width: 40rem) { figure.wide svg text { font-size: 9.5px; } }
 svg .cell { fill: var(--first); } svg .frame { fill: none; stroke: var(--line); }
 svg .point { fill: var(--ink); fill-opacity: .75; }
 svg .box { fill: var(--page); stroke: var(--line); } svg .branch { fill: none; stroke: var(--muted); }
@@ -60,7 +61,12 @@ svg .line { fill: none; stroke: var(--ink); stroke-width: 2; stroke-linejoin: ro
 svg .bar, svg .dot { fill: var(--ink); }
 .charts + .scroll { margin-top: .75rem; }
 details { margin-top: .75rem; } summary { cursor: pointer; color: var(--muted); }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: .625rem;
+  padding: .375rem .5rem;
+  /* A shadow at the right end while there is more; what scrolls along covers it at the end. */
+  background: linear-gradient(to left, var(--card) 40%, transparent) right / 3rem 100% no-repeat local,
+    linear-gradient(to left, var(--shadow), transparent) right / 1rem 100% no-repeat scroll, var(--card); }
+.scroll tr:last-child > * { border-bottom: 0; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--muted); padding-bottom: .5rem; }
 th, td { text-align: right; padding: .375rem .625rem; border-bottom: 1px solid var(--line); white-space:

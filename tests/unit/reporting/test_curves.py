@@ -50,11 +50,15 @@ def test_losses_share_a_figure_and_metrics_have_their_own(trained: tuple[lightni
     assert "train_loss" in figures[0]
     assert "val_loss" in figures[0]
     assert [one.partition("<b>")[2].partition("</b>")[0] for one in figures[1:]] == [
-        "val_ndcg_at_10",
-        "val_ndcg_at_5",
-        "val_recall_at_10",
-        "val_recall_at_5",
+        "NDCG@10",
+        "NDCG@5",
+        "Recall@10",
+        "Recall@5",
     ]
+    assert "val_ndcg_at_10, on validation data" in figures[1]
+    only = curve_figures({"val_loss": [(1, 2.0)], "val_own": [(1, 1.0)]}, x_label="epochs")
+    assert "val_loss, lower is better" in only[0]
+    assert "<b>val_own</b> on validation data" in only[1]
 
 
 def test_the_latest_run_of_a_folder_counts(tmp_path: Path) -> None:
