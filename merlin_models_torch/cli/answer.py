@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +39,9 @@ def evaluate(argv: Sequence[str]) -> int:
     schema = evaluation_schema(model)
     rows = _as_said(model, options)
     loader = ParquetLoader(rows(_data(options.data)), schema, batch_size=options.batch_size)
+    # Figures are asked for, not what device there is and what else could be installed.
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     trainer = lightning.Trainer(
         accelerator="cpu" if options.device == "cpu" else "auto",
         devices=1,
@@ -45,7 +50,10 @@ def evaluate(argv: Sequence[str]) -> int:
         enable_model_summary=False,
         enable_progress_bar=sys.stderr.isatty(),
     )
-    (figures,) = trainer.test(model, loader, verbose=False)
+    with warnings.catch_warnings():
+        # Lightning calls what torch has another name for.
+        warnings.filterwarnings("ignore", r"`isinstance\(treespec", FutureWarning)
+        (figures,) = trainer.test(model, loader, verbose=False)
     text = json.dumps(figures, indent=1) + "\n"
     if options.output is None:
         sys.stdout.write(text)

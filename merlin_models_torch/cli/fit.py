@@ -100,6 +100,7 @@ class _Fitting(LightningCLI):
     """The data comes first: from it the model takes schema and vocabularies."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.set_defaults({"data.batch_size": 128})
         parser.add_argument("--output", "-o", required=True, help="folder that the model is saved to")
         parser.add_argument("--overwrite", type=bool, default=False, help="replace a model that is there")
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to go on from")

@@ -60,6 +60,16 @@ def test_fit_does_not_train_what_it_cannot_save(
     assert "model exists: choose another --output or pass --overwrite true" in capsys.readouterr().err
 
 
+def test_fit_needs_no_config(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = {"model.dim": 8, "data.folder": trained / "sessions", "seed_everything": 1}
+    options |= {f"trainer.{name}": value for name, value in CONFIG["trainer"].items()}  # type: ignore[attr-defined]
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value).lower())]
+    assert main(["fit", "SessionModel", *words, "-o", "plain"]) == 0
+    assert yaml.safe_load(Path("config.yaml").read_text())["data"]["batch_size"] == 128
+    assert mm.load("plain").inputs.item_table.embedding_dim == 8
+
+
 def test_evaluate_says_what_the_trainer_says(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
