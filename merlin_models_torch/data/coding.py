@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from merlin_models_torch.data.arrow import is_list, leaf_type
+from merlin_models_torch.data.arrow import is_list, is_number, leaf_type
 from merlin_models_torch.data.errors import DataError
 from merlin_models_torch.data.vocabulary import Vocabulary
 from merlin_models_torch.schema import Schema, Tags
@@ -105,6 +105,24 @@ class RawIds:
 
     data: Any
     coding: Coding
+
+
+def check_codes(column: pa.ChunkedArray, *, where: str) -> None:
+    """Refuses a column of items, or of lists of them, that holds no codes.
+
+    Args:
+        column: to be read as codes.
+        where: names it and its file in the error.
+
+    Raises:
+        DataError: if it holds original ids.
+    """
+    kind = leaf_type(column.type)
+    if not is_number(kind) and not pa.types.is_null(kind) and len(column):
+        raise DataError(
+            f"{where} has type {column.type}, expected codes of items, which are numbers: give original ids "
+            "as model.raw_ids(data)"
+        )
 
 
 def _coded_type(kind: pa.DataType) -> pa.DataType:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from merlin_models_torch.data.arrow import is_list
+from merlin_models_torch.data.coding import check_codes
 from merlin_models_torch.data.source import open_source
 from merlin_models_torch.metrics import RankingMetrics
 
@@ -132,6 +133,7 @@ class Popularity:
                     "name the column so, or pass data that has it"
                 )
             column = source.read(part, [item_id])[item_id]
+            check_codes(column, where=f"column {item_id!r} of {part.name}")
             rows = pc.list_flatten(column) if is_list(column.type) else column
             codes = np.asarray(rows.drop_null()).astype(np.int64)
             if len(codes) and not 0 <= codes.min() <= codes.max() < size:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks import Block, ParallelBlock
-from merlin_models_torch.data import ParquetLoader
+from merlin_models_torch.data import DataError, ParquetLoader
 from merlin_models_torch.data.arrow import is_list
+from merlin_models_torch.data.coding import check_codes
 from merlin_models_torch.data.source import open_source
 from merlin_models_torch.data.table import TensorTable
 from merlin_models_torch.outputs import TwoTowerOutput
@@ -235,11 +236,20 @@ def _item_rows(model: Model, candidates: Any, name: str) -> Tensor:
     if numbers and not any(isinstance(one, (str, Path)) for one in candidates):
         return torch.as_tensor(np.asarray(candidates, dtype=np.int64)).reshape(-1)
     item_id = str(model.output.item_id)
-    source = open_source(candidates)
+    try:
+        source = open_source(candidates)
+    except DataError as error:
+        if not numbers:
+            raise
+        raise DataError(
+            f"{name} holds {str(candidates[0])!r}, which is no parquet file ({error}); original ids are given "
+            f"as model.raw_ids({{{item_id!r}: ids}})"
+        ) from error
     names = next(iter(source.schemas()))[1].names
     if item_id not in names:
         raise ValueError(f"{name} has columns {names}, expected {item_id!r}: name the column of items so")
     column = pa.concat_tables([source.read(part, [item_id]) for part in source.parts])[item_id]
+    check_codes(column, where=f"column {item_id!r} of {name}")
     flat = pc.list_flatten(column) if is_list(column.type) else column
     return torch.from_numpy(np.asarray(flat).astype(np.int64))
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from merlin_models_torch.batch import Column
 from merlin_models_torch.data.arrow import is_list, to_column
+from merlin_models_torch.data.coding import check_codes
 from merlin_models_torch.data.source import ParquetSource, TableSource, open_source
 from merlin_models_torch.data.table import TensorTable
 from merlin_models_torch.data.vocabulary import dictionary
@@ -81,6 +82,7 @@ class SeenItems:
             )
         (key,) = common
         items = pa.concat_tables([source.read(part, [item_id]) for part in source.parts])[item_id]
+        check_codes(items, where=f"column {item_id!r} of seen ({place})")
         by = source.as_is if as_is else source
         found = pa.concat_tables([by.read(part, [key]) for part in by.parts])[key]
         try:

@@ -189,6 +189,26 @@ def test_errors_name_column_and_file(tmp_path: Path) -> None:
     assert model.coded(text)["item_id"].to_pylist() == [[3, 1]]
 
 
+def test_original_ids_among_codes_are_refused(tmp_path: Path) -> None:
+    model, rows = text_model(), session_table(3)
+    own = pa.table({"item_id": ["item 1", "item 2"], "user_id": ["user 0", "user 1"]})
+    wanted = r"column 'item_id' of {} has type string, expected codes of items.*model.raw_ids"
+    for name, where in (
+        ("exclude", "exclude"),
+        ("candidates", "candidates"),
+        ("seen", r"seen \(the table\)"),
+    ):
+        filters: dict[str, Any] = {name: own}
+        with pytest.raises(mm.data.DataError, match=wanted.format(where)):
+            model.predict(rows, k=1, keys=["user_id"], **filters)
+    with pytest.raises(mm.data.DataError, match=wanted.format("the table")):
+        mm.report(model, rows, tmp_path, popularity=own)
+    with pytest.raises(
+        mm.data.DataError, match=r"candidates holds 'item 1', .*model.raw_ids\({'item_id': ids"
+    ):
+        model.predict(rows, k=1, candidates=["item 1"])
+
+
 def test_rows_are_counted_in_their_file(tmp_path: Path) -> None:
     model = session_model(masking=None)
     for name, seed in (("1", 0), ("2", 1)):
