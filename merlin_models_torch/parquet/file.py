@@ -25,6 +25,7 @@ _RATIO = 1000
 _TEXT = 2**30
 _SHORT = (pa.string(), pa.binary())
 _TEXTS = (*_SHORT, pa.large_string(), pa.large_binary())
+_LISTS = (pa.ListArray, pa.LargeListArray, pa.FixedSizeListArray)
 _DAMAGED = "the file is truncated or damaged: write it again"
 _TOO_LARGE = "it is damaged, or a row group does not fit the memory there is: write fewer rows into each"
 _LIFT = "give the table that pyarrow.parquet.read_table reads, or a ParquetLoader a larger memory_limit"
@@ -107,6 +108,8 @@ class ParquetInput:
         """
         names = list(self.schema.names if columns is None else columns)
         self._check(names, group)
+        for name in dict.fromkeys(names):
+            self._check_lists_of_texts(name, group)
         texts = [name for name in names if self._is_text(name, group)]
         # To make those that differ into positions takes eight times as long.
         distinct = {name: rows for name in texts if (rows := self._distinct(name, group)) is not None}
@@ -198,6 +201,26 @@ class ParquetInput:
                     ThriftError(f"column {chunk.path[0]!r} has {found:,} values instead of {chunk.values:,}")
                 )
 
+    def _check_lists_of_texts(self, name: str, group: int | None) -> None:
+        """Refuses lists of texts that repeat positions in a dictionary until they take too much memory."""
+        import pyarrow.parquet as pq
+
+        places = self.schema.get_all_field_indices(name)
+        chunks = [chunk for chunk in self.chunks(name, group) if chunk.values]
+        if len(places) != 1 or not chunks or _innermost(self.schema.field(places[0]).type) not in _TEXTS:
+            return
+        pages = [self._pages(chunk) for chunk in chunks]
+        # No text is longer than all that is in its page, and without a dictionary each has room of its own.
+        most = sum(one.values for one in pages) * max(one.largest for one in pages)
+        if most <= self._limit or not any(one.positions for one in pages):
+            return
+        path = ".".join(chunks[0].path)
+        try:
+            with pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=[path]) as file:
+                self._text_bytes(self._table(file, [name], group), name, group)
+        except _UNREADABLE as found:
+            raise self._unreadable(found) from found
+
     def _packed(self, chunks: Sequence[Chunk]) -> int:
         """Bytes that chunks take in the file, which may tell the same bytes several times."""
         return min(sum(chunk.packed for chunk in chunks), self._size)
@@ -264,6 +287,8 @@ class ParquetInput:
 
         total = most = 0
         for piece in table.column(name).chunks:
+            while isinstance(piece, _LISTS):
+                piece = piece.flatten()
             if not pa.types.is_dictionary(piece.type):
                 continue
             lengths = pc.binary_length(piece.dictionary).cast(pa.int64())
@@ -285,6 +310,14 @@ class ParquetInput:
     def _unreadable(self, found: Exception) -> ValueError:
         mend = _TOO_LARGE if isinstance(found, MemoryError) else _DAMAGED
         return self._error(f"{self.path} cannot be read ({first_line(found)}): {mend}")
+
+
+def _innermost(kind: pa.DataType) -> pa.DataType | None:
+    """The type of the values in lists; None if it is no list."""
+    inner = None
+    while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        inner = kind = kind.value_type
+    return inner
 
 
 def first_line(error: BaseException) -> str:

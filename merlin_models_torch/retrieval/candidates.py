@@ -242,8 +242,8 @@ def _item_rows(model: Model, candidates: Any, name: str) -> Tensor:
         if not numbers:
             raise
         raise DataError(
-            f"{name} holds {str(candidates[0])!r}, which is no parquet file ({error}); original ids are given "
-            f"as model.raw_ids({{{item_id!r}: ids}})"
+            f"{name} holds {str(candidates[0])!r}, which is no parquet file ({error}); original ids are "
+            f"given as model.raw_ids({{{item_id!r}: ids}})"
         ) from error
     names = next(iter(source.schemas()))[1].names
     if item_id not in names:

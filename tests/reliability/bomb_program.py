@@ -66,6 +66,16 @@ def readers(folder: Path) -> dict[str, Callable[[], object]]:
     events = texts(folder / "events.parquet", clicks, "session_id")
     words = folder / "words.parquet"
     pq.write_table(pa.table({"value": alike(60_000, "x" * 100_000)}), words)
+    # The footer says nothing of the length of texts.
+    named = folder / "named.parquet"
+    ids = pa.ListArray.from_arrays(range(0, 60_001, 10), alike(60_000, "x" * 100_000))
+    pq.write_table(pa.table({"item_id": ids}), named, write_statistics=False)
+    known = mm.SessionModel(
+        mm.Schema([schema["item_id"]]),
+        dim=4,
+        layers=1,
+        vocabularies={"item_id": mm.Vocabulary(pa.array([str(n) for n in range(29)]))},
+    )
     shared = folder / "shared.parquet"
     write_shared(shared)
     return {
@@ -73,6 +83,7 @@ def readers(folder: Path) -> dict[str, Callable[[], object]]:
         "streamed": lambda: list(mm.ParquetLoader(rows, schema, batch_size=2, memory_limit=0)),
         "inferred": lambda: mm.Schema.from_parquet(rows, row_key="user_id"),
         "predict": lambda: model.predict(rows, k=2),
+        "raw ids": lambda: known.predict(known.raw_ids(named), k=2),
         "keys": lambda: model.predict(keyed, k=2, keys=["user_id"]),
         "seen": lambda: model.predict(session_table(4), k=2, keys=["user_id"], seen=keyed, exclude_seen=True),
         "events": lambda: mm.data.sessions_from_events(events, folder / "out", user="session_id"),

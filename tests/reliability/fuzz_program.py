@@ -34,6 +34,10 @@ def targets(folder: Path, factor: int) -> dict[str, Target]:
     for path, encoding in ((shared, "DELTA_BYTE_ARRAY"), (lengths, "DELTA_LENGTH_BYTE_ARRAY")):
         how = {"use_dictionary": False, "column_encoding": {"value": encoding}}
         pq.write_table(pq.read_table(vocabulary), path, **how)
+    named = folder / "named.parquet"
+    codes = session_table(20)["item_id"].to_pylist()
+    names = [[f"item {code - 2}" if code > 1 else None for code in row] for row in codes]
+    pq.write_table(session_table(20).set_column(0, "item_id", pa.array(names)), named, row_group_size=8)
     events = folder / "events.parquet"
     pq.write_table(mm.data.generate_sessions(30, 20, seed=0), events)
     schema = session_schema()
@@ -62,6 +66,9 @@ def targets(folder: Path, factor: int) -> dict[str, Target]:
 
     def answered(path: Path) -> None:
         model.predict(path, k=2, keys=["user_id"], batch_size=7)
+
+    def named_ids(path: Path) -> None:
+        model.predict(model.raw_ids(path), k=2, keys=["user_id"], batch_size=7)
 
     def seen(path: Path) -> None:
         model.predict(session_table(4), k=2, keys=["user_id"], seen=path, exclude_seen=True)
@@ -114,6 +121,7 @@ def targets(folder: Path, factor: int) -> dict[str, Target]:
         "loader": of(rows, loaded, 60),
         "streamed": of(rows, streamed, 40),
         "predict": of(rows, answered, 40),
+        "raw ids": of(named, named_ids, 40),
         "seen": of(rows, seen, 40),
         "events": of(events, prepared, 40),
         "inferred": of(rows, lambda path: mm.Schema.from_parquet(path, row_key="user_id"), 40),

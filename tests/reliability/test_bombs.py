@@ -12,6 +12,7 @@ COLUMNS = {
     "streamed": ("item_id", "lists"),
     "inferred": ("item_id", "lists"),
     "predict": ("item_id", "lists"),
+    "raw ids": ("item_id", "named"),
     "keys": ("user_id", "keyed"),
     "seen": ("user_id", "keyed"),
     "events": ("session_id", "events"),

@@ -13,6 +13,7 @@ PARQUET = (
     "loader",
     "streamed",
     "predict",
+    "raw ids",
     "seen",
     "events",
     "inferred",
