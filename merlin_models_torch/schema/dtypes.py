@@ -179,6 +179,9 @@ def _arrow_name(value: Any) -> str:
 
     if pa.types.is_string(value) or pa.types.is_large_string(value):
         return "str"
+    if pa.types.is_timestamp(value) and value.tz is not None:
+        # pyarrow asks pandas for this one, which need not be installed; moments are UTC, whatever the zone.
+        value = pa.timestamp(value.unit)
     try:
         return str(np.dtype(value.to_pandas_dtype()).name)
     except (NotImplementedError, TypeError):

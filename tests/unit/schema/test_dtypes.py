@@ -17,7 +17,15 @@ from merlin_models_torch.schema import DType, ElementType, Shape, dtype
         ("float64", [float, "float", np.float64, torch.float64, pa.float64()]),
         ("bool", [bool, "bool", np.bool_, torch.bool, pa.bool_()]),
         ("str", [str, "str", "string", np.str_, pa.string(), pa.large_string()]),
-        ("datetime64[us]", ["datetime64[us]", np.dtype("datetime64[us]"), pa.timestamp("us")]),
+        (
+            "datetime64[us]",
+            [
+                "datetime64[us]",
+                np.dtype("datetime64[us]"),
+                pa.timestamp("us"),
+                pa.timestamp("us", "UTC"),
+            ],
+        ),
         ("object", [object, "object", np.object_, pa.struct([])]),
         ("bfloat16", [torch.bfloat16, "bfloat16"]),
         ("unknown", ["unknown"]),
