@@ -15,7 +15,7 @@ MERLIN := .venv/merlin
 PINS := tests/equivalence/reference-constraints.txt
 MERLIN_PINS := tests/interop/merlin-constraints.txt
 # Run beside real merlin-core and without it.
-BOTH := tests/interop/test_merlin_schema.py tests/interop/test_io_and_loader.py
+BOTH := tests/interop/test_merlin_schema.py tests/interop/test_io_and_loader.py tests/interop/test_datasets.py
 
 .PHONY: demo test lint equivalence interop bench growth ml-1m diginetica ml-100k retrieval matrix clean
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from merlin_migrate.table.entry import Entry
 from merlin_migrate.table.merlin_core import merlin_core
+from merlin_migrate.table.merlin_datasets import merlin_datasets
 from merlin_migrate.table.merlin_models_tf import merlin_models_tf
 from merlin_migrate.table.merlin_models_torch import merlin_models_torch
 
@@ -158,4 +159,10 @@ _BELOW: tuple[Entry, ...] = (
     ),
 )
 
-MERLIN: tuple[Entry, ...] = (*_BELOW, *merlin_core(), *merlin_models_torch(), *merlin_models_tf())
+MERLIN: tuple[Entry, ...] = (
+    *_BELOW,
+    *merlin_core(),
+    *merlin_datasets(),
+    *merlin_models_torch(),
+    *merlin_models_tf(),
+)

@@ -73,9 +73,6 @@ _NOT_HERE = (
 def merlin_core() -> Iterator[Entry]:
     """The entries; names of which the same is said share one."""
     kinds: dict[Kind, tuple[tuple[str, str, str], ...]] = {"manual": _HERE, "unsupported": _NOT_HERE}
-    note = "transformers4rec.data makes examples of the former kind"
-    also = ("merlin.datasets.synthetic",)
-    yield Entry("merlin.datasets", "unsupported", "mm.data.generate_sessions", _GUIDE, note, also=also)
     for kind, rows in kinds.items():
         for module, names, note in rows:
             name, *others = (f"merlin.{module}.{one}" for one in names.split())

@@ -49,6 +49,7 @@ def main(site: Path, archive: Path) -> None:
         found = public_names(_folder(site, package), package)
         served.update({module: [name for name in found[module] if name != "*"] for module in modules})
     _write("merlin_core", served)
+    _write("merlin_datasets", public_names(_folder(site, "merlin.datasets"), "merlin.datasets"))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,10 @@ from merlin_migrate.warnings import UnsupportedName
 import merlin_models_torch
 
 HERE = Path(__file__).parent
-LISTS = ("merlin_models_torch_v2", "merlin_models_torch_v1", "merlin_models_tf", "merlin_core")
+LISTS = (
+    *("merlin_models_torch_v2", "merlin_models_torch_v1", "merlin_models_tf", "merlin_core"),
+    "merlin_datasets",
+)
 GUIDES = HERE.parents[2] / "migration_guides"
 pytestmark = pytest.mark.filterwarnings("ignore::deprecation.DeprecatedWarning")
 
@@ -98,7 +101,7 @@ def test_v1_is_the_drop_in_for_transformers4rec() -> None:
     assert len(ours) > 50
 
 
-@pytest.mark.parametrize("name", ["merlin_models_torch_v2", "merlin_models_torch_v1"])
+@pytest.mark.parametrize("name", ["merlin_models_torch_v2", "merlin_models_torch_v1", "merlin_datasets"])
 def test_what_is_not_unsupported_can_be_imported(name: str) -> None:
     for one in NAMES[name]:
         module, _, last = one.rpartition(".")

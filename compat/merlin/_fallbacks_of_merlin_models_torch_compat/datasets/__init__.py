@@ -1,6 +1,7 @@
-"""``merlin.datasets`` of merlin-models is not here: importing it, or what is below it, says what to do."""
+"""``merlin.datasets`` of merlin-models: generated rows of known schemas; real data is refused."""
 
-from merlin.core._absent import MissingName
-from merlin_migrate.warnings import unsupported
+import os
 
-raise MissingName(unsupported(__name__))
+BASE_PATH: str = os.environ.get(
+    "INPUT_DATA_DIR", os.path.join(os.path.expanduser("~"), "merlin-models-data", "")
+)
