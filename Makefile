@@ -12,6 +12,8 @@ MODERN := .venv/modern
 MINIMAL := .venv/minimal
 REFERENCE := .venv/reference
 MERLIN := .venv/merlin
+# The last with V1 of merlin.models.torch.
+V1 := merlin-models==23.2.0
 PINS := tests/equivalence/reference-constraints.txt
 MERLIN_PINS := tests/interop/merlin-constraints.txt
 # Run beside real merlin-core and without it.
@@ -31,7 +33,7 @@ lint: $(MODERN)/.done
 	$(MODERN)/bin/ruff format --check .
 	$(MODERN)/bin/mypy
 
-equivalence: $(MODERN)/.done $(REFERENCE)/.done
+equivalence: $(MODERN)/.done $(REFERENCE)/.done $(REFERENCE)/v1/.done
 	OMP_NUM_THREADS=$(THREADS) $(MODERN)/bin/python -m tests.equivalence --reference-python $(REFERENCE)/bin/python
 
 interop: $(MODERN)/.done $(MERLIN)/.done
@@ -95,6 +97,11 @@ $(REFERENCE)/.done: $(PINS)
 	$(@D)/bin/pip install $(PIP_FLAGS) --upgrade "pip<26.3"
 	$(@D)/bin/pip install $(PIP_FLAGS) $(TORCH)
 	$(@D)/bin/pip install $(PIP_FLAGS) --constraint $(PINS) torch transformers4rec merlin-models pytorch-lightning
+	touch $@
+
+# In a folder of its own, which the cases of V1 put before the environment's packages.
+$(REFERENCE)/v1/.done: $(REFERENCE)/.done
+	$(REFERENCE)/bin/pip install $(PIP_FLAGS) --no-deps --upgrade --target $(@D) $(V1)
 	touch $@
 
 $(MERLIN)/.done: $(MERLIN_PINS) pyproject.toml compat/pyproject.toml

@@ -20,13 +20,24 @@ from tests.equivalence.programs import PROGRAMS, SHORTENED, write_data
 
 ROOT = Path(__file__).parents[2]
 SHORT = 1
+V1 = "merlin_v1"
+"""The area of cases that the original of V1 records."""
 
 
-def start(python: str, module: str, *arguments: object) -> subprocess.Popen[str]:
-    """A module of this package under an interpreter, on one thread, its output kept for when it fails."""
+def start(python: str, module: str, *arguments: object, first: Path | None = None) -> subprocess.Popen[str]:
+    """A module of this package under an interpreter, on one thread, its output kept for when it fails.
+
+    Args:
+        python: the interpreter.
+        module: its name here.
+        *arguments: of its command line.
+        first: a folder of packages that win over the interpreter's own.
+    """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     if python != sys.executable:
         environment.pop("PYTHONPATH", None)  # the drop-in's name is the original's
+    if first is not None:
+        environment["PYTHONPATH"] = str(first)
     command = [python, "-W", "ignore", "-m", f"tests.equivalence.{module}", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)
@@ -45,9 +56,25 @@ def finish(processes: list[subprocess.Popen[str]]) -> None:
 
 
 def record_cases(folder: Path, reference: str, wanted: list[str]) -> None:
-    """The cases of some areas, two processes at a time."""
-    halves = [half for half in (wanted[::2], wanted[1::2]) if half]
+    """The cases of some areas, two processes at a time, then those of V1 in one that finds 23.02 first."""
+    others = [area for area in wanted if area != V1]
+    halves = [half for half in (others[::2], others[1::2]) if half]
     finish([start(reference, "record_cases", folder, *half) for half in halves])
+    if V1 in wanted:
+        finish([start(reference, "record_cases", folder, V1, first=packages_of_v1(reference))])
+
+
+def packages_of_v1(reference: str) -> Path:
+    """The folder of merlin-models 23.2.0, beside the interpreter's environment.
+
+    Raises:
+        SystemExit: if it is not there.
+    """
+    folder = Path(reference).parents[1] / "v1"
+    if not (folder / "merlin" / "models").is_dir():
+        pip = f"{reference} -m pip install --no-deps --target {folder} merlin-models==23.2.0"
+        raise SystemExit(f"{folder} has no merlin-models 23.2.0, whose V1 is recorded: run `{pip}`")
+    return folder
 
 
 def record(folder: Path, reference: str) -> None:

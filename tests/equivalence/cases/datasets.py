@@ -5,13 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import merlin.models.torch as mm
 import numpy as np
 import torch
+from merlin.dataloader.torch import Loader
 from merlin.datasets.synthetic import KNOWN_DATASETS, generate_data, generate_user_item_interactions
+from merlin.models.torch.batch import Batch
+from merlin.models.torch.models.base import compute_loss
+from merlin.models.torch.transforms.sequences import TabularPredictNext
 from merlin.schema import ColumnSchema, Schema, Tags
+from torch import nn
 
 from tests.equivalence.cases._common import refuses
-from tests.equivalence.cases.merlin_torch import column
+from tests.equivalence.cases.merlin_torch import column, losses, share
 from tests.equivalence.side import Side
 
 ROWS, MANY = 300, 3000
@@ -122,6 +128,84 @@ def errors(side: Side) -> None:
     refuses(side, "no domain", ValueError, lambda: generate_data(schema, 9))
 
 
+def first_batch(dataset: Any, rows: int) -> Batch:
+    """The first rows as the loader gives them, numbers as float32."""
+    features, targets = next(iter(Loader(dataset, batch_size=rows)))
+    floats = {k: v.float() if v.is_floating_point() else v for k, v in features.items()}
+    return Batch(floats, targets)
+
+
+def learns(side: Side, model: Any, batch: Batch) -> None:
+    """Answers, loss and metrics, and the losses of twenty steps, from the same weights."""
+    model.initialize(batch)
+    share(side, model)
+    answers = model(batch.features, batch=batch)
+    for name, tensor in (answers if isinstance(answers, dict) else {"all": answers}).items():
+        side.close(f"answer/{name}", tensor)
+    for name, value in compute_loss(answers, batch.targets, model.model_outputs()).items():
+        side.close(f"result/{name}", value)
+    side.curve("losses", losses(model, batch, batch.targets))
+
+
+def shop(*names: str) -> tuple[Any, Schema]:
+    """Rows of "e-commerce" with some of its columns and the click."""
+    data = generate_data("e-commerce", ROWS)
+    data.schema = data.schema.select_by_name([*names, "click"])
+    return data, data.schema.select_by_name(list(names))
+
+
+def ranking(side: Side, *, dlrm: bool) -> None:
+    """A ranking model over generated rows, as programs write it."""
+    side.seed()
+    data, features = shop("user_id", "user_age", "item_id", "item_shop", "position")
+    click = mm.BinaryOutput(data.schema["click"])
+    if dlrm:
+        layers = {"bottom_block": mm.MLPBlock([8, 4]), "top_block": mm.MLPBlock([6])}
+        model = mm.DLRMModel(features, dim=4, output_block=click, **layers)
+    else:
+        model = mm.DCNModel(data.schema, depth=2, deep_block=mm.MLPBlock([6]))
+    learns(side, model, first_batch(data, 50))
+
+
+def towers(side: Side) -> None:
+    """A tower for users and one for items, each of the columns with its tag."""
+    side.seed()
+    data, features = shop("user_id", "user_age", "item_id", "item_shop")
+
+    def tower(tag: Tags) -> Any:
+        inputs = mm.TabularInputBlock(features.select_by_tag(tag), init="defaults", agg="concat")
+        return mm.Block(inputs, mm.MLPBlock([8, 4]))
+
+    pair = mm.ParallelBlock({"user": tower(Tags.USER), "item": tower(Tags.ITEM)})
+    batch = first_batch(data, 50)
+    learns(side, mm.Model(pair, mm.Concat(), mm.MLPBlock([4]), mm.BinaryOutput(data.schema["click"])), batch)
+    side.close("user", pair.branches["user"](batch.features))
+    side.close("item", mm.EncoderBlock(pair.branches["item"])(batch.features))
+
+
+def next_items(side: Side) -> None:
+    """Sessions: what comes next at each position, and what a model answers there."""
+    side.seed()
+    data = generate_data("sequence-testing", ROWS)
+    names = ["item_id_seq", "categories", "event_hour_sin", "user_country"]
+    data.schema = schema = data.schema.select_by_name(names)
+    shift = TabularPredictNext(schema=schema.select_by_tag(Tags.SEQUENCE), target="item_id_seq")
+    batch = shift(Batch(first_batch(data, 50).features))
+    for name, tensor in {**batch.features, "next": batch.targets["item_id_seq"]}.items():
+        (side.close if tensor.is_floating_point() else side.same)(f"batch/{name}", tensor)
+    inputs = mm.TabularInputBlock(schema, init="broadcast-context", agg="concat")
+    model = mm.Model(inputs, mm.MLPBlock([8]), mm.CategoricalOutput(schema["item_id_seq"]))
+    model.initialize(batch)
+    parameters = share(side, model)
+    answers = model(batch.features, batch=batch)
+    side.close("answers", answers)
+    loss = nn.functional.cross_entropy(answers.flatten(0, 1), batch.targets["item_id_seq"].flatten())
+    side.close("loss", loss)
+    loss.backward()
+    for i, parameter in enumerate(parameters):
+        side.close(f"gradient/{i:02}", torch.zeros(1) if parameter.grad is None else parameter.grad)
+
+
 CASES = {
     **{f"known-{name}": partial(known, name=name) for name in sorted(KNOWN_DATASETS)},
     "own-schema": own,
@@ -129,4 +213,8 @@ CASES = {
     "lists": lengths,
     "lists-of-lengths": partial(lengths, min_session_length=3, max_session_length=5),
     "errors": errors,
+    "ranking-dlrm": partial(ranking, dlrm=True),
+    "ranking-dcn": partial(ranking, dlrm=False),
+    "towers": towers,
+    "next-items": next_items,
 }
