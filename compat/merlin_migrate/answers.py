@@ -173,12 +173,13 @@ def compare(model: mm.Model, answers: Answers) -> Comparison:
         CheckpointError: if the answers differ.
     """
     import merlin_models_torch as mm
+    from merlin_models_torch.outputs import ItemOutput
 
     was_training = model.training
     answers = _without_lonely(answers, model)
     with torch.no_grad():
         step = mm.Step(model.eval(), _batch(answers.columns, model), "predict")
-        if isinstance(model.output, mm.outputs.ItemOutput):
+        if isinstance(model.output, ItemOutput):
             found = {"": step.scores}
         else:
             found = dict(model.output.predictions(step.hidden, step.planned))
@@ -190,7 +191,7 @@ def compare(model: mm.Model, answers: Answers) -> Comparison:
         if scores is None:
             raise CheckpointError(f"{answers.by} answers {task!r}, the new model only {', '.join(found)}")
         worst = max(worst, _difference(scores, expected, answers))
-        if isinstance(model.output, mm.outputs.ItemOutput):
+        if isinstance(model.output, ItemOutput):
             best = (each.topk(min(BEST, each.shape[1])).indices for each in (scores, expected))
             same_best = int(torch.eq(*best).all(1).sum())
     rows = len(next(iter(answers.columns.values())))

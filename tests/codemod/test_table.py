@@ -32,11 +32,16 @@ def test_every_entry_is_complete() -> None:
 @pytest.mark.parametrize("entry", [e for e in ALL if e.replacement], ids=lambda e: e.name)
 def test_the_replacement_exists(entry: object) -> None:
     text = entry.replacement  # type: ignore[attr-defined]
-    names = re.findall(r"\b(mm|lightning|tensorflow_metadata)((?:\.\w+)+)", text)
+    names = re.findall(r"\b(mm|merlin_models_torch|lightning|tensorflow_metadata)((?:\.\w+)+)", text)
     for root, path in names:
         if root == "mm":
             found: object = mm
             for part in path.strip(".").split("."):
+                found = getattr(found, part)
+        elif root == "merlin_models_torch":
+            package, *rest = path.strip(".").split(".")
+            found = importlib.import_module(f"{root}.{package}")
+            for part in rest:
                 found = getattr(found, part)
         elif root == "lightning":
             assert path.startswith(".Trainer")

@@ -14,7 +14,8 @@ from merlin_migrate.codemod.split import SplitRule
 from merlin_migrate.codemod.tree import Tree, bound_name, is_used
 
 LEGACY = re.compile(
-    rb"\b(transformers4rec|merlin_standard_lib|merlin\s*\.\s*(schema|io|models|dataloader))\b|from\s+merlin\s+import"
+    rb"\b(transformers4rec|merlin_standard_lib|merlin\s*\.\s*"
+    rb"(core|dag|dataloader|datasets|dtypes|io|loader|models|schema|table))\b|from\s+merlin\s+import"
 )
 _MARK = re.compile(rf"^\s*{MARK} (?P<rule>\w+) (?P<reason>.*) (?P<link>\S+)$")
 

@@ -176,7 +176,13 @@ _BLOCKS: tuple[Row, ...] = (
     ("unsupported", "", "ReplaceMaskedEmbeddings", "mm.MaskVector", "The input block has one"),
 )
 _OUTPUTS: tuple[Row, ...] = (
-    ("unsupported", "", "PredictionTask ModelOutput", "mm.outputs.Output", "What a model asks of its output"),
+    (
+        "unsupported",
+        "",
+        "PredictionTask ModelOutput",
+        "merlin_models_torch.outputs.Output",
+        "What a model asks of its output",
+    ),
     (
         "unsupported",
         "",
@@ -222,7 +228,7 @@ _OUTPUTS: tuple[Row, ...] = (
         'Outputs take names: metrics=("ndcg", "recall"), top_ks=(10, 20)',
     ),
     ("unsupported", "", "LogLossMetric", "mm.BinaryOutput", 'With metrics=("log_loss",)'),
-    ("unsupported", "", "losses LossType", "mm.outputs", "Outputs take the name of a loss"),
+    ("unsupported", "", "losses LossType", "merlin_models_torch.outputs", "Outputs take the name of a loss"),
 )
 _TRAINING: tuple[Row, ...] = (
     (

@@ -186,7 +186,13 @@ _INPUTS: tuple[Row, ...] = (
     ),
 )
 _OUTPUTS: tuple[Row, ...] = (
-    ("adapter", "outputs.base", "ModelOutput", "mm.outputs.Output", "What a model asks of its output"),
+    (
+        "adapter",
+        "outputs.base",
+        "ModelOutput",
+        "merlin_models_torch.outputs.Output",
+        "What a model asks of its output",
+    ),
     ("adapter", "outputs.classification", "BinaryOutput", "mm.*", "It gives logits; metrics are names"),
     ("adapter", "outputs.regression", "RegressionOutput", "mm.*", "Metrics are names"),
     (

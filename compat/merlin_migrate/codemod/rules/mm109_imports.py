@@ -10,7 +10,10 @@ from merlin_migrate.codemod.layout import code
 from merlin_migrate.codemod.rule import Program, Rule
 from merlin_migrate.codemod.tree import bound_name, is_used
 
-MERLIN = ("merlin.schema", "merlin.io", "merlin.models", "merlin.dataloader")
+MERLIN = (
+    *("merlin.core", "merlin.dag", "merlin.dataloader", "merlin.datasets", "merlin.dtypes"),
+    *("merlin.io", "merlin.loader", "merlin.models", "merlin.schema", "merlin.table"),
+)
 
 
 class ImportsRule(Rule):
