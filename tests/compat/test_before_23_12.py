@@ -47,3 +47,22 @@ def test_module_paths_of_before():
     registry = Registry.class_registry("mine")
     registry.register("list")(list)
     assert registry.parse("list") == []
+
+
+def test_lengths_of_list_columns_are_read_from_the_loaders_dataset(tmp_path):
+    path = write_sessions(tmp_path / "train.parquet", 4)
+    loader = MerlinDataLoader.from_schema(schema(), path, batch_size=2, max_sequence_length=6)
+    with pytest.warns(UserWarning, match="sparse_max is gone since 22.12: write {name: max_sequence_length}"):
+        told = loader.dataset.sparse_max
+    assert told == {"item_id": 6, "category": 6, "price": 6}
+
+
+@pytest.mark.parametrize("name", ["module", "wrapper_module"])
+def test_a_model_says_that_nothing_wraps_it(name):
+    built = model()
+    assert not hasattr(built, name)
+    with pytest.raises(AttributeError, match=rf"trainer.model is the model itself.*leave .{name} out"):
+        getattr(built, name)
+    inside = torch.nn.Linear(1, 1)
+    setattr(built, name, inside)
+    assert getattr(built, name) is inside

@@ -180,7 +180,7 @@ def test_names_of_merlin_core_that_are_not_here_say_what_to_do():
     ("statement", "text"),
     [
         ("from merlin.core.dispatch import random_uniform", "Write it with pandas, NumPy or pyarrow"),
-        ("from merlin.core.utils import download_file", "Download with urllib"),
+        ("from merlin.core.utils import Distributed", "Start Dask clusters with dask.distributed"),
         ("from merlin.core.utils import nothing_known", "install merlin-core"),
         ("from merlin.datasets.ecommerce import get_aliccp", 'generate_data("aliccp", rows)'),
         ("from merlin.datasets.entertainment.movielens.dataset import get_movielens", "examples.ml_1m"),
@@ -269,3 +269,82 @@ def test_an_installed_merlin_models_is_named_at_the_importing_line(tmp_path):
 def test_importing_the_names_does_not_load_transformers():
     ran = run("import sys; from transformers4rec import torch as tr; print('transformers' in sys.modules)")
     assert (ran.stdout, ran.stderr) == ("False\n", "")
+
+
+def test_columns_become_tensors_and_back():
+    import numpy as np
+    import pandas as pd
+    import torch
+    from merlin.table import NumpyColumn, TensorTable, TorchColumn
+    from merlin.table.conversions import convert_col
+
+    table = TensorTable.from_df(pd.DataFrame({"items": [[3, 4], [5]], "price": [0.5, 1.5]}))
+    arrays = {name: table[name] for name in table.columns}
+    for name in table.columns:
+        table[name] = convert_col(table[name], TorchColumn)
+    told = table.to_dict()
+    assert {name: values.tolist() for name, values in told.items()} == {
+        "items__values": [3, 4, 5],
+        "items__offsets": [0, 2, 3],
+        "price": [0.5, 1.5],
+    }
+    assert all(isinstance(values, torch.Tensor) for values in told.values())
+    back = convert_col(table["items"], NumpyColumn)
+    assert back == arrays["items"]
+    assert np.shares_memory(back.values, arrays["items"].values)
+    assert convert_col(back, NumpyColumn) is back
+    with pytest.raises(
+        NotImplementedError, match="NumpyColumn cannot become .*: NumpyColumn and TorchColumn"
+    ):
+        convert_col(back, int)
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A folder, and where a server on this machine gives its files."""
+    from functools import partial
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+    from threading import Thread
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    folder = tmp_path / "served"
+    folder.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_files_are_fetched_and_unpacked(tmp_path, served):
+    import gzip
+    import tarfile
+    import zipfile
+
+    from merlin.core.utils import download_file
+
+    folder, url = served
+    (folder / "a.csv").write_text("1")
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.writestr("inside/b.csv", "2")
+    with tarfile.open(folder / "c.tgz", "w:gz") as archive:
+        archive.add(folder / "a.csv", arcname="c.csv")
+    with gzip.open(folder / "d.csv.gz", "wb") as packed:
+        packed.write(b"4")
+    out = tmp_path / "out" / "deep"
+    for name in ("a.csv", "a.zip", "c.tgz", "d.csv.gz"):
+        download_file(f"{url}/{name}", out / name)
+    read = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*.csv")}
+    assert read == {"a.csv": b"1", "inside/b.csv": b"2", "c.csv": b"1", "d.csv": b"4"}
+    assert (out / "a.zip").exists()
+    (folder / "a.csv").write_text("9")
+    download_file(f"{url}/a.csv", str(out / "a.csv"), redownload=False)
+    assert (out / "a.csv").read_text() == "1"
+    download_file(f"{url}/a.zip", out / "kept" / "a.zip", unzip_files=False)
+    assert [path.name for path in (out / "kept").iterdir()] == ["a.zip"]
+    with pytest.raises(ValueError, match="url is 'file:///a', it should start with http"):
+        download_file("file:///a", out / "a")

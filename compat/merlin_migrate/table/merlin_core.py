@@ -36,6 +36,8 @@ _HERE = (
     ("table", "TensorTable TensorColumn NumpyColumn TorchColumn Device", _COLUMNS),
     ("table.tensor_table", "TensorTable", _COLUMNS),
     ("table.tensor_column", "TensorColumn Device", _COLUMNS),
+    ("table.conversions", "convert_col", _COLUMNS),
+    ("core.utils", "download_file", "Download with urllib"),
 )
 _NOT_HERE = (
     (
@@ -51,8 +53,8 @@ _NOT_HERE = (
     ),
     (
         "core.utils",
-        "download_file Distributed Serial set_dask_client device_mem_size",
-        "Download with urllib, start Dask clusters with dask.distributed",
+        "Distributed Serial set_dask_client device_mem_size",
+        "Start Dask clusters with dask.distributed",
     ),
     (
         "dag",

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from merlin.core._absent import only
 from merlin.dag.utils import group_values_offsets
+from merlin.table.conversions import convert_col
 from merlin.table.tensor_column import Device, NumpyColumn, TensorColumn, TorchColumn
 
 __getattr__ = only(__name__)
@@ -70,20 +71,15 @@ class TensorTable:
             ValueError: for another.
         """
         if tensor_type in (np.ndarray, NumpyColumn):
-            column, convert = NumpyColumn, np.asarray
+            kind: type[TensorColumn] = NumpyColumn
         elif tensor_type in (torch.Tensor, TorchColumn):
-            column, convert = TorchColumn, torch.as_tensor
+            kind = TorchColumn
         else:
             raise ValueError(
                 f"columns cannot become {tensor_type!r}: numpy.ndarray, torch.Tensor, NumpyColumn and "
                 "TorchColumn are known"
             )
-        return TensorTable(
-            {
-                name: column(convert(x.values), None if x.offsets is None else convert(x.offsets))
-                for name, x in self.items()
-            }
-        )
+        return TensorTable({name: convert_col(column, kind) for name, column in self.items()})
 
     @property
     def columns(self) -> list[str]:

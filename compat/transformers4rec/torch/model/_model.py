@@ -65,6 +65,18 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
             self.prediction_tasks if all(hasattr(h, "prediction_task_dict") for h in head) else []
         )
 
+    def __getattr__(self, name: str) -> Any:
+        """What is left to say of an attribute that is not there: where programs of before 23.02 find it."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name not in ("module", "wrapper_module"):
+                raise
+            raise AttributeError(
+                f"a Model has no {name!r}: since 23.02 trainer.model is the model itself, without an HFWrapper "
+                f"around it, so leave .{name} out"
+            ) from None
+
     def forward(
         self,
         inputs: TabularData,

@@ -12,6 +12,7 @@ from torch.utils.data import IterableDataset
 from merlin_models_torch.batch import Ragged
 from merlin_models_torch.data import ParquetLoader
 from merlin_models_torch.schema import Schema, Tags, as_schema
+from transformers4rec._legacy import tell_once
 from transformers4rec.torch.utils._operators import Operators, is_operator
 
 Pair = tuple[dict[str, Tensor], Any]
@@ -81,6 +82,16 @@ class Batches(IterableDataset):
     def output_schema(self) -> Schema:
         """The columns that are read; after operators the inputs that they give."""
         return self.loader.schema if self.operators is None else self.operators.schema
+
+    @property
+    def sparse_max(self) -> dict[str, int]:
+        """Length of each list column, which programs of before 22.12 read from ``loader.dataset``."""
+        tell_once(
+            "sparse_max",
+            "sparse_max is gone since 22.12: write {name: max_sequence_length} for the list columns of the schema",
+        )
+        lists = [column.name for column in self.loader.schema if column.is_list]
+        return {} if self.length is None else dict.fromkeys(lists, self.length)
 
     def _inputs(self, features: Any) -> dict[str, Tensor]:
         if self.operators is None:
