@@ -73,8 +73,8 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
             if name not in ("module", "wrapper_module"):
                 raise
             raise AttributeError(
-                f"a Model has no {name!r}: since 23.02 trainer.model is the model itself, without an HFWrapper "
-                f"around it, so leave .{name} out"
+                f"a Model has no {name!r}: since 23.02 trainer.model is the model itself, without an "
+                f"HFWrapper around it, so leave .{name} out"
             ) from None
 
     def forward(

@@ -88,7 +88,8 @@ class Batches(IterableDataset):
         """Length of each list column, which programs of before 22.12 read from ``loader.dataset``."""
         tell_once(
             "sparse_max",
-            "sparse_max is gone since 22.12: write {name: max_sequence_length} for the list columns of the schema",
+            "sparse_max is gone since 22.12: write {name: max_sequence_length} for the list columns of the "
+            "schema",
         )
         lists = [column.name for column in self.loader.schema if column.is_list]
         return {} if self.length is None else dict.fromkeys(lists, self.length)
