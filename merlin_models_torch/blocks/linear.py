@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from merlin_models_torch._products import product, takes_one_dnn
+from merlin_models_torch._recording import is_recorded
 from merlin_models_torch.serialize import serializable
 
 # Multiply-adds from which three shorter products are worth a function of our own (measured: equal at 2**22).
@@ -27,8 +28,9 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     Returns:
         (..., M).
     """
-    # Sizes may be symbols while compiling, and a question would bind them; what is no tensor, torch refuses.
-    if torch.compiler.is_compiling() or not isinstance(inputs, Tensor):
+    # Sizes may be symbols while a program is recorded, and a question would bind them; what is no tensor,
+    # torch refuses.
+    if is_recorded() or not isinstance(inputs, Tensor):
         return F.linear(inputs, weight, bias)
     if inputs.dim() < 2 or weight.dim() != 2:
         return F.linear(inputs, weight, bias)

@@ -184,8 +184,10 @@ class RelativeAttention(nn.Module):
 
 
 def _scale(attention: AttentionParameters) -> float:
-    # It goes into the query's weights and biases, which are smaller than the scores.
-    return 1 / math.sqrt(attention.r_w_bias.shape[1])
+    # It goes into the query's weights and biases, which are smaller than the scores. No math.sqrt: sizes are
+    # no numbers while a program is traced.
+    scale: float = attention.r_w_bias.shape[1] ** -0.5
+    return scale
 
 
 def _weights(

@@ -253,7 +253,6 @@ def test_a_trace_in_evaluation_mode_answers_as_the_model():
         # Tracing is deprecated, and reads every property of every module, deprecated ones too.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
         trace = torch.jit.trace(built, batch(), strict=False)
     other = batch(seed=5)
     torch.testing.assert_close(trace(other), built(other))

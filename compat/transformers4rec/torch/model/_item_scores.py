@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from merlin_models_torch._recording import is_recorded
 from merlin_models_torch.blocks.linear import linear
 from transformers4rec.torch.block.base import Block, BuildableBlock
 from transformers4rec.torch.model._sampler import LogUniformSampler
@@ -66,7 +67,8 @@ class _NextItemPredictionTask(torch.nn.Module):
             RuntimeError: if the inputs have another width.
         """
         weight = self.weight
-        if inputs.shape[-1] != weight.shape[-1]:
+        # Sizes are no numbers while a program is traced.
+        if not is_recorded() and inputs.shape[-1] != weight.shape[-1]:
             raise RuntimeError(
                 f"NextItemPredictionTask scores vectors of width {inputs.shape[-1]} by a matrix of width "
                 f"{weight.shape[-1]}: with weight_tying=True task_block ends in the width of the item table"
