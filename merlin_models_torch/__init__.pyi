@@ -1,4 +1,4 @@
-from merlin_models_torch import data, metrics, retrieval
+from merlin_models_torch import data, metrics, retrieval, schema
 from merlin_models_torch.batch import Batch, Ragged
 from merlin_models_torch.blocks import (
     BatchBlock,
@@ -241,6 +241,7 @@ __all__ = [
     "report",
     "retrieval",
     "save_vectors",
+    "schema",
     "select",
     "serializable",
     "softmax_cross_entropy",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -47,6 +49,14 @@ def test_the_replacement_exists(entry: object) -> None:
             assert path.startswith(".Trainer")
         else:
             importlib.import_module(f"{root}{path}")
+
+
+def test_replacements_are_there_for_a_program_that_imports_nothing_else() -> None:
+    names = {path for e in ALL for path in re.findall(r"\bmm((?:\.\w+)+)", f"{e.replacement} {e.note}")}
+    program = "\n".join(["import merlin_models_torch as mm", *(f"mm{path}" for path in sorted(names))])
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert len(names) > 100
 
 
 def test_lookup_by_any_name_and_by_owner() -> None:

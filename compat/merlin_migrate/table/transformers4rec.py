@@ -682,7 +682,7 @@ _HELPERS = (
         "transformers4rec.data.yoochoose",
         "download process_clicks",
         "",
-        "Read the file with pandas or polars and give it to mm.sessions_from_events",
+        "Read the file with pandas or polars and give it to mm.data.sessions_from_events",
         top=False,
     ),
     *_rows(
