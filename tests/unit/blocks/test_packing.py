@@ -55,7 +55,12 @@ def test_answers_and_gradients_are_those_of_the_padded_batch(
     assert batch.plan is not None
     inputs = torch.randn(*batch.plan.replaced.shape, DIM)
     assert Packing.of(inputs, batch) is not None
+    met: list[int] = []
+    for module in body.modules():
+        if isinstance(module, nn.Linear):
+            module.register_forward_hook(lambda _, given, __: met.append(given[0].flatten(0, -2).shape[0]))
     found = answers(body, inputs, batch)
+    assert set(met) == {len(found[0])}
     monkeypatch.setattr(Packing, "of", lambda *_: None)
     expected = answers(body, inputs, batch)
     torch.testing.assert_close(found[0], expected[0], rtol=1e-4, atol=1e-5)

@@ -12,6 +12,8 @@ from urllib.request import urlopen
 
 from merlin.core._absent import only
 
+from merlin_models_torch.storage import whole_file
+
 __getattr__ = only(__name__)
 
 
@@ -36,10 +38,8 @@ def download_file(
     path = Path(local_filename).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     if redownload or not path.exists():
-        part = path.with_name(path.name + ".part")
-        with urlopen(url) as source, part.open("wb") as target:
+        with urlopen(url) as source, whole_file(path) as part, part.open("wb") as target:
             shutil.copyfileobj(source, target)
-        part.replace(path)
     if unzip_files:
         _unpack(path)
 
@@ -53,5 +53,5 @@ def _unpack(path: Path) -> None:
         with tarfile.open(path) as archive:
             archive.extractall(path.parent, filter="data")
     elif path.suffix == ".gz":
-        with gzip.open(path) as packed, path.with_suffix("").open("wb") as plain:
+        with gzip.open(path) as packed, whole_file(path.with_suffix("")) as part, part.open("wb") as plain:
             shutil.copyfileobj(packed, plain)
