@@ -8,6 +8,7 @@ from typing import Any
 import libcst as cst
 import pytest
 from libcst import metadata as meta
+from libcst.metadata.scope_provider import ScopeVisitor
 from merlin_migrate.codemod import rewrite as rewrite_module
 from merlin_migrate.codemod import rewrite_source
 from merlin_migrate.codemod.rule import Program, Rule
@@ -27,7 +28,12 @@ del s
 def v(w: "g" = c, *args): global x; return lambda k: k + w
 class A(c.B): k = v
 try: pass
-except g as error: pass
+except g as error: error.p
+p = q if (q := f) else q
+def w(a, /, b: "f.h" = c, *, k=d) -> "c.B": import a.b as k; return k.w, a
+match f:
+    case A(x=[1, *rest]) as got if got: rest
+    case c.B | {"k": y}: y
 """
 
 
@@ -77,6 +83,14 @@ def test_a_node_that_stands_twice_gets_a_place_of_its_own() -> None:
     tree = Tree(cst.Module([line, line]))
     assert tree.module.code == "a = 1\na = 1\n"
     assert len(set(map(id, tree.nodes))) == len(tree.nodes) == 11
+    assert tree.module.body[0] is line
+
+
+def test_nodes_of_one_class_are_found_in_the_order_of_the_walk() -> None:
+    tree = Tree(cst.parse_module(TARGETS))
+    for kind in {type(node) for node in tree.nodes}:
+        assert list(tree.all_of(kind)) == [node for node in tree.nodes if type(node) is kind]
+    assert not tree.all_of(cst.Await)
 
 
 def test_no_layout_is_visited() -> None:
@@ -89,18 +103,18 @@ def test_no_layout_is_visited() -> None:
 def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """How often a program is parsed and its scopes are found."""
     counts = {"parsed": 0, "scoped": 0}
-    parse, visit = cst.parse_module, meta.ScopeProvider.visit_Module
+    parse, infer = cst.parse_module, ScopeVisitor.infer_accesses
 
     def parsing(*args: Any, **options: Any) -> cst.Module:
         counts["parsed"] += 1
         return parse(*args, **options)
 
-    def scoping(self: meta.ScopeProvider, node: cst.Module) -> bool | None:
+    def scoping(self: ScopeVisitor) -> None:
         counts["scoped"] += 1
-        return visit(self, node)
+        infer(self)
 
     monkeypatch.setattr(cst, "parse_module", parsing)
-    monkeypatch.setattr(meta.ScopeProvider, "visit_Module", scoping)
+    monkeypatch.setattr(ScopeVisitor, "infer_accesses", scoping)
     return counts
 
 

@@ -72,9 +72,9 @@ class Rule:
             raise TypeError(f"{code(node)} is no expression any more")
         return made
 
-    def calls(self) -> list[cst.Call]:
+    def calls(self) -> Sequence[cst.Call]:
         """All calls of the program."""
-        return [node for node in self.tree.nodes if isinstance(node, cst.Call)]
+        return self.tree.all_of(cst.Call)
 
     # Names
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import libcst as cst
 from libcst import metadata as meta
+from libcst.metadata.scope_provider import ScopeVisitor
 
 # Fields of nodes that hold layout, beside those with "whitespace" in their names.
 _LAYOUT = frozenset(
@@ -25,6 +26,8 @@ _LAYOUT = frozenset(
     }
 )
 
+_SEVERAL = (list, tuple)
+
 
 @cache
 def syntax_fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
@@ -33,13 +36,20 @@ def syntax_fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
     return tuple(name for name in names if name not in _LAYOUT and "whitespace" not in name)
 
 
+@cache
+def _is_node(kind: type) -> bool:
+    """Whether objects of a class are nodes; ``isinstance`` takes long for LibCST's abstract classes."""
+    return issubclass(kind, cst.CSTNode)
+
+
 def below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     """The nodes right below a node."""
     for name in syntax_fields(type(node)):
         value = getattr(node, name)
-        if isinstance(value, cst.CSTNode):
+        kind = type(value)
+        if _is_node(kind):
             yield value
-        elif isinstance(value, (list, tuple)):
+        elif kind in _SEVERAL:
             yield from value
 
 
@@ -60,11 +70,12 @@ def with_children(node: cst.CSTNode, change: Callable[[cst.CSTNode], Left]) -> c
     changes: dict[str, Any] = {}
     for name in syntax_fields(type(node)):
         value = getattr(node, name)
-        if isinstance(value, cst.CSTNode):
+        kind = type(value)
+        if _is_node(kind):
             new = change(value)
             if new is not value:
                 changes[name] = None if isinstance(new, cst.RemovalSentinel) else new
-        elif isinstance(value, (list, tuple)) and value:
+        elif kind in _SEVERAL and value:
             results = [change(item) for item in value]
             if any(new is not old for new, old in zip(results, value, strict=True)):
                 changes[name] = list(_flat(results))
@@ -79,7 +90,12 @@ def _flat(results: Sequence[Left]) -> Iterator[cst.CSTNode]:
             yield result
 
 
-_WITH_TARGET = (cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.CompFor, cst.For, cst.NamedExpr)
+Node = TypeVar("Node", bound=cst.CSTNode)
+
+_WITH_TARGET: tuple[type[Any], ...] = (
+    *(cst.AssignTarget, cst.AnnAssign, cst.AugAssign),
+    *(cst.CompFor, cst.For, cst.NamedExpr),
+)
 
 
 def _stored(target: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -91,6 +107,31 @@ def _stored(target: cst.CSTNode) -> Iterator[cst.CSTNode]:
             yield from _stored(element.value)
 
 
+# Kinds whose fields do not stand in the order of the program.
+_AS_WRITTEN = {
+    **dict.fromkeys((cst.ExceptHandler, cst.ExceptStarHandler), ("type", "name", "body")),
+    cst.IfExp: ("body", "test", "orelse"),
+    cst.MatchCase: ("pattern", "guard", "body"),
+    cst.Parameters: ("posonly_params", "params", "star_arg", "kwonly_params", "star_kwarg"),
+}
+
+
+class _SyntaxVisitor(ScopeVisitor):
+    """LibCST's visitor, led through syntax only; by itself it builds all nodes anew, spaces included."""
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        if super().on_visit(node):
+            for name in _AS_WRITTEN.get(type(node)) or syntax_fields(type(node)):
+                value = getattr(node, name)
+                kind = type(value)
+                if _is_node(kind):
+                    value.visit(self)
+                elif kind in _SEVERAL:
+                    for each in value:
+                        each.visit(self)
+        return False
+
+
 class _Scopes(meta.ScopeProvider):
     """LibCST's scopes, told which names are set; to find that out is half of its work."""
 
@@ -98,6 +139,12 @@ class _Scopes(meta.ScopeProvider):
         super().__init__()
         self.stored = stored
         self.found: dict[cst.CSTNode, meta.Scope | None] = {}
+
+    def visit_Module(self, node: cst.Module) -> bool:
+        visitor = _SyntaxVisitor(self)
+        node.visit(visitor)
+        visitor.infer_accesses()
+        return False
 
     def set_metadata(self, node: cst.CSTNode, value: Any) -> None:
         self.found[node] = value
@@ -114,12 +161,23 @@ class Tree:
     """
 
     def __init__(self, module: cst.Module) -> None:
-        self.module = module if _all_differ(module) else module.deep_clone()
+        self.module = cst.ensure_type(_each_once(module, set()), cst.Module)
 
     @cached_property
     def nodes(self) -> tuple[cst.CSTNode, ...]:
         """All nodes, outer ones first."""
         return tuple(walk(self.module))
+
+    @cached_property
+    def _of_kind(self) -> dict[type, list[Any]]:
+        found: dict[type, list[Any]] = {}
+        for node in self.nodes:
+            found.setdefault(type(node), []).append(node)
+        return found
+
+    def all_of(self, kind: type[Node]) -> Sequence[Node]:
+        """The nodes of one class of syntax, outer ones first."""
+        return self._of_kind.get(kind, ())
 
     @cached_property
     def places(self) -> dict[cst.CSTNode, int]:
@@ -134,8 +192,8 @@ class Tree:
     @cached_property
     def scopes(self) -> Mapping[cst.CSTNode, meta.Scope | None]:
         """The scope of each node."""
-        targets = [node.target for node in self.nodes if isinstance(node, _WITH_TARGET)]
-        targets += [node.name for node in self.nodes if isinstance(node, cst.AsName)]
+        targets = [node.target for kind in _WITH_TARGET for node in self.all_of(kind)]
+        targets += [node.name for node in self.all_of(cst.AsName)]
         scopes = _Scopes({name for target in targets for name in _stored(target)})
         scopes.visit_Module(self.module)
         return scopes.found
@@ -165,10 +223,9 @@ def is_used(tree: Tree, alias: cst.ImportAlias) -> bool:
     return scope is None or any(assigned.references for assigned in scope[bound_name(alias)])
 
 
-def _all_differ(module: cst.Module) -> bool:
-    seen: set[int] = set()
-    for node in walk(module):
-        if id(node) in seen:
-            return False
-        seen.add(id(node))
-    return True
+def _each_once(node: cst.CSTNode, seen: set[int]) -> cst.CSTNode:
+    """The node with a copy of whatever stands in it, or in what was seen before, for the second time."""
+    if id(node) in seen:
+        return node.deep_clone()
+    seen.add(id(node))
+    return with_children(node, lambda child: _each_once(child, seen))

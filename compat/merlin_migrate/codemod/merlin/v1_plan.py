@@ -87,12 +87,11 @@ class PlanOfV1(Rule):
         """Finds models, bodies and parts, and what is done with them."""
         for call in self.calls():
             self._tried(call, lambda call=call: self._plan_call(call))  # type: ignore[misc]
-        for node in self.tree.nodes:
-            if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.RightShift):
+        for node in self.tree.all_of(cst.BinaryOperation):
+            if isinstance(node.operator, cst.RightShift):
                 self._tried(node, lambda node=node: self._plan_arrow(node))  # type: ignore[misc]
-        for node in self.tree.nodes:
-            if isinstance(node, cst.Name):
-                self._tried(node, lambda node=node: self._plan_name(node))  # type: ignore[misc]
+        for node in self.tree.all_of(cst.Name):
+            self._tried(node, lambda node=node: self._plan_name(node))  # type: ignore[misc]
 
     def _plan_call(self, call: cst.Call) -> None:
         model = self._models.model(call)

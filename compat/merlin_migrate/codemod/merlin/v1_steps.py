@@ -33,10 +33,10 @@ class StepsOfV1:
 
     @cached_property
     def _variables(self) -> frozenset[str]:
-        nodes = self.rule.tree.nodes
-        other = {id(node.attr) for node in nodes if isinstance(node, cst.Attribute)}
-        other |= {id(node.keyword) for node in nodes if isinstance(node, cst.Arg) and node.keyword}
-        return frozenset(n.value for n in nodes if isinstance(n, cst.Name) and id(n) not in other)
+        tree = self.rule.tree
+        other = {id(node.attr) for node in tree.all_of(cst.Attribute)}
+        other |= {id(node.keyword) for node in tree.all_of(cst.Arg) if node.keyword}
+        return frozenset(node.value for node in tree.all_of(cst.Name) if id(node) not in other)
 
     def check(self, method: str, call: cst.Call) -> Mapping[str, cst.Arg]:
         """The arguments of ``fit`` or ``evaluate``.

@@ -130,8 +130,8 @@ class Routes:
 
     def registered(self, name: str) -> cst.FunctionDef | None:
         """The function that the program registered under a name, by ``TabularInputBlock.register_init``."""
-        for node in self.rule.tree.nodes:
-            if isinstance(node, cst.FunctionDef) and self._registers(node) == name:
+        for node in self.rule.tree.all_of(cst.FunctionDef):
+            if self._registers(node) == name:
                 return node
         return None
 

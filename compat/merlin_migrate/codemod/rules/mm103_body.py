@@ -89,10 +89,8 @@ class BodyRule(Rule):
 
     def visit_Module(self, node: cst.Module) -> None:
         """Finds configurations that are picked from a dict."""
-        self._permuted = any(
-            isinstance(each, cst.Attribute) and each.attr.value == "PermutedMasking"
-            for each in self.tree.nodes
-        )
+        attributes = self.tree.all_of(cst.Attribute)
+        self._permuted = any(each.attr.value == "PermutedMasking" for each in attributes)
         for call in self.calls():
             display = self._display(call)
             if display is not None and self._only_built(call, display):

@@ -45,7 +45,7 @@ class LoopsRule(Rule):
 
     def visit_Module(self, node: cst.Module) -> None:
         """Finds the variables that hold what a model gave for a batch."""
-        imports = [each for each in self.tree.nodes if isinstance(each, (cst.Import, cst.ImportFrom))]
+        imports = (*self.tree.all_of(cst.Import), *self.tree.all_of(cst.ImportFrom))
         self._legacy = any("transformers4rec" in code(each) for each in imports)
         if not self._legacy:
             return

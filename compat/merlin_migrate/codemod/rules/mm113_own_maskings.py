@@ -34,7 +34,7 @@ class OwnMaskingsRule(Rule):
 
     def visit_Module(self, node: cst.Module) -> None:
         """Finds the classes and the names that they are registered under."""
-        classes = [each for each in self.tree.nodes if isinstance(each, cst.ClassDef)]
+        classes = self.tree.all_of(cst.ClassDef)
         for each in classes:
             if not any(self._is(base.value, BASE) for base in each.bases):
                 continue

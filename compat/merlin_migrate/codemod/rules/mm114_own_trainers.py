@@ -37,10 +37,10 @@ class OwnTrainersRule(Rule):
 
     def visit_Module(self, node: cst.Module) -> None:
         """Finds the classes, and what becomes of each."""
-        imports = [each for each in self.tree.nodes if isinstance(each, (cst.Import, cst.ImportFrom))]
+        imports = (*self.tree.all_of(cst.Import), *self.tree.all_of(cst.ImportFrom))
         if not any("transformers4rec" in code(each) for each in imports):
             return
-        classes = [each for each in self.tree.nodes if isinstance(each, cst.ClassDef)]
+        classes = self.tree.all_of(cst.ClassDef)
         of_trainers = {each.name.value for each in classes if self._base(each) == TRAINER}
         for each in classes:
             base = self._base(each)
@@ -95,7 +95,7 @@ class OwnTrainersRule(Rule):
 
     def _said(self, name: str) -> bool:
         """Whether a command line, or an assignment, may give an argument."""
-        set_later = any(isinstance(n, cst.Attribute) and n.attr.value == name for n in self.tree.nodes)
+        set_later = any(n.attr.value == name for n in self.tree.all_of(cst.Attribute))
         return set_later or any(text.lstrip("-").replace("-", "_") == name for text in self.program.strings)
 
     @property
@@ -169,8 +169,8 @@ class OwnTrainersRule(Rule):
         """The calls that make such a trainer."""
         calls = []
         within = set(walk(owner))
-        for node in self.tree.nodes:
-            if not isinstance(node, cst.Name) or node.value != owner.name.value or node in within:
+        for node in self.tree.all_of(cst.Name):
+            if node.value != owner.name.value or node in within:
                 continue
             call = self.parent(node)
             if not isinstance(call, cst.Call) or call.func is not node:

@@ -82,8 +82,8 @@ class ParsedArgumentsRule(Rule):
 
     def visit_Module(self, node: cst.Module) -> None:
         """Finds subclasses of fields alone, and parsers that are given the old class itself."""
-        for each in self.tree.nodes:
-            if isinstance(each, cst.ClassDef) and self._is_fields(each):
+        for each in self.tree.all_of(cst.ClassDef):
+            if self._is_fields(each):
                 self._classes.add(each)
                 self.program.arguments[each.name.value] = self._fields()
                 self._own_fields[each.name.value] = _fields_of(each)
@@ -179,9 +179,7 @@ class ParsedArgumentsRule(Rule):
         self._made[call] = {*self.program.arguments[owner], *self._own_fields[owner]}
         if isinstance(target, cst.Name) and self.assignment(target) is above:
             self.program.parsed[target.value] = owner
-            changed = {
-                n.attr.value for n in self.tree.nodes if isinstance(n, cst.Attribute) and self._is_set(n)
-            }
+            changed = {n.attr.value for n in self.tree.all_of(cst.Attribute) if self._is_set(n)}
             self.program.given[target.value] = {n: a for n, a in bound.items() if n not in changed}
 
     def _is_set(self, node: cst.Attribute) -> bool:

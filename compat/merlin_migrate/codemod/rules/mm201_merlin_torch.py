@@ -52,7 +52,7 @@ class MerlinTorchRule(Rule):
                 statement = self.statement_of(use)
                 if statement is not None:
                     self._reasons.setdefault(statement, []).append(str(error))
-        for loop in [each for each in self.tree.nodes if isinstance(each, cst.For)]:
+        for loop in self.tree.all_of(cst.For):
             try:
                 self._steps.loop(loop)
             except ValueError as error:

@@ -34,7 +34,7 @@ class UsesOfTrainers:
             below = folder.args[0].value
         if isinstance(below, cst.SimpleString):
             text = str(below.evaluated_value)
-            others = (n for n in self.rule.tree.nodes if isinstance(n, cst.SimpleString) and n is not below)
+            others = (n for n in self.rule.tree.all_of(cst.SimpleString) if n is not below)
             return any((str(n.evaluated_value) + "/").startswith(f"{text}/") for n in others)
         if not isinstance(below, (cst.Name, cst.Attribute)):
             return False
