@@ -3,6 +3,7 @@
 from typing import Any
 
 from merlin.schema import Tags
+from merlin_migrate.packages import submodules
 
 from merlin_standard_lib.schema import schema
 from merlin_standard_lib.schema.schema import ColumnSchema, Schema, categorical_cardinalities
@@ -15,7 +16,7 @@ __all__ = ["ColumnSchema", "Schema", "Tag", "Tags", "categorical_cardinalities",
 def __getattr__(name: str) -> Any:
     """Registry was here before 23.12."""
     if name != "Registry":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return submodules(__name__)(name)
     from transformers4rec._registry import Registry
 
     return Registry

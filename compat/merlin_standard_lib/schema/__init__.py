@@ -1,1 +1,5 @@
 """Schemas and tags."""
+
+from merlin_migrate.packages import submodules
+
+__getattr__ = submodules(__name__)

@@ -1,1 +1,5 @@
 """Configuration: training arguments, transformers, schemas."""
+
+from merlin_migrate.packages import submodules
+
+__getattr__ = submodules(__name__)

@@ -21,6 +21,11 @@ FROZEN: dict[str, dict[str, Any]] = {
     for module, names in json.loads((Path(__file__).parent / f"{package}.json").read_text()).items()
 }
 IMPORTABLE = {module: names for module, names in FROZEN.items() if "error" not in names}
+PACKAGES_WITH: dict[str, list[str]] = {
+    package: names
+    for package, names in json.loads((Path(__file__).parent / "packages.json").read_text()).items()
+    if names
+}
 NAMES = [(module, name) for module, names in IMPORTABLE.items() for name in names]
 
 
@@ -117,6 +122,17 @@ def differences(module: str, name: str) -> Iterator[str]:
             yield f"{where}: is a {new['kind']}, there a function"
         else:
             yield from _parameters(where, old["parameters"], new["parameters"])
+
+
+@pytest.mark.parametrize(("package", "names"), PACKAGES_WITH.items(), ids=PACKAGES_WITH)
+def test_a_package_has_its_modules_without_an_import_of_their_own(
+    package: str, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = importlib.import_module(package)
+    for name in names:
+        # As in a process where nobody has imported it yet.
+        monkeypatch.delattr(imported, name, raising=False)
+        assert getattr(imported, name) is importlib.import_module(f"{package}.{name}")
 
 
 @pytest.mark.parametrize("module", sorted(IMPORTABLE))

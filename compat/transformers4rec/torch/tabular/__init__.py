@@ -1,1 +1,5 @@
 """Modules over dictionaries of columns."""
+
+from merlin_migrate.packages import submodules
+
+__getattr__ = submodules(__name__)

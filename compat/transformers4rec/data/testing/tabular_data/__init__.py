@@ -1,1 +1,5 @@
 """Rows of one event each."""
+
+from merlin_migrate.packages import submodules
+
+__getattr__ = submodules(__name__)

@@ -1,1 +1,5 @@
 """``merlin.models.torch.blocks``."""
+
+from merlin_migrate.packages import submodules
+
+__getattr__ = submodules(__name__)
