@@ -40,8 +40,8 @@ interop: $(MODERN)/.done $(MERLIN)/.done
 	OMP_NUM_THREADS=$(THREADS) $(MERLIN)/bin/python -m pytest tests/interop
 	OMP_NUM_THREADS=$(THREADS) $(MODERN)/bin/python -m pytest $(BOTH)
 
-bench: $(MODERN)/.done $(REFERENCE)/.done
-	REFERENCE_PYTHON=$(REFERENCE)/bin/python $(MODERN)/bin/python -m tests.benchmarks --out benchmarks.md
+bench: $(MODERN)/.done $(MINIMAL)/.done $(REFERENCE)/.done
+	CORE_PYTHON=$(MINIMAL)/bin/python REFERENCE_PYTHON=$(REFERENCE)/bin/python $(MODERN)/bin/python -m tests.benchmarks --out benchmarks.md
 
 # Some minutes and 4 GB of memory: how cost grows with catalogue, sessions, batch, columns and files.
 growth: $(MODERN)/.done

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from merlin_models_torch.masking.plan import MaskPlan
 
@@ -120,6 +120,8 @@ class Batch:
         targets: labels by column name, of the same kinds.
         plan: what the masking made of the item sequence; absent before masking.
         rows: (B,) int64 number of each row in the data it was read from, so that answers find their keys.
+        read_at_targets: a block of which only what it gives at the plan's targeted positions will be read, so
+            that it may leave out the others; the model says so.
         filler: whether the batch only gives a process something to do while others have rows left; its one
             row has the number -1 and counts neither in training nor in figures and answers.
 
@@ -140,6 +142,7 @@ class Batch:
     targets: Mapping[str, Column] = field(default_factory=dict)
     plan: MaskPlan | None = None
     rows: Tensor | None = None
+    read_at_targets: nn.Module | None = field(default=None, repr=False, compare=False)
     filler: bool = False
 
     def __len__(self) -> int:

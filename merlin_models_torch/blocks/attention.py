@@ -204,7 +204,7 @@ class SelfAttention(nn.Module):
             packing: how the inputs are packed, if they are.
 
         Returns:
-            The shape of ``hidden``.
+            (B, T, D), or (M, D) packed.
         """
         query, key, value, bias = self._projected(hidden, positions, packing)
         mixed = attend(

@@ -100,7 +100,7 @@ def relative_attention(
         packing: how the inputs are packed, if they are.
 
     Returns:
-        The shape of ``hidden``.
+        (B, T, D), or (M, D) packed.
     """
     weights, value = _weights(attention, hidden, positions, bias, packing)
     return _mixed(attention, weights, value, hidden, packing)
@@ -151,7 +151,7 @@ class RelativeAttention(nn.Module):
             packing: how the inputs are packed, if they are.
 
         Returns:
-            The shape of ``hidden``.
+            (B, T, D), or (M, D) packed.
         """
         return relative_attention(self, hidden, positions, bias, packing)
 
@@ -241,7 +241,7 @@ def _mixed(
     mixed = torch.matmul(attention.dropout(weights).to(value.dtype), value.transpose(1, 2))
     mixed = mixed.transpose(1, 2).flatten(2)
     if packing is not None:
-        mixed = packing.packed(mixed)
+        mixed, before = packing.packed(mixed), packing.kept(before)
     result: Tensor = attention.layer_norm(attention.dropout(linear(mixed, attention.o.flatten(1))) + before)
     return result
 

@@ -83,12 +83,13 @@ class TransformerLayer(nn.Module):
         positions: Positions | None = None,
         packing: Packing | None = None,
     ) -> Tensor:
-        """(B, T, D) to (B, T, D), or (N, D) to (N, D) packed; attention by ``view`` and ``positions``."""
+        """(B, T, D) to (B, T, D), or (N, D) to (M, D) packed; attention by ``view`` and ``positions``."""
+        before = hidden if packing is None else packing.kept(hidden)
         if self.norm == "pre":
             attended = self.attention(self.attention_norm(hidden), view, positions, packing)
-            hidden = hidden + self.dropout(attended)
+            hidden = before + self.dropout(attended)
             return hidden + self.dropout(self.ff(self.ff_norm(hidden)))  # type: ignore[no-any-return]
-        hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, view, positions, packing)))
+        hidden = self.attention_norm(before + self.dropout(self.attention(hidden, view, positions, packing)))
         return self.ff_norm(hidden + self.dropout(self.ff(hidden)))  # type: ignore[no-any-return]
 
     def weights(self, hidden: Tensor, view: View, positions: Positions | None = None) -> Tensor:
@@ -204,18 +205,20 @@ class TransformerBlock(nn.Module):
             batch: with the plan that says what attention may see.
 
         Returns:
-            (B, T, D). What stands at padding has no meaning.
+            (B, T, D). What stands at padding has no meaning, nor what stands where the batch says that nobody
+            reads it.
 
         Raises:
             ValueError: if the width is not ``dim``, or there are more positions than ``max_length``.
         """
         check_width(inputs, self.dim, "transformer")
-        packing = Packing.of(inputs, batch)
+        packing = Packing.of(inputs, batch, self)
         hidden, view, positions = self._prepared(inputs, batch, packing)
-        for layer in self.layer:
-            hidden = layer(hidden, view, positions, packing)
+        for number, layer in enumerate(self.layer, 1):
+            of_layer = packing and packing.of_layer(last=number == len(self.layer))
+            hidden = layer(hidden, view, positions, of_layer)
         hidden = self.last_norm(hidden)
-        return hidden if packing is None else packing.padded(hidden)
+        return hidden if packing is None else packing.left(hidden)
 
     def attention_weights(self, inputs: Tensor, batch: Batch | None = None) -> tuple[Tensor, ...]:
         """The attention weights of each layer, without dropout of the weights.
@@ -247,7 +250,7 @@ class TransformerBlock(nn.Module):
             positions = Positions(bias=self.distances(inputs.shape[1]))
         elif self.rotary_width is not None:
             positions = Positions(rotation=rotation(inputs, self.rotary_width))
-        return self.dropout(inputs if packing is None else packing.packed(inputs)), view, positions
+        return self.dropout(inputs if packing is None else packing.entered(inputs)), view, positions
 
     def _position_vectors(self, steps: int) -> Tensor:
         table = self.positions.weight  # type: ignore[union-attr]

@@ -97,7 +97,7 @@ class XLNetLayer(nn.Module):
             packing: how the inputs are packed, if they are.
 
         Returns:
-            The shape of ``hidden``.
+            (B, T, D), or (M, D) packed.
         """
         return self.ff(self.rel_attn(hidden, positions, bias, packing))  # type: ignore[no-any-return]
 
@@ -126,11 +126,12 @@ class _Streams:
     @property
     def output(self) -> Tensor:
         output = self.hidden if self.queries is None else self.queries
-        return output if self.packing is None else self.packing.padded(output)
+        return output if self.packing is None else self.packing.left(output)
 
     def through(self, layer: nn.Module, *, last: bool) -> _Streams:
         if self.queries is None:
-            return replace(self, hidden=layer(self.hidden, self.positions, self.bias, self.packing))
+            packing = self.packing and self.packing.of_layer(last=last)
+            return replace(self, hidden=layer(self.hidden, self.positions, self.bias, packing))
         queries = layer.queries(self.queries, self.hidden, self.positions, self.visible)  # type: ignore[operator]
         if last:  # nothing comes of the items of the last layer
             return replace(self, queries=queries)
@@ -239,7 +240,8 @@ class XLNetBlock(nn.Module):
             batch: with the plan that says what attention may see.
 
         Returns:
-            (B, T, D), of the second stream where there are two. What stands at padding has no meaning.
+            (B, T, D), of the second stream where there are two. What stands at padding has no meaning, nor
+            what stands where the batch says that nobody reads it.
 
         Raises:
             ValueError: if the width is not ``dim``, or the plan is for another number of positions or asks
@@ -276,8 +278,8 @@ class XLNetBlock(nn.Module):
         positions = relative_positions(inputs.shape[1], self.dim, device=inputs.device).to(inputs.dtype)
         positions = self.dropout(positions)
         if plan is None or plan.pairs is None or self.mask_emb is None:
-            packing = Packing.of(inputs, batch) if packed else None
-            hidden = self.dropout(inputs if packing is None else packing.packed(inputs))
+            packing = Packing.of(inputs, batch, self) if packed else None
+            hidden = self.dropout(inputs if packing is None else packing.entered(inputs))
             return _Streams(hidden, positions, bias, packing=packing)
         hidden = self.dropout(inputs)
         queries = self.dropout(self.mask_emb.to(hidden.dtype).expand_as(hidden))

@@ -97,7 +97,7 @@ class ReplacedItemModel(Model):
         batch = as_batch(batch, self.output)
         generator = self._generator(batch_idx)
         planned = self._planned(batch, "train", generator)
-        hidden = self.body(planned)
+        hidden = self.hidden_states(planned)
         detection = self.detection_loss(planned, self.drawn(hidden, planned, generator=generator))
         return self._weighted(hidden, detection, planned)
 

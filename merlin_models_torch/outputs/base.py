@@ -33,6 +33,9 @@ class Output(Protocol):
 
     ``hidden`` is what the body gives: (B, D), or (B, T, D) for sequences, or several of these by name.
 
+    An output that reads what a body of sequences gives at the plan's targeted positions and nowhere else may
+    say so in its class by ``reads_targets = True``: bodies save themselves the other positions then.
+
     Attributes:
         needs_plan: whether it is trained on what a masking hides. If not, everything is visible in training
             and evaluation as it is in prediction.

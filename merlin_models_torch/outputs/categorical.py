@@ -64,6 +64,13 @@ class CategoricalOutput(nn.Module):
 
     _init_arguments: dict[str, Any]
 
+    reads_targets = True
+    """Whether nothing is read between the targeted positions; False in subclasses that do not say so too."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.reads_targets = vars(cls).get("reads_targets", False)
+
     def __init__(
         self,
         *,

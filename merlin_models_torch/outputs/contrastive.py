@@ -71,6 +71,8 @@ class ContrastiveOutput(CategoricalOutput):
         tensor(True)
     """
 
+    reads_targets = True
+
     def __init__(
         self,
         *,

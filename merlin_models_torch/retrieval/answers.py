@@ -200,7 +200,7 @@ def _of_catalogue(
 
     def best(batch: Batch, exclude: Tensor | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
         planned = model.for_prediction(batch)
-        queries = output.queries(model.body(planned), planned)
+        queries = output.queries(model.hidden_states(planned), planned)
         if wanted and planned.plan is not None and model.inputs.item_id is not None:
             shown = seen_items(batch, planned, model.inputs.item_id)
             exclude = shown if exclude is None else torch.cat([shown, exclude], 1)

@@ -70,7 +70,7 @@ def encode_sessions(
 
     def vectors(batch: Batch) -> Tensor:
         planned = model.for_prediction(batch)
-        return output.queries(model.body(planned), planned)
+        return output.queries(model.hidden_states(planned), planned)
 
     return _encoded(model, vectors, model.schema, data, keys=keys, batch_size=batch_size)
 

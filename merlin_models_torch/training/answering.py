@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import lightning
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from merlin_models_torch.batch import Batch, Column
+from merlin_models_torch.blocks.base import Block
 from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.masking import Mode
@@ -108,6 +110,12 @@ class Answering(TableAnswers, lightning.LightningModule):
             return self.topk(batch, k=max(self.output.top_ks))
         return self.scores(batch)
 
+    def hidden_states(self, planned: Batch) -> Any:
+        """What the body gives of a planned batch; 0 may stand where the output does not read."""
+        if getattr(self.output, "reads_targets", False):
+            planned = replace(planned, read_at_targets=_last_block(self.body))
+        return self.body(planned)
+
     def for_prediction(self, batch: Batch) -> Batch:
         """A batch as a loader gives it as the body takes it for prediction."""
         return self._planned(batch, "predict")
@@ -159,10 +167,18 @@ class Answering(TableAnswers, lightning.LightningModule):
             raise TypeError(f"{type(self.output).__name__} does not answer with items: use scores()")
         planned = self._planned(batch, "predict")
         seen = self._seen(batch, planned, self.output.exclude_seen if exclude_seen is None else exclude_seen)
-        return self.output.topk(self.body(planned), planned, k=k, seen=seen, never=self.never_answered)
+        hidden = self.hidden_states(planned)
+        return self.output.topk(hidden, planned, k=k, seen=seen, never=self.never_answered)
 
     def _seen(self, batch: Batch, planned: Batch, wanted: bool) -> Tensor | None:
         item_id = self.inputs.item_id
         if not wanted or item_id is None or planned.plan is None:
             return None
         return seen_items(batch, planned, item_id)
+
+
+def _last_block(body: nn.Module) -> nn.Module:
+    """What gives the body's output. A block of another class may read more of its last one than it gives."""
+    while type(body) is Block and len(body):
+        body = body[-1]
+    return body

@@ -152,7 +152,7 @@ class Model(Answering):
             a :class:`BinaryOutput` or :class:`RegressionOutput`.
         """
         batch = self._planned(batch, "predict")
-        return self.output(self.body(batch), batch)
+        return self.output(self.hidden_states(batch), batch)
 
     @property
     def optimizer(self) -> OptimizerConfig | MissingOptimizer:
@@ -232,7 +232,7 @@ class Model(Answering):
         batch = as_batch(batch, self.output)
         generator = self._generator(batch_idx)
         planned = self._planned(batch, "train", generator)
-        return self._loss(self.body(planned), planned, generator)
+        return self._loss(self.hidden_states(planned), planned, generator)
 
     @outside_graphs
     def _loss(self, hidden: Any, planned: Batch, generator: torch.Generator) -> Tensor:
@@ -310,7 +310,8 @@ class Model(Answering):
         planned = self._planned(batch, "evaluate")
         counts = self._has_targets(planned)
         if counts or self.is_sharded:
-            self._evaluate(self.body(planned), batch, planned, self._evaluation(stage) if counts else None)
+            evaluation = self._evaluation(stage) if counts else None
+            self._evaluate(self.hidden_states(planned), batch, planned, evaluation)
 
     @outside_graphs
     def _has_targets(self, planned: Batch) -> bool:

@@ -1,7 +1,8 @@
 """Measures every row, prints a table of ratios and draws it.
 
-``python -m tests.benchmarks [--out benchmarks.md] [--only loss,topk]`` with the interpreter of the core's
-environment; ``REFERENCE_PYTHON`` or ``--reference-python`` names that of Transformers4Rec 23.12.0.
+``python -m tests.benchmarks [--out benchmarks.md] [--only loss,topk]`` with the interpreter of the modern
+environment; ``REFERENCE_PYTHON`` or ``--reference-python`` names that of Transformers4Rec 23.12.0, and
+``CORE_PYTHON`` or ``--core-python`` one with the core and nothing else, in which programs of the new API run.
 """
 
 from __future__ import annotations
@@ -154,18 +155,23 @@ def main() -> None:
     parser.add_argument(
         "--reference-python", default=reference, help="interpreter with Transformers4Rec 23.12.0"
     )
+    core = os.environ.get("CORE_PYTHON", sys.executable)
+    parser.add_argument("--core-python", default=core, help="interpreter with the core alone")
     parser.add_argument("--out", type=Path, help="file for the table in Markdown; the plot lies beside it")
     parser.add_argument(
         "--only", default="", help="rows whose module or program contains one of these, parted by commas"
     )
     parser.add_argument("--diginetica", type=Path, default=DIGINETICA, help="folder of SR-GNN's sessions")
     arguments = parser.parse_args()
-    if not Path(arguments.reference_python).exists():
-        parser.error(
-            f"there is no {arguments.reference_python}: build the reference environment by `make bench`"
-        )
+    for python in (arguments.reference_python, arguments.core_python):
+        if not Path(python).exists():
+            parser.error(f"there is no {python}: build the environments by `make bench`")
     # An absolute path that keeps the link: a resolved one would leave the virtual environment.
-    pythons = {"ours": sys.executable, "legacy": os.path.abspath(arguments.reference_python)}
+    pythons = {
+        "ours": sys.executable,
+        "core": os.path.abspath(arguments.core_python),
+        "legacy": os.path.abspath(arguments.reference_python),
+    }
     before, lines = load(), list[Line]()
     _say(list(HEAD))
     for new in _measured(arguments.only.split(","), pythons, arguments.diginetica):
@@ -189,9 +195,9 @@ def _measured(only: list[str], pythons: dict[str, str], diginetica: Path) -> Ite
         yield _import_lines(pythons)
     for load_ in LOADS:
         if chosen(load_.program):
-            yield program_lines(load_, pythons)
+            yield program_lines(load_, {side: pythons[side] for side in ("ours", "legacy")})
     if chosen("new-api"):
-        yield new_api_lines(diginetica, pythons)
+        yield new_api_lines(diginetica, {"ours": pythons["core"], "legacy": pythons["legacy"]})
 
 
 def _lines(result: Result) -> list[Line]:

@@ -1,10 +1,11 @@
 """The getting-started program on public sessions: Transformers4Rec's, and ours in the new API.
 
 All train on the same sessions and are judged alike: by what ``predict`` answers to the test sessions without
-their last item, which is the target. Each runs in one fresh process, imports included: Transformers4Rec with
-masking "mlm", beside ours with ``masking="random"`` (the same idea) for one epoch and for as many, and
-beside ours with its defaults for one epoch. In so few epochs Transformers4Rec learns little; so the latter
-also stands beside more of its epochs, whose answers are still no better.
+their last item, which is the target. Each runs in one fresh process, imports included, ours where the core
+alone is installed: Transformers4Rec with masking "mlm", beside ours with ``masking="random"`` (the same idea)
+for one epoch and for as many, and beside ours with its defaults for one epoch. In so few epochs
+Transformers4Rec learns little; so the latter also stands beside more of its epochs, whose answers are still no
+better.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -84,7 +85,8 @@ def test_rows_go_and_come_back_by_hand() -> None:
     inputs = torch.arange(27.0).view(3, 9, 1)
     packing = Packing.of(inputs, batch)
     assert packing is not None
-    packed = packing.packed(inputs)
+    packed = packing.entered(inputs)
+    assert packing.packed(inputs).tolist() == packed.tolist()
     assert packed.flatten().tolist() == [0.0, 18.0, 19.0, 20.0]
     padded = packing.padded(packed + 1)[..., 0]
     assert padded[0].tolist() == [1.0] + [0.0] * 8
@@ -101,3 +103,51 @@ def test_nothing_is_packed_where_it_does_not_pay() -> None:
     short = batch_of(CausalMasking(), "predict", torch.tensor([2, 3]))
     assert Packing.of(inputs, short) is not None
     assert Packing.of(inputs.to("meta"), short) is None
+
+
+@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("lengths", [LENGTHS, torch.full((5,), STEPS)], ids=["short", "full"])
+@pytest.mark.parametrize(
+    ("masking", "mode"), [("random", "train"), ("causal", "predict"), ("random", "predict")]
+)
+def test_what_is_read_is_the_same_where_the_last_layer_leaves_the_rest_out(
+    name: str, lengths: Tensor, masking: str, mode: str
+) -> None:
+    torch.manual_seed(0)
+    body, batch = BODIES[name](), batch_of(MASKINGS[masking], mode, lengths)
+    assert batch.plan is not None
+    inputs = torch.randn(*batch.plan.replaced.shape, DIM)
+    met: list[int] = []
+    last = body.get_submodule("layer.1.ff.layer_2")
+    last.register_forward_hook(lambda _, given, __: met.append(given[0].flatten(0, -2).shape[0]))
+
+    def read(batch: Batch) -> tuple[Tensor, list[Tensor]]:
+        leaf = inputs.clone().requires_grad_()
+        found = batch.plan.queries(body(leaf, batch))  # type: ignore[union-attr]
+        leaves = [leaf, *(p for p in body.parameters() if p.requires_grad)]
+        grads = torch.autograd.grad((found**2).sum(), leaves, allow_unused=True)
+        return found.detach(), [torch.zeros(()) if grad is None else grad for grad in grads]
+
+    expected, found = read(batch), read(replace(batch, read_at_targets=body))
+    assert met[1] == batch.plan.targeted.sum() < met[0]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    body(inputs, replace(batch, read_at_targets=nn.Identity()))
+    assert met[2] == met[0]
+
+
+def test_places_that_are_read_by_hand() -> None:
+    packing = Packing(2, 3, torch.tensor([0, 1, 3])).narrowed(torch.tensor([[0, 1, 0], [0, 0, 0]]).bool())
+    hidden = torch.tensor([[1.0], [2.0], [4.0]])
+    assert packing.kept(hidden).tolist() == [[2.0]]
+    assert packing.packed(packing.padded(hidden)).tolist() == [[2.0]]
+    assert packing.left(packing.kept(hidden))[..., 0].tolist() == [[0.0, 2.0, 0.0], [0.0, 0.0, 0.0]]
+    assert packing.of_layer(last=False).kept(hidden).tolist() == [[1.0], [2.0], [4.0]]
+    every = Packing(1, 3).narrowed(torch.tensor([[True, False, True]]))
+    assert every.kept(hidden).tolist() == [[1.0], [4.0]]
+    assert every.left(every.packed(every.padded(hidden)))[0, :, 0].tolist() == [1.0, 0.0, 4.0]
+
+
+def test_nothing_is_left_out_where_padding_is_read_or_almost_everything() -> None:
+    packing = Packing(1, 3, torch.tensor([0, 1]))
+    assert packing.narrowed(torch.tensor([[True, False, True]])).read is None
+    assert packing.narrowed(torch.tensor([[True, True, False]])).read is None

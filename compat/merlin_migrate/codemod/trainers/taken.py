@@ -11,8 +11,8 @@ OF_MODELS = frozenset(
     current_epoch device device_mesh double dtype dump_patches encode encode_candidates encode_items
     encode_sessions eval evaluations example_input_array extra_repr extract fabric float for_evaluation
     for_prediction forward freeze get_buffer get_extra_state get_parameter get_submodule global_rank
-    global_step grow half hparams hparams_initial init_arguments input_blocks inputs ipu is_sharded
-    item_vocabulary load_from_checkpoint load_state_dict local_rank log log_dict logger loggers
+    global_step grow half hidden_states hparams hparams_initial init_arguments input_blocks inputs ipu
+    is_sharded item_vocabulary load_from_checkpoint load_state_dict local_rank log log_dict logger loggers
     lr_scheduler_step lr_schedulers manual_backward metric_names modules mtia named_buffers
     named_children named_modules named_parameters never_answered never_of on_after_backward
     on_after_batch_transfer on_before_backward on_before_batch_transfer on_before_optimizer_step

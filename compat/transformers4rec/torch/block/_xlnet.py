@@ -15,6 +15,7 @@ from merlin_models_torch.blocks.relative_attention import (
     relative_attention,
     relative_positions,
 )
+from transformers4rec.torch.block._reading import packing_of
 
 _HIDDEN = -1e30
 """Added to scores of what a query may not see: one that sees nothing takes from all alike, as in theirs."""
@@ -121,10 +122,14 @@ class XLNetModel(transformers.XLNetModel):
         bias = None if visible is None else attention_bias(visible).to(inputs.dtype)
         positions = self._positions(inputs)
         hidden = self.dropout(inputs)
-        for layer in self.layer:
+        packing = packing_of(self, inputs)
+        for number, layer in enumerate(self.layer, 1):
+            of_layer = packing if number == len(self.layer) else None
+            hidden = hidden if of_layer is None else of_layer.entered(hidden)
             # The core's attention has the same parameters under the same names, so it runs on Hugging Face's.
-            hidden = layer.ff(relative_attention(layer.rel_attn, hidden, positions, bias))
-        return self.dropout(hidden)
+            hidden = layer.ff(relative_attention(layer.rel_attn, hidden, positions, bias, of_layer))
+        hidden = self.dropout(hidden)
+        return hidden if packing is None else packing.left(hidden)
 
     def _two_streams(self, inputs: Tensor, perm_mask: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D): what each position is predicted from.

@@ -9,6 +9,8 @@ import torch
 
 from transformers4rec._legacy import legacy
 from transformers4rec.torch._outputs import Outputs
+from transformers4rec.torch.block._reading import read_by
+from transformers4rec.torch.model._reader import only_reader
 from transformers4rec.torch.model._task import PredictionTask
 from transformers4rec.torch.typing import TabularData
 from transformers4rec.torch.utils.torch_utils import LossMixin, MetricsMixin
@@ -160,7 +162,8 @@ class Head(torch.nn.Module, LossMixin, MetricsMixin):
         from transformers4rec.torch.model.prediction_task import NextItemPredictionTask
 
         if call_body:
-            body_outputs = self.body(body_outputs, training=training, testing=testing, **kwargs)
+            with read_by(only_reader(self, targets=training or testing)):
+                body_outputs = self.body(body_outputs, training=training, testing=testing, **kwargs)
         results = {}
         for name, task in self.prediction_task_dict.items():
             label = targets
