@@ -98,8 +98,11 @@ def put_scores(into: Tensor, queries: Tensor, items: Tensor) -> None:
     Args:
         into: (B, v), changed.
         queries: (B, D).
-        items: (v, D) of the same dtype.
+        items: (v, D) of the same dtype, by rows or by columns.
     """
+    if len(queries) == 1 and not items.is_contiguous() and items.t().is_contiguous():
+        torch.mv(items, queries[0], out=into[0])
+        return
     plain = all(type(tensor) is Tensor and tensor.is_contiguous() for tensor in (into, queries, items))
     on_cpu = into.device.type == items.device.type == "cpu" and items.dtype is torch.float32
     if len(queries) == 1 and plain and on_cpu and not is_intel() and not is_recorded():

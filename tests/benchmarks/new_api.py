@@ -4,8 +4,8 @@ All train on the same sessions and are judged alike: by what ``predict`` answers
 their last item, which is the target. Each runs in one fresh process, imports included, ours where the core
 alone is installed: Transformers4Rec with masking "mlm", beside ours with ``masking="random"`` (the same idea)
 for one epoch and for as many, and beside ours with its defaults for one epoch. In so few epochs
-Transformers4Rec learns little; so the latter also stands beside more of its epochs, whose answers are still no
-better.
+Transformers4Rec learns little; so the latter also stands beside more of its epochs, whose answers are still
+no better.
 """
 
 from __future__ import annotations

@@ -59,6 +59,21 @@ def test_answers_are_those_of_the_plain_formula(
     same(ItemIndex(table, **given_).topk(asked, k=k), topk_blockwise(asked, table, k=k, **given_))
 
 
+def test_one_query_is_answered_by_columns_where_nothing_narrow_is_multiplied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bytes_module, "_multiplies_bytes", lambda: False)
+    monkeypatch.setattr(halves_module, "multiplies", lambda *_: False)
+    monkeypatch.setattr(index_module, "_FIRST", 2)
+    table, asked = vectors(4_000, 16, 0), vectors(3, 16, 1)
+    given_ = {"bias": vectors(4_000, 1, 2)[:, 0], "temperature": 0.5}
+    index = ItemIndex(table, **given_)
+    for query, copied in zip(asked.split(1), (False, False, True), strict=True):
+        same(index.topk(query, k=5, never=[7]), topk_blockwise(query, table, k=5, never=[7], **given_))
+        assert ("_by_columns" in vars(index)) is copied
+    same(index.topk(asked, k=5), topk_blockwise(asked, table, k=5, **given_))
+
+
 def rows_decided(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows of each query were scored again, one number a call."""
     numbers: list[int] = []
@@ -205,7 +220,5 @@ def test_nothing_is_rounded_where_the_processor_multiplies_floats_only(
     index = ItemIndex(table)
     for queries in (1, 20):
         asked = vectors(queries, 16, queries)
-        found, plain = index.topk(asked, k=5), topk_blockwise(asked, table, k=5)
-        assert torch.equal(found[0], plain[0])
-        assert torch.equal(found[1], plain[1])
+        same(index.topk(asked, k=5), topk_blockwise(asked, table, k=5))
     assert "_halves" not in vars(index)
