@@ -36,6 +36,16 @@ def is_wide_amd() -> bool:
 
 
 @functools.cache
+def is_narrow_amd() -> bool:
+    """Whether the CPU is one of AMD's without AVX-512.
+
+    There torch's powers of two take half the time of its exponentials, which are MKL's.
+    """
+    x86 = _capabilities().get("architecture") == "x86_64"
+    return x86 and not is_intel() and not is_wide_amd()
+
+
+@functools.cache
 def multiplies(dtype: torch.dtype, device: str) -> bool:
     """Whether products of matrices of this dtype take no longer than those of float32.
 

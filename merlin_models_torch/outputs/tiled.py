@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -12,7 +13,7 @@ from torch.autograd import Function
 
 from merlin_models_torch._memory import keep_freed_memory
 from merlin_models_torch._pages import use_large_pages
-from merlin_models_torch._processor import is_wide_amd
+from merlin_models_torch._processor import is_narrow_amd, is_wide_amd
 from merlin_models_torch._products import product, put_product
 from merlin_models_torch.outputs.tiles import Tiles
 
@@ -22,6 +23,8 @@ Reduction = Literal["mean", "sum", "none"]
 _LARGE_GRADIENT = 2**15
 # Log-sum-exps up to which, either side of 0, exponentials keep their precision: float32 ends at 88.
 _LARGEST_EXPONENT = 60.0
+# exp(x) is 2 to this times x.
+_TWOS = math.log2(math.e)
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,13 @@ def _needs_no_shift(lse: Tensor) -> bool:
 
 def _plain_tile(hidden: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan, lse: Tensor | None) -> _Tile:
     """A tile of the exponentials themselves, which spares looking for the largest and taking it off."""
+    in_twos = plan.compute == torch.float32 and is_narrow_amd()
+    if in_twos:
+        hidden, bias = hidden * _TWOS, None if bias is None else bias * _TWOS
     # Where they are rounded anyway, by torch's kernel, which computes them wide.
     at_once = plan.gradient == torch.bfloat16 and bias is None
     scores = torch.mm(hidden, weight.t()) if at_once else _scores(hidden, weight, bias, plan)
-    share = scores.exp_()
+    share = scores.exp2_() if in_twos else scores.exp_()
     total = share.sum(1, dtype=plan.wide).log() if lse is None else lse
     return _Tile(share, torch.zeros_like(total), total)
 

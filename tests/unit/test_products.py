@@ -83,6 +83,24 @@ def test_scores_are_those_of_torch(intel, queries, dtype, kind, monkeypatch) -> 
     torch.testing.assert_close(into, expected, rtol=1e-5, atol=1e-4)
 
 
+def test_kinds_of_processors(monkeypatch) -> None:
+    kinds = (_processor.is_intel, _processor.is_wide_amd, _processor.is_narrow_amd)
+
+    def on(name: str, architecture: str = "x86_64", **capabilities: object) -> list[bool]:
+        found = {"cpu_name": name, "architecture": architecture, **capabilities}
+        monkeypatch.setattr(_processor, "_capabilities", lambda: found)
+        for kind in kinds:
+            kind.cache_clear()
+        return [kind() for kind in kinds]
+
+    assert on("Intel(R) Xeon(R)", avx512_f=True) == [True, False, False]
+    assert on("AMD EPYC", avx512_f=True) == [False, True, False]
+    assert on("AMD EPYC", avx512_f=False) == [False, False, True]
+    assert on("Neoverse", "aarch64") == [False, False, False]
+    for kind in kinds:
+        kind.cache_clear()
+
+
 def test_what_is_narrow_is_multiplied_by_processors_that_can(monkeypatch) -> None:
     def on(**capabilities: object) -> list[bool]:
         _processor.multiplies.cache_clear()

@@ -83,13 +83,34 @@ def test_value_by_hand():
     torch.testing.assert_close(loss, torch.log1p(torch.exp(torch.tensor([1.0, -2.0]))))
 
 
+PROCESSORS = ["AMD, wide", "AMD, narrow", "another"]
+
+
+def runs_on(processor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets exponentials be made as on a processor of this kind."""
+    monkeypatch.setattr(tiled, "is_wide_amd", lambda: processor == "AMD, wide")
+    monkeypatch.setattr(tiled, "is_narrow_amd", lambda: processor == "AMD, narrow")
+
+
+def test_powers_of_two_are_taken_where_they_are_faster(case, monkeypatch):
+    taken = []
+    exp2 = torch.Tensor.exp2_
+    monkeypatch.setattr(torch.Tensor, "exp2_", lambda self: taken.append(self.dtype) or exp2(self))
+    hidden, weight, bias, targets = case
+    for processor, times in (("another", 0), ("AMD, narrow", 1)):
+        runs_on(processor, monkeypatch)
+        softmax_cross_entropy(hidden, weight, targets, bias=bias)
+        softmax_cross_entropy(hidden.double(), weight.double(), targets, bias=bias.double())
+        assert taken == [torch.float32] * times
+
+
 @pytest.mark.parametrize("catalogue", [0, 10_000])
-@pytest.mark.parametrize("wide_amd", [False, True])
-def test_the_many_tiles_of_large_inputs_are_cut_right(case, catalogue, wide_amd, monkeypatch):
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_the_many_tiles_of_large_inputs_are_cut_right(case, catalogue, processor, monkeypatch):
     """The sizes that choose the tiles, made small: several tiles of targets and of items at once."""
     small = Sizes(again=60, again_targets=16, kept=60, tile=60, targets=7, items=9, catalogue=catalogue)
     monkeypatch.setattr(losses, "sizes_for", lambda device: small)
-    monkeypatch.setattr(tiled, "is_wide_amd", lambda: wide_amd)
+    runs_on(processor, monkeypatch)
     monkeypatch.setattr(losses, "multiplies", lambda *_: True)
     expected = run(softmax_cross_entropy_plain, case, with_bias=True, label_smoothing=0.1)
     found = run(softmax_cross_entropy, case, with_bias=True, label_smoothing=0.1)
@@ -136,11 +157,11 @@ def test_gradients_in_double_precision(case, tiles, monkeypatch):
 
 
 @pytest.mark.parametrize("over", ["targets", "items"])
-@pytest.mark.parametrize("wide_amd", [False, True])
+@pytest.mark.parametrize("processor", PROCESSORS)
 @pytest.mark.parametrize("bias", [0.0, 200.0, -700.0], ids=["some large", "all large", "all small"])
-def test_large_scores_stay_finite_and_right(over, wide_amd, bias, monkeypatch):
+def test_large_scores_stay_finite_and_right(over, processor, bias, monkeypatch):
     """Scores of several hundred either way: exp of them overflows float32 or is lost, in some rows or all."""
-    monkeypatch.setattr(tiled, "is_wide_amd", lambda: wide_amd)
+    runs_on(processor, monkeypatch)
     hidden = torch.tensor([[300.0, 0.0], [0.0, -500.0], [0.5, 0.25]])
     weight = torch.tensor([[1.0, 0.0], [2.0, 1.0], [-1.0, -1.0]])
     case = (hidden, weight, torch.tensor([0.0, 100.0, -100.0]) + bias, torch.tensor([0, 1, 2]))
