@@ -104,6 +104,12 @@ def patched(model: tr.Model) -> None:
     block.forward = lambda *args, **options: forward(*args, **options)
 
 
+def no_module(model: tr.Model) -> None:
+    block = model.heads[0].body[-1]
+    del block.transformer
+    block.transformer = "nothing that can be called"
+
+
 def own_output(model: tr.Model) -> None:
     model.heads[0].body[-1].output_fn = lambda outputs: outputs[0]
 
@@ -120,6 +126,7 @@ def own_output(model: tr.Model) -> None:
         hooked_body,
         patched,
         own_output,
+        no_module,
     ],
 )
 def test_nobody_reads_alone_where_a_program_may_look(change: Any) -> None:

@@ -38,7 +38,7 @@ def only_reader(head: Any, *, targets: bool) -> Reader | None:
     task: NextItemPredictionTask = tasks[0]
     if not _place_by_place(task.task_block) or block.output_fn is not _first:
         return None
-    if any(map(_watched, (block, *block.transformer.modules()))):
+    if not isinstance(block.transformer, nn.Module) or any(map(_watched, block.modules())):
         return None
 
     def wanted(inputs: Tensor) -> Tensor:
