@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from merlin_models_torch.schema.errors import SchemaError
 from merlin_models_torch.schema.infer import Roles, from_arrow, from_parquet
 from merlin_models_torch.schema.schema import Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def infer_any(source: Any, roles: Roles) -> Schema:
@@ -60,3 +63,13 @@ def frame_to_arrow(frame: Any) -> pa.Table:
             f"{type(frame).__name__}: convert it to one of these"
         )
     return frame
+
+
+def columns_as_frame(schema: Schema) -> pd.DataFrame:
+    """What is known of each column; see :meth:`Schema.to_pandas`."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError("to_pandas needs pandas: pip install pandas, or print the schema") from error
+    facts = ("name", "tags", "dtype", "is_list", "is_ragged", "properties")
+    return pd.json_normalize([{fact: getattr(column, fact) for fact in facts} for column in schema])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
+from importlib.util import find_spec
 from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
 
@@ -13,6 +14,7 @@ from merlin_models_torch.schema.selection import Selection, first_of, missing, s
 from merlin_models_torch.schema.tags import Tag, TagSet
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 Names = str | Iterable[str]
@@ -291,6 +293,20 @@ class Schema:
 
         return infer_any(source, Roles.of(item_id, user_id, session_id, row_key, targets, tags))
 
+    def to_pandas(self) -> pd.DataFrame:
+        """One row for each column and what is known of it, as merlin-core gives it; notebooks show this.
+
+        Returns:
+            A frame with name, tags, dtype, is_list and is_ragged, and each property in a column of its own,
+            nested ones by their path: ``properties.domain.max``; NaN where a column does not have it.
+
+        Raises:
+            ImportError: if pandas is not installed.
+        """
+        from merlin_models_torch.schema.frames import columns_as_frame
+
+        return columns_as_frame(self)
+
     @overload
     def __getitem__(self, name: str) -> ColumnSchema: ...
     @overload
@@ -347,6 +363,14 @@ class Schema:
 
     def __repr__(self) -> str:
         return "Schema([\n" + "".join(f"    {column!r},\n" for column in self) + "])"
+
+    def _repr_html_(self) -> str | None:
+        """A table in a notebook; the text there where pandas is not installed."""
+        if not find_spec("pandas"):
+            return None
+        # Whole numbers stay whole where some columns have none, and gaps stay empty.
+        facts = self.to_pandas().convert_dtypes().astype(object)
+        return str(facts.where(facts.notna(), "").to_html(index=False))
 
     def _kept(self, test: Callable[[str], bool]) -> Schema:
         return Schema({name: column for name, column in self.column_schemas.items() if test(name)})

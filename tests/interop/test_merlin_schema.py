@@ -113,6 +113,23 @@ def test_columns_are_changed_as_copies() -> None:
     assert item == schema()["item"]
 
 
+def test_a_schema_is_shown_as_a_table() -> None:
+    frame = schema().to_pandas()
+    assert list(frame.columns) == [
+        *("name", "tags", "dtype", "is_list", "is_ragged"),
+        *(f"properties.domain.{fact}" for fact in ("min", "max", "name")),
+        *(f"properties.value_count.{fact}" for fact in ("min", "max")),
+    ]
+    assert frame["name"].tolist() == ["user", "item", "price", "click"]
+    assert frame["is_ragged"].tolist() == [False, True, False, False]
+    assert frame["properties.domain.max"].fillna(-1).tolist() == [9, 20, -1, -1]
+    assert Tags.ITEM in frame["tags"][1]
+    assert frame["dtype"][2].name == "float32"
+    table = schema()._repr_html_()
+    assert table.count("<tr") == 5
+    assert "continuous" in table.lower()
+
+
 def test_files_keep_a_schema(tmp_path: Path) -> None:
     metadata = TensorflowMetadata.from_merlin_schema(schema())
     metadata.to_proto_text_file(str(tmp_path))

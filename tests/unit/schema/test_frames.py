@@ -1,5 +1,7 @@
 """Schemas of data frames: those of the same rows in Arrow."""
 
+import re
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -82,3 +84,19 @@ def test_strings_are_refused_with_the_fix() -> None:
 def test_what_holds_no_rows_is_refused() -> None:
     with pytest.raises(TypeError, match="not from int: convert it"):
         Schema.infer(3)
+
+
+def test_a_notebook_shows_whole_numbers_and_no_gaps(expected: Schema) -> None:
+    pytest.importorskip("pandas")
+    shown = expected._repr_html_()
+    assert shown is not None
+    rows = [re.findall(r"<td>(.*?)</td>", row) for row in shown.split("<tr>")]
+    assert {row[0]: row[6] for row in rows if row} == dict(zip(ROWS, ["9", "7", "", "", "1"], strict=True))
+
+
+def test_without_pandas_a_notebook_shows_the_text(expected: Schema, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    monkeypatch.setattr("merlin_models_torch.schema.schema.find_spec", lambda name: None)
+    assert expected._repr_html_() is None
+    with pytest.raises(ImportError, match="to_pandas needs pandas"):
+        expected.to_pandas()
