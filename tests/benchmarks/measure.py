@@ -100,9 +100,14 @@ def measure(row: Row, pythons: Mapping[str, str]) -> Result:
 
 
 def environment() -> dict[str, str]:
-    """One thread everywhere, and no accelerator."""
+    """One thread everywhere, no accelerator, and bytecode kept.
+
+    pip compiles what it installs; sources of this repository are compiled anew each time unless Python may
+    write what it compiled.
+    """
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-    return {**os.environ, **dict.fromkeys(names, "1"), "CUDA_VISIBLE_DEVICES": "", "PYTHONHASHSEED": "0"}
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, **dict.fromkeys(names, "1"), "CUDA_VISIBLE_DEVICES": "", "PYTHONHASHSEED": "0"}
 
 
 @contextmanager

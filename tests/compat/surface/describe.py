@@ -55,7 +55,7 @@ def member(cls: type, name: str) -> Any:
     kind = {staticmethod: "static", classmethod: "class"}.get(type(raw), "method")
     if isinstance(raw, property) or "cached_property" in type(raw).__name__:
         return "property"
-    if not inspect.isroutine(raw):
+    if not inspect.isroutine(raw) or not callable(getattr(cls, name)):
         return "value"
     found = parameters(getattr(cls, name))
     return {kind: found[1:] if found and kind == "method" else found}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
-from transformers import GPT2Model, PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from transformers4rec._legacy import elsewhere, legacy, tell_once
 from transformers4rec.config.transformer import T4RecConfig, transformer_registry
@@ -74,6 +75,22 @@ class GPT2Prepare(TransformerPrepare):
         return {"inputs_embeds": inputs_embeds, "head_mask": visible.expand(layers, 1, 1, -1, -1)}
 
 
+class _Prepares:
+    """A table that is made when it is asked for: code of Hugging Face's models takes long to import."""
+
+    def __get__(
+        self, block: object, owner: type | None = None
+    ) -> dict[type[PreTrainedModel], type[TransformerPrepare]]:
+        return _prepares()
+
+
+@functools.cache
+def _prepares() -> dict[type[PreTrainedModel], type[TransformerPrepare]]:
+    from transformers import GPT2Model
+
+    return {GPT2Model: GPT2Prepare}
+
+
 def _parameters(transformer: Any) -> frozenset[str]:
     """Names of what its ``forward`` takes, nothing if it has none."""
     forward = getattr(transformer, "forward", None)
@@ -105,9 +122,7 @@ class TransformerBlock(BlockBase):
         ValueError: if the transformer cannot do the masking.
     """
 
-    TRANSFORMER_TO_PREPARE: ClassVar[dict[type[PreTrainedModel], type[TransformerPrepare]]] = {
-        GPT2Model: GPT2Prepare
-    }
+    TRANSFORMER_TO_PREPARE: ClassVar = _Prepares()
 
     def __init__(
         self,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from merlin_models_torch.batch import Ragged
-from merlin_models_torch.data import ParquetLoader
 from merlin_models_torch.schema import Schema, Tags, as_schema
 from transformers4rec._legacy import tell_once
 from transformers4rec.torch.utils._operators import Operators, is_operator
+
+if TYPE_CHECKING:
+    from merlin_models_torch.data import ParquetLoader
 
 Pair = tuple[dict[str, Tensor], Any]
 

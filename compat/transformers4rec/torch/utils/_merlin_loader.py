@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from merlin.schema import Tags
 
-from merlin_models_torch.data import ParquetLoader
+import merlin_models_torch as mm
 from merlin_models_torch.schema import Schema
 from transformers4rec._legacy import legacy
 from transformers4rec.torch.utils._batches import Batches, schema_of, selected, source_of
@@ -80,7 +80,7 @@ class MerlinDataLoader(T4RecDataLoader, DLDataLoader):
         self.set_dataset(buffer_size, engine, reader_kwargs, schema=schema)
         names = [*conts, *cats, *labels, *lists] or self.schema.column_names
         tags = {Tags.CONTINUOUS: conts, Tags.CATEGORICAL: cats, Tags.TARGET: labels}
-        loader = ParquetLoader(
+        loader = mm.ParquetLoader(
             source_of(paths_or_dataset),
             selected(self.schema, names, tags),
             batch_size=batch_size,

@@ -11,8 +11,7 @@ import numpy as np
 from merlin.schema import Tags
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from merlin_models_torch.data import ParquetLoader
-from merlin_models_torch.data.source import ParquetSource, open_source
+import merlin_models_torch as mm
 from transformers4rec._legacy import legacy, tell_once
 from transformers4rec.torch.utils._batches import Batches, schema_of, selected, source_of
 from transformers4rec.torch.utils._loaders import T4RecDataLoader, dataloader_registry
@@ -90,7 +89,7 @@ class PyarrowDataLoader(T4RecDataLoader, DataLoader):
         schema, targets = schema_of(self._schema, self.paths_or_dataset), target_names or []
         source, names = source_of(self.paths_or_dataset), cols_to_read or schema.column_names
         shuffle = self.shuffle and self.shuffle_buffer_size > 0
-        loader = ParquetLoader(
+        loader = mm.ParquetLoader(
             source,
             selected(schema, names, {Tags.TARGET: targets}),
             targets=targets,
@@ -195,11 +194,15 @@ class ParquetDataset(Dataset):
         self.cols_to_read = cols_to_read
         self.target_names = target_names
         self.seq_features_len_pad_trim = seq_features_len_pad_trim
+        from merlin_models_torch.data.source import open_source
+
         self._source = open_source(parquet_file)
 
     @cached_property
     def data(self) -> Any:
         """The columns as a data frame."""
+        from merlin_models_torch.data.source import ParquetSource
+
         source, names = self._source, self.cols_to_read
         table = source.table(names) if isinstance(source, ParquetSource) else source.table.select(names)
         return table.to_pandas()
