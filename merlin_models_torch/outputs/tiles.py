@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 
-from merlin_models_torch._processor import is_intel
+from merlin_models_torch._processor import is_intel, is_narrow_amd
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Sizes:
             share few cache lines.
         catalogue: items up to which scores are kept.
         few: scores of all targets up to which they are kept, however many items there are.
+        whole: scores of a tile from which its last items, too few for a cache line, come alone.
     """
 
     again: int
@@ -36,12 +37,15 @@ class Sizes:
     items: int
     catalogue: int
     few: int = 0
+    whole: int = sys.maxsize
 
 
 # Where the cache that all cores share is fast, as AMD's.
 SHARED_CACHE = Sizes(
     again=2**20, again_targets=4096, kept=3 * 2**21, tile=2**21, targets=1024, items=8080, catalogue=170_000
 )
+# The same with AVX2 alone, whose products take longer than the cache.
+NARROW = replace(SHARED_CACHE, kept=9 * 2**20, tile=2**20, items=4080, whole=2**19)
 # Where each core has a large one of its own, and the shared one is slow, as Intel's.
 OWN_CACHE = Sizes(
     again=2**20,
@@ -65,6 +69,8 @@ DEVICE = Sizes(
 )
 # Fewer targets than this make the matrix products inefficient.
 _FEWEST_TARGETS = 64
+# Numbers of a cache line; products are up to a third slower where rows of scores do not begin with one.
+_LINE = 16
 
 
 @dataclass(frozen=True)
@@ -76,11 +82,13 @@ class Tiles:
         items: columns of a tile.
         keep: whether the tiles of some targets are kept until all items have been scored, so that the
             gradients can be made at once; else everything is scored again for them.
+        whole: scores of a tile from which its last items, too few for a cache line, come alone.
     """
 
     targets: int
     items: int
     keep: bool
+    whole: int = sys.maxsize
 
     @classmethod
     def choose(
@@ -98,12 +106,14 @@ class Tiles:
         if over == "targets":
             most = min(sizes.kept // n_items, sizes.targets)
             rows = chunk or _evenly(n_targets, max(most, _FEWEST_TARGETS))
-            if n_items * rows <= sizes.tile:
-                return cls(rows, n_items, keep=True)
-            return cls(rows, min(max(sizes.tile // rows, 1024) - 16, sizes.items, n_items), keep=True)
+            items = n_items
+            if n_items * rows > sizes.tile:
+                items = min(_columns(sizes.tile // rows, 1024), sizes.items, n_items)
+            return cls(rows, items, keep=True, whole=sizes.whole)
         # Many targets are cut too, else a tile of items would be too narrow for the matrix products.
         rows = _evenly(n_targets, sizes.again_targets)
-        return cls(rows, min(chunk or max(sizes.again // rows, 256) - 16, n_items), keep=False)
+        items = min(chunk or _columns(sizes.again // rows, 256), n_items)
+        return cls(rows, items, keep=False, whole=sizes.whole)
 
     def over_targets(self, count: int) -> Iterator[slice]:
         """Which targets go together, of ``count``."""
@@ -111,14 +121,27 @@ class Tiles:
 
     def over_items(self, count: int) -> Iterator[slice]:
         """Which items go together, of ``count``."""
-        return (slice(at, min(at + self.items, count)) for at in range(0, count, self.items))
+        for at in range(0, count, self.items):
+            end = min(at + self.items, count)
+            left = (end - at) % _LINE
+            if left and (end - at) * self.targets >= self.whole:
+                yield slice(at, end - left)
+                at = end - left
+            yield slice(at, end)
 
 
 def sizes_for(device: torch.device) -> Sizes:
     """The sizes measured on such a device."""
     if device.type != "cpu":
         return DEVICE
-    return OWN_CACHE if is_intel() else SHARED_CACHE
+    if is_intel():
+        return OWN_CACHE
+    return NARROW if is_narrow_amd() else SHARED_CACHE
+
+
+def _columns(room: int, least: int) -> int:
+    """Items of a tile with room for so many: whole cache lines, an odd number of them, so no power of two."""
+    return (max(room, least) - _LINE) // (2 * _LINE) * 2 * _LINE + _LINE
 
 
 def _evenly(count: int, most: int) -> int:

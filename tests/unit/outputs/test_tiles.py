@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from merlin_models_torch.outputs import tiles
-from merlin_models_torch.outputs.tiles import DEVICE, OWN_CACHE, SHARED_CACHE, Tiles, sizes_for
+from merlin_models_torch.outputs.tiles import DEVICE, NARROW, OWN_CACHE, SHARED_CACHE, Tiles, sizes_for
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,28 @@ def test_a_large_catalogue_is_scored_twice_where_the_shared_cache_is_slow() -> N
     assert Tiles.choose(80, 40_000, OWN_CACHE) == Tiles(80, 8_080, keep=True)
 
 
-@pytest.mark.parametrize("sizes", [SHARED_CACHE, OWN_CACHE, DEVICE])
-@pytest.mark.parametrize(("targets", "items"), [(0, 1_000), (0, 1_000_000), (1, 1), (5_000, 3)])
+@pytest.mark.parametrize("targets", [86, 171, 640, 854, 1_020])
+def test_rows_of_scores_begin_with_a_cache_line_and_no_power_of_two(targets: int) -> None:
+    for sizes in (NARROW, SHARED_CACHE, OWN_CACHE):
+        for items in (60_001, 10_000_001):
+            width = Tiles.choose(targets, items, sizes).items
+            assert width % 16 == 0
+            assert width & (width - 1)
+
+
+def test_the_last_items_come_alone_where_that_pays() -> None:
+    large, small = Tiles.choose(512, 1_045, NARROW), Tiles.choose(64, 1_045, NARROW)
+    assert list(large.over_items(1_045)) == [slice(0, 1_040), slice(1_040, 1_045)]
+    assert list(small.over_items(1_045)) == [slice(0, 1_045)]
+    several = Tiles.choose(512, 10_001, NARROW)
+    assert several == Tiles(512, 2_032, keep=True, whole=2**19)
+    assert [piece.start for piece in several.over_items(10_001)] == [0, 2_032, 4_064, 6_096, 8_128, 10_000]
+
+
+@pytest.mark.parametrize("sizes", [NARROW, SHARED_CACHE, OWN_CACHE, DEVICE])
+@pytest.mark.parametrize(
+    ("targets", "items"), [(0, 1_000), (0, 1_000_000), (1, 1), (5_000, 3), (900, 10_001), (1_000, 1_040)]
+)
 def test_every_piece_holds_something(sizes: tiles.Sizes, targets: int, items: int) -> None:
     chosen = Tiles.choose(targets, items, sizes)
     assert chosen.targets >= 1
@@ -37,7 +57,12 @@ def test_every_piece_holds_something(sizes: tiles.Sizes, targets: int, items: in
 
 
 def test_the_sizes_are_those_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    for intel, expected in ((True, OWN_CACHE), (False, SHARED_CACHE)):
+    for intel, narrow, expected in (
+        (True, False, OWN_CACHE),
+        (False, False, SHARED_CACHE),
+        (False, True, NARROW),
+    ):
         monkeypatch.setattr(tiles, "is_intel", lambda intel=intel: intel)
+        monkeypatch.setattr(tiles, "is_narrow_amd", lambda narrow=narrow: narrow)
         assert sizes_for(torch.device("cpu")) is expected
         assert sizes_for(torch.device("cuda")) is DEVICE
