@@ -98,6 +98,39 @@ def test_a_dataset_gives_its_rows(tmp_path):
     assert again.schema["item_id"].int_domain.max == 30
 
 
+def test_files_are_as_they_were_where_writing_fails(tmp_path, monkeypatch):
+    import pyarrow.parquet as pq
+    from merlin.io import Dataset
+    from merlin.schema.io.tensorflow_metadata import TensorflowMetadata
+
+    before = Dataset(sessions(4), schema=schema())
+    before.to_parquet(str(tmp_path))
+    TensorflowMetadata.from_merlin_schema(schema()).to_json_file(tmp_path)
+    text = (tmp_path / "schema.json").read_text(encoding="utf-8")
+
+    def half(table, path):
+        Path(path).write_bytes(b"PAR1")
+        raise OSError(28, "no space left")
+
+    def half_of_text(path, text, **_):
+        path.write_bytes(text[:9].encode())
+        raise OSError(28, "no space left")
+
+    monkeypatch.setattr(pq, "write_table", half)
+    with pytest.raises(OSError, match=r"part_0\.parquet could not be written"):
+        Dataset(sessions(9), schema=schema()).to_parquet(str(tmp_path))
+    monkeypatch.setattr(Path, "write_text", half_of_text)
+    with pytest.raises(OSError, match=r"schema\.json could not be written"):
+        TensorflowMetadata.from_merlin_schema(schema().select_by_name("price")).to_json_file(tmp_path)
+    assert Dataset(str(tmp_path)).to_arrow().equals(before.to_arrow())
+    assert (tmp_path / "schema.json").read_text(encoding="utf-8") == text
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "part_0.parquet",
+        "schema.json",
+        "schema.pbtxt",
+    ]
+
+
 def test_a_dataset_is_one_partition(tmp_path):
     from merlin.io import Dataset
 

@@ -10,6 +10,7 @@ import numpy as np
 from merlin.schema import Tags
 from merlin_standard_lib import Schema as LegacySchema
 
+from merlin_models_torch.storage import whole_file
 from transformers4rec._legacy import elsewhere, legacy
 
 __getattr__ = elsewhere(__name__, {"merlin_standard_lib": "Schema"})
@@ -148,7 +149,8 @@ def save_time_based_splits(
         folder = target / str(value)
         folder.mkdir(parents=True, exist_ok=True)
         for name, chosen in parts.items():
-            pq.write_table(rows.filter(pa.array(chosen)), folder / f"{name}.parquet")
+            with whole_file(folder / f"{name}.parquet") as work:
+                pq.write_table(rows.filter(pa.array(chosen)), work)
 
 
 def _as_table(data: Any) -> Any:

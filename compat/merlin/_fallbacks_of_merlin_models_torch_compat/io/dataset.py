@@ -10,6 +10,7 @@ from typing import Any
 
 from merlin_models_torch.data.source import ParquetSource
 from merlin_models_torch.schema import Schema, as_schema
+from merlin_models_torch.storage import whole_file
 
 MERLIN_METADATA_DIR_NAME = ".merlin"
 
@@ -199,5 +200,6 @@ class Dataset:
 
         folder = Path(output_path)
         folder.mkdir(parents=True, exist_ok=True)
-        pq.write_table(self.to_arrow(), folder / "part_0.parquet")
+        with whole_file(folder / "part_0.parquet") as work:
+            pq.write_table(self.to_arrow(), work)
         self.schema.save(folder / "schema.pbtxt")

@@ -10,6 +10,8 @@ import numpy as np
 from merlin.schema import ColumnSchema, Tags
 from merlin.schema.io.tensorflow_metadata import TensorflowMetadata
 
+from merlin_models_torch.storage import whole_file
+
 
 def select_targets(schema: Any, extra_tags: Any = None) -> Any:
     """The columns tagged BINARY_CLASSIFICATION, TARGET or REGRESSION, and those of further tags."""
@@ -23,13 +25,14 @@ def schema_to_tensorflow_metadata_json(schema: Any, path: str | None = None) -> 
     """A schema as JSON, also written to a file."""
     text: str = TensorflowMetadata.from_merlin_schema(schema).to_json()
     if path:
-        Path(path).write_text(text)
+        with whole_file(Path(path)) as work:
+            work.write_text(text, encoding="utf-8")
     return text
 
 
 def tensorflow_metadata_json_to_schema(value: str) -> Any:
     """A schema from JSON, or from a file of it."""
-    text = Path(value).read_text() if len(value) < 4096 and Path(value).is_file() else value
+    text = Path(value).read_text(encoding="utf-8") if len(value) < 4096 and Path(value).is_file() else value
     return TensorflowMetadata.from_json(text).to_merlin_schema()
 
 

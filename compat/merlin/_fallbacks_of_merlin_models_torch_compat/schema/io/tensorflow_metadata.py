@@ -7,6 +7,7 @@ from pathlib import Path
 
 from merlin_models_torch.schema import Schema
 from merlin_models_torch.schema.files import from_json, from_pbtxt, to_json, to_pbtxt
+from merlin_models_torch.storage import whole_file
 
 __all__ = ["TensorflowMetadata"]
 
@@ -64,12 +65,17 @@ class TensorflowMetadata:
 
     def to_proto_text_file(self, path: str | os.PathLike[str], file_name: str = "schema.pbtxt") -> None:
         """Writes a file into a folder."""
-        (Path(path) / file_name).write_text(self.to_proto_text())
+        _write(Path(path) / file_name, self.to_proto_text())
 
     def to_json_file(self, path: str | os.PathLike[str], file_name: str = "schema.json") -> None:
         """Writes a file into a folder."""
-        (Path(path) / file_name).write_text(self.to_json())
+        _write(Path(path) / file_name, self.to_json())
 
 
 def _read(path: Path, file_name: str) -> str:
-    return (path if path.is_file() else path / file_name).read_text()
+    return (path if path.is_file() else path / file_name).read_text(encoding="utf-8")
+
+
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as work:
+        work.write_text(text, encoding="utf-8")

@@ -7,8 +7,8 @@ import json
 import os
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
+from merlin_models_torch.storage import whole_file
 from merlin_models_torch.storage.bounds import within
 from merlin_models_torch.storage.manifest import own_digest
 from transformers4rec.torch.model._saved.names import SavedModelError
@@ -42,8 +42,9 @@ def save(model: Any, folder: str | os.PathLike[str], name: str) -> None:
     whole = {**said, "digest": own_digest(said)}
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
-    _replace(folder / f"{name}.safetensors", weights)
-    _replace(folder / f"{name}.json", _text(whole))
+    for file, held in ((f"{name}.safetensors", weights), (f"{name}.json", _text(whole))):
+        with whole_file(folder / file) as work:
+            work.write_bytes(held)
 
 
 def load(folder: str | os.PathLike[str], name: str) -> Any:
@@ -95,13 +96,3 @@ def load(folder: str | os.PathLike[str], name: str) -> Any:
 
 def _text(whole: dict[str, Any]) -> bytes:
     return json.dumps(whole, indent=1).encode()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """The file appears whole or not at all."""
-    work = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        work.write_bytes(content)
-        os.replace(work, path)
-    finally:
-        work.unlink(missing_ok=True)
