@@ -26,7 +26,6 @@ class Sizes:
             share few cache lines.
         catalogue: items up to which scores are kept.
         few: scores of all targets up to which they are kept, however many items there are.
-        whole: scores of a tile from which its last items, too few for a cache line, come alone.
     """
 
     again: int
@@ -37,7 +36,6 @@ class Sizes:
     items: int
     catalogue: int
     few: int = 0
-    whole: int = sys.maxsize
 
 
 # Where the cache that all cores share is fast, as AMD's.
@@ -45,7 +43,7 @@ SHARED_CACHE = Sizes(
     again=2**20, again_targets=4096, kept=3 * 2**21, tile=2**21, targets=1024, items=8080, catalogue=170_000
 )
 # The same with AVX2 alone, whose products take longer than the cache.
-NARROW = replace(SHARED_CACHE, kept=9 * 2**20, tile=2**20, items=4080, whole=2**19)
+NARROW = replace(SHARED_CACHE, kept=9 * 2**20, tile=2**20, items=4080)
 # Where each core has a large one of its own, and the shared one is slow, as Intel's.
 OWN_CACHE = Sizes(
     again=2**20,
@@ -69,7 +67,7 @@ DEVICE = Sizes(
 )
 # Fewer targets than this make the matrix products inefficient.
 _FEWEST_TARGETS = 64
-# Numbers of a cache line; products are up to a third slower where rows of scores do not begin with one.
+# Numbers of a cache line, with which rows of scores are to begin.
 _LINE = 16
 
 
@@ -82,13 +80,11 @@ class Tiles:
         items: columns of a tile.
         keep: whether the tiles of some targets are kept until all items have been scored, so that the
             gradients can be made at once; else everything is scored again for them.
-        whole: scores of a tile from which its last items, too few for a cache line, come alone.
     """
 
     targets: int
     items: int
     keep: bool
-    whole: int = sys.maxsize
 
     @classmethod
     def choose(
@@ -109,11 +105,11 @@ class Tiles:
             items = n_items
             if n_items * rows > sizes.tile:
                 items = min(_columns(sizes.tile // rows, 1024), sizes.items, n_items)
-            return cls(rows, items, keep=True, whole=sizes.whole)
+            return cls(rows, items, keep=True)
         # Many targets are cut too, else a tile of items would be too narrow for the matrix products.
         rows = _evenly(n_targets, sizes.again_targets)
         items = min(chunk or _columns(sizes.again // rows, 256), n_items)
-        return cls(rows, items, keep=False, whole=sizes.whole)
+        return cls(rows, items, keep=False)
 
     def over_targets(self, count: int) -> Iterator[slice]:
         """Which targets go together, of ``count``."""
@@ -121,13 +117,7 @@ class Tiles:
 
     def over_items(self, count: int) -> Iterator[slice]:
         """Which items go together, of ``count``."""
-        for at in range(0, count, self.items):
-            end = min(at + self.items, count)
-            left = (end - at) % _LINE
-            if left and (end - at) * self.targets >= self.whole:
-                yield slice(at, end - left)
-                at = end - left
-            yield slice(at, end)
+        return (slice(at, min(at + self.items, count)) for at in range(0, count, self.items))
 
 
 def sizes_for(device: torch.device) -> Sizes:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from merlin_models_torch._products import put_scores
+from merlin_models_torch._products import in_lines, put_scores
 from merlin_models_torch._recording import is_recorded
 from merlin_models_torch.retrieval.partition import best_by_partition
 
@@ -71,11 +71,11 @@ def topk_blockwise(
     dtype = torch.promote_types(queries.dtype, items.dtype)
     queries = queries.to(dtype)
     # One piece of memory for all blocks: fresh pages would cost as much as the products.
-    buffer = queries.new_empty(n_queries * min(block, catalogue))
+    buffer = in_lines(queries, n_queries, min(block, catalogue))
     with torch.no_grad(), without_autocast(queries.device):
         for start in range(0, catalogue, block):
             stop = min(start + block, catalogue)
-            scores = buffer[: n_queries * (stop - start)].view(n_queries, stop - start)
+            scores = buffer[:, : stop - start]
             put_scores(scores, queries, items[start:stop].to(dtype))
             if bias is not None:
                 scores += bias[start:stop]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from merlin_models_torch import _processor, _products
-from merlin_models_torch._products import product, put_product, put_scores, takes_one_dnn
+from merlin_models_torch._products import in_lines, product, put_product, put_scores, takes_one_dnn
 
 SIZES = [(3, 4, 5), (70, 64, 1_000), (0, 64, 1_000), (40_000, 64, 1)]
 
@@ -53,6 +53,44 @@ def test_slices_of_larger_matrices_are_multiplied() -> None:
     left, right = matrices(80, 96, 3_000, transposed=False)
     left, right = left[5:75, 8:72], right[8:72, 100:2_100]
     torch.testing.assert_close(product(left, right), torch.mm(left, right), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("columns", [1_001, 2_047, 4_009])
+def test_rows_of_a_product_begin_with_a_cache_line_where_that_pays(columns: int, monkeypatch) -> None:
+    left, right = matrices(70, 64, columns, transposed=False)
+    monkeypatch.setattr(_products, "_LINEAR", None)
+    for pays in (True, False):
+        monkeypatch.setattr(_products, "is_narrow_amd", lambda pays=pays: pays)
+        with torch.no_grad():
+            found = product(left, right)
+        lines, rest = divmod(found.stride(0), 16)
+        assert (rest == 0 and lines % 2 == 1) if pays else found.is_contiguous()
+        torch.testing.assert_close(found, torch.mm(left, right), rtol=1e-5, atol=1e-4)
+
+
+def test_rows_follow_one_another_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_products, "is_narrow_amd", lambda: True)
+    large = torch.empty(0)
+    assert not in_lines(large, 70, 1_001).is_contiguous()
+    for matrix in (
+        in_lines(large, 70, 1_008),
+        in_lines(large, 1, 100_001),
+        in_lines(large, 3, 1_001),
+        in_lines(large.double(), 70, 1_001),
+        in_lines(large.to("meta"), 70, 1_001),
+    ):
+        assert matrix.is_contiguous()
+
+
+def test_a_product_with_gradients_or_under_a_transform_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_products, "is_narrow_amd", lambda: True)
+    monkeypatch.setattr(_products, "_LINEAR", None)
+    left, right = matrices(70, 64, 1_001, transposed=False)
+    product(left.requires_grad_(), right).sum().backward()
+    torch.testing.assert_close(left.grad, right.sum(1).expand(70, 64), rtol=1e-5, atol=1e-4)
+    with torch.no_grad():
+        several = torch.vmap(product, in_dims=(None, 0))(left, right.expand(2, 64, 1_001))
+    torch.testing.assert_close(several[1], torch.mm(left, right).detach(), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("library", ["oneDNN"], indirect=True)

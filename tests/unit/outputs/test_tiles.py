@@ -35,15 +35,6 @@ def test_rows_of_scores_begin_with_a_cache_line_and_no_power_of_two(targets: int
             assert width & (width - 1)
 
 
-def test_the_last_items_come_alone_where_that_pays() -> None:
-    large, small = Tiles.choose(512, 1_045, NARROW), Tiles.choose(64, 1_045, NARROW)
-    assert list(large.over_items(1_045)) == [slice(0, 1_040), slice(1_040, 1_045)]
-    assert list(small.over_items(1_045)) == [slice(0, 1_045)]
-    several = Tiles.choose(512, 10_001, NARROW)
-    assert several == Tiles(512, 2_032, keep=True, whole=2**19)
-    assert [piece.start for piece in several.over_items(10_001)] == [0, 2_032, 4_064, 6_096, 8_128, 10_000]
-
-
 @pytest.mark.parametrize("sizes", [NARROW, SHARED_CACHE, OWN_CACHE, DEVICE])
 @pytest.mark.parametrize(
     ("targets", "items"), [(0, 1_000), (0, 1_000_000), (1, 1), (5_000, 3), (900, 10_001), (1_000, 1_040)]

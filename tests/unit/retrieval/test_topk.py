@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from merlin_models_torch import _products
 from merlin_models_torch.retrieval import topk, topk_blockwise, topk_of_scores
 
 
@@ -76,6 +77,19 @@ def test_real_scores_with_bias_and_temperature(block):
     bias = torch.randn(3000, generator=generator)
     expected = plain(queries, items, 20, bias=bias, temperature=0.4)
     scores, rows = topk_blockwise(queries, items, k=20, block=block, bias=bias, temperature=0.4)
+    torch.testing.assert_close(scores, expected[0])
+    assert torch.equal(rows, expected[1])
+
+
+@pytest.mark.parametrize("block", [1_001, 2_000, None])
+def test_rows_of_scores_may_lie_apart(block, monkeypatch):
+    monkeypatch.setattr(_products, "is_narrow_amd", lambda: True)
+    assert not _products.in_lines(torch.empty(0), 70, 1_001).is_contiguous()
+    generator = torch.Generator().manual_seed(0)
+    queries, items = torch.randn(70, 16, generator=generator), torch.randn(3_001, 16, generator=generator)
+    items[1_000:1_500] = items[:500]  # equal scores, in one block and in two
+    expected = plain(queries, items, 20)
+    scores, rows = topk_blockwise(queries, items, k=20, block=block)
     torch.testing.assert_close(scores, expected[0])
     assert torch.equal(rows, expected[1])
 
