@@ -14,8 +14,8 @@ from merlin_models_torch._recording import is_recorded
 
 # Multiply-adds from which oneDNN's shorter work is worth its longer call (measured: equal at 2**20).
 _FEWEST = 2**21
-# Numbers of a cache line.
-_LINE = 16
+# float32 numbers of a cache line.
+LINE = 16
 # Numbers of a matrix from which its rows are put apart (measured: equal at 2**15).
 _FEWEST_APART = 2**16
 
@@ -100,14 +100,14 @@ def in_lines(like: Tensor, rows: int, columns: int) -> Tensor:
         is_narrow_amd()
         # Before the sizes are looked at, which would bind what is exported to them.
         and not is_recorded()
-        and columns % _LINE != 0
+        and columns % LINE != 0
         and rows > 1
         and rows * columns >= _FEWEST_APART
         and like.device.type == "cpu"
         and like.dtype is torch.float32
     )
     # An odd number of lines: rows a power of two apart would share few places of the cache.
-    width = (-(-columns // _LINE) | 1) * _LINE if apart else columns
+    width = (-(-columns // LINE) | 1) * LINE if apart else columns
     return like.new_empty(rows, width)[:, :columns]
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from merlin_models_torch._processor import is_intel, is_narrow_amd
+from merlin_models_torch._products import LINE
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,6 @@ DEVICE = Sizes(
 )
 # Fewer targets than this make the matrix products inefficient.
 _FEWEST_TARGETS = 64
-# Numbers of a cache line, with which rows of scores are to begin.
-_LINE = 16
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def sizes_for(device: torch.device) -> Sizes:
 
 def _columns(room: int, least: int) -> int:
     """Items of a tile with room for so many: whole cache lines, an odd number of them, so no power of two."""
-    return (max(room, least) - _LINE) // (2 * _LINE) * 2 * _LINE + _LINE
+    return (max(room, least) - LINE) // (2 * LINE) * 2 * LINE + LINE
 
 
 def _evenly(count: int, most: int) -> int:
