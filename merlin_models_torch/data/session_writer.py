@@ -17,7 +17,7 @@ from merlin_models_torch.data.session_files import SCHEMA, VOCABULARY, vocabular
 from merlin_models_torch.data.splits import Spans
 from merlin_models_torch.data.vocabulary import Vocabulary
 from merlin_models_torch.schema import ColumnSchema, Schema, Tags
-from merlin_models_torch.storage import new_folder
+from merlin_models_torch.storage import new_folder, parquet_writer
 from merlin_models_torch.storage.manifest import MANIFEST
 
 ROWS_PER_GROUP = 32_768
@@ -142,10 +142,8 @@ def check_folder(out: Path, *, overwrite: bool) -> None:
 def _write_rows(
     path: Path, spans: Spans, keys: pa.Array, user: str, columns: Sequence[SequenceColumn]
 ) -> None:
-    import pyarrow.parquet as pq
-
     schema = pa.schema([(user, keys.type), *((column.name, pa.list_(column.kind)) for column in columns)])
-    with pq.ParquetWriter(path, schema) as writer:
+    with parquet_writer(path, schema) as writer:
         for first in range(0, len(spans.sessions), ROWS_PER_GROUP):
             rows = slice(first, first + ROWS_PER_GROUP)
             starts, lengths = spans.starts[rows], spans.stops[rows] - spans.starts[rows]

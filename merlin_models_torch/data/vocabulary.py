@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from merlin_models_torch.data.errors import DataError
 from merlin_models_torch.parquet import ParquetInput
-from merlin_models_torch.storage import whole_file
+from merlin_models_torch.storage import parquet_writer, whole_file
 
 PADDING = 0
 UNKNOWN = 1
@@ -183,12 +183,10 @@ class Vocabulary:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the vocabulary as a parquet file of one column, under a temporary name until it is whole."""
-        import pyarrow.parquet as pq
-
         path = Path(path)
         table = pa.table({_COLUMN: self.values}).replace_schema_metadata({_FIRST: str(self.first).encode()})
-        with whole_file(path) as part:
-            pq.write_table(table, part)
+        with whole_file(path) as part, parquet_writer(part, table.schema) as writer:
+            writer.write_table(table)
         return path
 
     @classmethod

@@ -119,10 +119,10 @@ def trace(graph: Graph, model: Model) -> Program:
     return Program(traced, tensors, outputs, dims)
 
 
-def _saved(traced: torch.export.ExportedProgram) -> memoryview:
+def _saved(traced: torch.export.ExportedProgram) -> bytes:
     archive = io.BytesIO()
     torch.export.save(traced, archive)
-    return archive.getbuffer()
+    return archive.getvalue()
 
 
 def _largest(dims: dict[str, tuple[int, int | None]]) -> dict[str, int]:

@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from merlin_models_torch.data import ParquetLoader, Vocabulary
 from merlin_models_torch.data.coding import RawIds
 from merlin_models_torch.data.source import ParquetSource, open_source
 from merlin_models_torch.serialize import ConfigError, to_config
-from merlin_models_torch.storage import whole_file, writing
+from merlin_models_torch.storage import parquet_writer, whole_file, writing
 
 if TYPE_CHECKING:
     from merlin_models_torch.training.model import Model
@@ -112,7 +112,6 @@ class _File:
         self._question = question
         self._told = told
         self._stack = ExitStack()
-        self._part: Path | None = None
         self._writer: Any = None
         self._held: list[pa.Table] = []
         self._count = self._bytes = 0
@@ -126,31 +125,24 @@ class _File:
             self._flush()
 
     def _flush(self) -> None:
-        import pyarrow.parquet as pq
-
         if not self._held:
             return
         table = pa.concat_tables(self._held).replace_schema_metadata({_QUESTION: self._question})
         self._held, self._count, self._bytes = [], 0, 0
         with writing(self._path):
-            if self._part is None:
-                self._part = self._stack.enter_context(whole_file(self._path))
-                self._writer = pq.ParquetWriter(self._part, table.schema)
+            if self._writer is None:
+                part = self._stack.enter_context(whole_file(self._path))
+                self._writer = self._stack.enter_context(parquet_writer(part, table.schema))
             self._writer.write_table(table)
 
     def finish(self) -> None:
         """Gives the file its name; there is none if there was nothing to write."""
         self._flush()
         with writing(self._path):
-            if self._writer is not None:
-                self._writer.close()
             self._stack.close()
 
     def drop(self, error: BaseException) -> None:
         """Leaves nothing behind."""
-        if self._writer is not None:
-            with suppress(OSError):
-                self._writer.close()
         self._stack.__exit__(type(error), error, error.__traceback__)
 
 

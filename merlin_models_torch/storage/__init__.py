@@ -2,6 +2,7 @@
 
 from merlin_models_torch.storage.folder import check_new, new_folder
 from merlin_models_torch.storage.manifest import SavedFolderError, read_json, strict_json, verify
+from merlin_models_torch.storage.parquet import parquet_writer
 from merlin_models_torch.storage.writing import WriteError, whole_file, writing
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "WriteError",
     "check_new",
     "new_folder",
+    "parquet_writer",
     "read_json",
     "strict_json",
     "verify",

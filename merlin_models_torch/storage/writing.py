@@ -57,13 +57,19 @@ def writing(path: Path) -> Iterator[None]:
         if isinstance(error, WriteError) and isinstance(error.__cause__, (OSError, SafetensorError)):
             # Of a file within: the path that was asked for says more.
             error = error.__cause__
-        said = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
-        made = WriteError(
-            f"{path} could not be written ({said}) and is as it was before: make room on the disk, or see to "
-            f"it that {path.parent} may be written to, and run this again"
-        )
-        made.errno = getattr(error, "errno", None)
-        raise made from error
+        raise _said(error, path) from error
+
+
+def _said(error: Exception, path: Path) -> WriteError:
+    # Made apart: an error that a variable of its own traceback holds would keep the frames of what wrote, and
+    # with them files that are open, and their room on the disk, until Python collects cycles.
+    said = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
+    made = WriteError(
+        f"{path} could not be written ({said}) and is as it was before: make room on the disk, or see to "
+        f"it that {path.parent} may be written to, and run this again"
+    )
+    made.errno = getattr(error, "errno", None)
+    return made
 
 
 def _flushed(work: Path) -> None:

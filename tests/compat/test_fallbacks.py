@@ -108,15 +108,14 @@ def test_files_are_as_they_were_where_writing_fails(tmp_path, monkeypatch):
     TensorflowMetadata.from_merlin_schema(schema()).to_json_file(tmp_path)
     text = (tmp_path / "schema.json").read_text(encoding="utf-8")
 
-    def half(table, path):
-        Path(path).write_bytes(b"PAR1")
+    def half(writer, table):
         raise OSError(28, "no space left")
 
     def half_of_text(path, text, **_):
         path.write_bytes(text[:9].encode())
         raise OSError(28, "no space left")
 
-    monkeypatch.setattr(pq, "write_table", half)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", half)
     with pytest.raises(OSError, match=r"part_0\.parquet could not be written"):
         Dataset(sessions(9), schema=schema()).to_parquet(str(tmp_path))
     monkeypatch.setattr(Path, "write_text", half_of_text)

@@ -1,5 +1,6 @@
 """A disk that is full: one error that names the path and says what to do, nothing left, the rerun works."""
 
+import gc
 import os
 import resource
 import shutil
@@ -39,6 +40,21 @@ def room(size: int) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.fixture
+def without_collection() -> Iterator[None]:
+    """Nothing is cleared away by chance: what a failed write leaves open stays open."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def open_in(folder: Path) -> list[str]:
+    """The files of a folder that this process has open, removed ones too."""
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [str(file) for file in map(os.readlink, links) if str(file).startswith(f"{folder}/")]
 
 
 def save(folder: Path) -> Path:
@@ -104,10 +120,13 @@ WRITERS: list[tuple[Callable[[Path], Path], int]] = [
 
 
 @pytest.mark.parametrize(("write", "size"), WRITERS, ids=[f"{w.__name__} {s}" for w, s in WRITERS])
+@pytest.mark.usefixtures("without_collection")
 def test_a_full_disk_is_said_and_leaves_nothing(write: Any, size: int, tmp_path: Path) -> None:
     with room(size), pytest.raises(WriteError) as caught:
         write(tmp_path)
     said = str(caught.value)
+    del caught
+    assert open_in(tmp_path) == []
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert left == []
     place = write(tmp_path)
@@ -150,6 +169,7 @@ def test_what_was_there_stays_when_the_disk_is_full(tmp_path: Path) -> None:
     mm.load(place)
 
 
+@pytest.mark.usefixtures("without_collection")
 def test_files_of_answers_that_were_whole_stay(tmp_path: Path) -> None:
     model = session_model()
     for number, rows in enumerate((10, 4000)):
@@ -158,6 +178,7 @@ def test_files_of_answers_that_were_whole_stay(tmp_path: Path) -> None:
     with room(20_000), pytest.raises(WriteError, match=r"day-1\.parquet could not be written"):
         model.predict_to_parquet(files, tmp_path / "out", k=3)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["day-0.parquet"]
+    assert open_in(tmp_path) == []
     first = (tmp_path / "out" / "day-0.parquet").stat().st_mtime_ns
     model.predict_to_parquet(files, tmp_path / "out", k=3)
     assert (tmp_path / "out" / "day-0.parquet").stat().st_mtime_ns == first
@@ -171,6 +192,7 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
             write(tmp_path / "file")
 
 
+@pytest.mark.usefixtures("without_collection")
 def test_a_real_file_system_without_room(tmp_path: Path) -> None:
     place = tmp_path / "small"
     place.mkdir()
@@ -188,4 +210,7 @@ def test_a_real_file_system_without_room(tmp_path: Path) -> None:
         (place / "ballast").unlink()
         mm.load(save(place))
     finally:
-        subprocess.run(["umount", str(place)], check=True)
+        # Gone at once even where a file is still open: nobody else could remove the folder.
+        still_open = open_in(place)
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+    assert still_open == []

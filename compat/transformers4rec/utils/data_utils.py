@@ -10,7 +10,7 @@ import numpy as np
 from merlin.schema import Tags
 from merlin_standard_lib import Schema as LegacySchema
 
-from merlin_models_torch.storage import whole_file
+from merlin_models_torch.storage import parquet_writer, whole_file
 from transformers4rec._legacy import elsewhere, legacy
 
 __getattr__ = elsewhere(__name__, {"merlin_standard_lib": "Schema"})
@@ -127,7 +127,6 @@ def save_time_based_splits(
     """
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     train_size = 1 - val_size - test_size
     if train_size < 0:
@@ -149,8 +148,11 @@ def save_time_based_splits(
         folder = target / str(value)
         folder.mkdir(parents=True, exist_ok=True)
         for name, chosen in parts.items():
-            with whole_file(folder / f"{name}.parquet") as work:
-                pq.write_table(rows.filter(pa.array(chosen)), work)
+            with (
+                whole_file(folder / f"{name}.parquet") as work,
+                parquet_writer(work, rows.schema) as writer,
+            ):
+                writer.write_table(rows.filter(pa.array(chosen)))
 
 
 def _as_table(data: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from merlin_models_torch.data.source import ParquetSource
 from merlin_models_torch.schema import Schema, as_schema
-from merlin_models_torch.storage import whole_file
+from merlin_models_torch.storage import parquet_writer, whole_file
 
 MERLIN_METADATA_DIR_NAME = ".merlin"
 
@@ -196,10 +196,9 @@ class Dataset:
 
     def to_parquet(self, output_path: str, **kwargs: Any) -> None:
         """Writes one parquet file, and the schema beside it, into a folder."""
-        import pyarrow.parquet as pq
-
         folder = Path(output_path)
         folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(folder / "part_0.parquet") as work:
-            pq.write_table(self.to_arrow(), work)
+        rows = self.to_arrow()
+        with whole_file(folder / "part_0.parquet") as work, parquet_writer(work, rows.schema) as writer:
+            writer.write_table(rows)
         self.schema.save(folder / "schema.pbtxt")
