@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,10 +25,8 @@ def plot_ratios(lines: Sequence[Line], path: Path) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    figure, axes = pyplot.subplots(figsize=(10, 0.34 * len(lines) + 1.6), layout="constrained")
-    stage = ""
+    figure, axes = pyplot.subplots(figsize=(10, 0.36 * len(lines) + 1.6), layout="constrained")
     for place, line in enumerate(lines):
-        stage = line.stage or stage
         color = _NO_PROMISE if not line.promised else _REACHED if line.reached else _MISSED
         axes.barh(place, line.ratio, color=color, height=0.62)
         if len(line.rounds) > 1:
@@ -45,7 +44,7 @@ def plot_ratios(lines: Sequence[Line], path: Path) -> None:
     labels, stage = [], ""
     for line in lines:
         stage = line.stage or stage
-        labels.append(f"{_short(stage)}: {line.what}")
+        labels.append(textwrap.fill(f"{stage}: {line.what}", 64))
     axes.set_yticks(range(len(lines)), labels, fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")
@@ -68,7 +67,3 @@ def plot_ratios(lines: Sequence[Line], path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
-
-
-def _short(title: str, most: int = 62) -> str:
-    return title if len(title) <= most else title[: most - 1].rstrip(" ,") + "…"

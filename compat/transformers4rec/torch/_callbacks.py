@@ -86,7 +86,7 @@ class Callbacks(CallbackHandler):
         for callback in self.callbacks:
             method = getattr(callback, event)
             absent = _without(getattr(method, "__func__", method))
-            taken = {name: value for name, value in given.items() if name not in absent}
+            taken = {key: value for key, value in given.items() if key not in absent} if absent else given
             answer = method(args, state, control, **taken)
             control = control if answer is None else answer
         return control

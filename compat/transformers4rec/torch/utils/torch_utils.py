@@ -138,6 +138,8 @@ def calculate_batch_size_from_input_size(input_size: Any) -> int:
 
 
 def _nested(tensors: Any, function: Any) -> Any:
+    if isinstance(tensors, Tensor):
+        return function(tensors)
     if isinstance(tensors, list | tuple):
         return type(tensors)(_nested(tensor, function) for tensor in tensors)
     if isinstance(tensors, Mapping):
@@ -181,18 +183,17 @@ def concat_batches(batches: list[Any], padding_index: int = -100) -> Any:
         return type(first)(concat_batches(list(parts), padding_index) for parts in zip(*batches, strict=True))
     if isinstance(first, Mapping):
         return type(first)({key: concat_batches([b[key] for b in batches], padding_index) for key in first})
-    tensors = [torch.atleast_1d(tensor) for tensor in batches]
-    if tensors[0].dim() > 1:
-        width = max(tensor.shape[1] for tensor in tensors)
+    tensors = [tensor if tensor.dim() else tensor[None] for tensor in batches]
+    shapes = [tensor.shape for tensor in tensors]
+    if len(shapes[0]) > 1 and len({shape[1] for shape in shapes}) > 1:
+        width = max(shape[1] for shape in shapes)
         tensors = [
             torch.nn.functional.pad(t, (0, 0) * (t.dim() - 2) + (0, width - t.shape[1]), value=padding_index)
-            if t.shape[1] < width
-            else t
             for t in tensors
         ]
     first = tensors[0]
     if any(t.dtype != first.dtype or t.requires_grad for t in tensors):
         return torch.cat(tensors)
-    joined = first.new_empty(sum(t.shape[0] for t in tensors), *first.shape[1:])
+    joined = first.new_empty(sum(shape[0] for shape in shapes), *first.shape[1:])
     use_large_pages(joined, written=False)
     return torch.cat(tensors, out=joined)
