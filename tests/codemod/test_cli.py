@@ -178,10 +178,10 @@ def test_a_write_that_fails_leaves_the_file(
     file = tmp_path / "a.py"
     file.write_text(OLD)
 
-    def full(source: object, target: object) -> None:
+    def full(source: Path, target: Path) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(Path, "replace", full)
     assert main(["rewrite", "--write", str(file)]) == 2
     assert file.read_text() == OLD
     assert [p.name for p in tmp_path.iterdir()] == ["a.py"]
