@@ -31,7 +31,7 @@ def parquet_writer(path: str | os.PathLike[str], schema: pa.Schema) -> Iterator[
         try:
             yield writer
         except BaseException:
-            with suppress(OSError):
+            with suppress(OSError, pa.ArrowException):
                 writer.close()
             raise
         writer.close()
