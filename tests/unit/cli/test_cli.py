@@ -64,7 +64,9 @@ def test_fit_needs_no_config(trained: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     options = {"model.dim": 8, "data.folder": trained / "sessions", "seed_everything": 1}
     options |= {f"trainer.{name}": value for name, value in CONFIG["trainer"].items()}  # type: ignore[attr-defined]
-    said = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in options.items()}
+    said = {
+        key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in options.items()
+    }
     words = [word for name, value in said.items() for word in (f"--{name}", value)]
     assert main(["fit", "SessionModel", *words, "-o", "plain"]) == 0
     assert yaml.safe_load(Path("config.yaml").read_text())["data"]["batch_size"] == 128
