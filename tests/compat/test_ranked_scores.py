@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import pytest
 import torch
-from transformers4rec.torch import Trainer
+from transformers4rec.torch import Block, Trainer
 from transformers4rec.torch.model import _ranked_scores
+from transformers4rec.torch.model._item_scores import NextItemPredictionPrepareBlock
 from transformers4rec.torch.model._ranked_scores import RankedScores, best_wanted, only_best_wanted
 
 from tests.compat.small import batch, model, trainer, write_sessions
@@ -38,6 +39,44 @@ def test_loss_and_best_items_are_those_of_all_scores(at_a_time, smoothing, monke
     torch.testing.assert_close(ranked.best[0], values[:, :7])
     assert torch.equal(ranked.best[1], items[:, :7])
     torch.testing.assert_close(ranked.value(), scores)
+
+
+@pytest.mark.parametrize("items", [64, 4097], ids=["few", "not whole cache lines"])
+@pytest.mark.parametrize("temperature", [1, 0.5])
+@pytest.mark.parametrize("rows", [37, 20], ids=["a rest of one row", "whole pieces"])
+def test_scores_in_memory_used_again_are_those_of_the_block(items, temperature, rows, monkeypatch):
+    monkeypatch.setattr(_ranked_scores, "_SCORES", 4 * items)
+    torch.manual_seed(0)
+    block = NextItemPredictionPrepareBlock(items, softmax_temperature=temperature).build([-1, 8])
+    x, labels = torch.randn(rows, 8), torch.randint(0, items, (rows,))
+    called = []
+    with torch.no_grad():
+        scores = block(x)[0]
+        monkeypatch.setattr(Block, "forward", lambda *_: called.append(1))
+        ranked = RankedScores(block, x, labels, k=5, label_smoothing=0.1)
+    assert not called, "the scores were not made in memory that is used again"
+    torch.testing.assert_close(
+        ranked.loss, torch.nn.functional.cross_entropy(scores, labels, label_smoothing=0.1)
+    )
+    values, found = scores.topk(5)
+    torch.testing.assert_close(ranked.best[0], values)
+    assert torch.equal(ranked.best[1], found)
+
+
+def test_hooks_and_autocast_see_what_the_block_makes():
+    torch.manual_seed(0)
+    block = NextItemPredictionPrepareBlock(50).build([-1, 8])
+    x, labels = torch.randn(6, 8), torch.randint(1, 50, (6,))
+    with torch.no_grad():
+        with torch.autocast("cpu", torch.bfloat16):
+            ranked = RankedScores(block, x, labels, k=3, label_smoothing=0.0)
+            assert ranked.best[0].dtype == torch.bfloat16
+            assert torch.equal(
+                ranked.best[1], block(x)[0].float().sort(descending=True, stable=True)[1][:, :3]
+            )
+        block.module.register_forward_hook(lambda module, given, made: (-made[0], made[1]))
+        ranked = RankedScores(block, x, labels, k=3, label_smoothing=0.0)
+        assert torch.equal(ranked.best[1], (x @ -block.module.output_layer.T).topk(3)[1])
 
 
 def test_narrow_scores_are_summed_wide():

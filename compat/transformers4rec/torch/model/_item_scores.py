@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from merlin_models_torch._products import put_scores
 from merlin_models_torch._recording import is_recorded
 from merlin_models_torch.blocks.linear import linear
 from transformers4rec.torch.block.base import Block, BuildableBlock
@@ -103,6 +104,17 @@ class _NextItemPredictionTask(torch.nn.Module):
         if self.softmax_temperature and self.softmax_temperature != 1:
             scores = scores / self.softmax_temperature
         return scores, targets
+
+    def put_scores(self, into: Tensor, inputs: Tensor) -> None:
+        """Writes the scores of all items, without gradients.
+
+        Args:
+            into: (N, V), changed.
+            inputs: (N, D) of the dtype of the matrix.
+        """
+        put_scores(into, inputs, self.weight_for(inputs).detach())
+        if self.softmax_temperature and self.softmax_temperature != 1:
+            into /= self.softmax_temperature
 
     def sampled(self, inputs: Tensor, targets: Any, output_weights: Tensor) -> tuple[Tensor, Tensor]:
         """Scores (N, 1 + M), the target's first, less the log of how likely each is drawn; zeros (N,)."""

@@ -10,7 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from merlin_models_torch._products import in_lines, takes_one_dnn
 from transformers4rec.torch._outputs import Deferred
+from transformers4rec.torch.block.base import Block
+from transformers4rec.torch.model._item_scores import _NextItemPredictionTask
+from transformers4rec.torch.model._reader import watched
 from transformers4rec.torch.ranking_metric import best_items
 
 # Scores made at a time: what the ranking and the loss read again is still near the processor then.
@@ -63,8 +67,14 @@ class RankedScores(Deferred):
             )
         rows = max(_SCORES // items, 1)
         best, losses = [], []
+        # One piece of memory for all rows: fresh pages would cost as much as the products.
+        again = in_lines(x, min(rows, len(x)), items) if _is_known(block, x) else None
         for some, targets in zip(x.split(rows), labels.split(rows), strict=True):
-            scores = block(some)[0]
+            if again is None:
+                scores = block(some)[0]
+            else:
+                scores = again[: len(some)]
+                block.module.put_scores(scores, some)
             best.append(best_items(scores, k))
             losses.append(self._losses(scores, targets, best[-1][0][:, :1]))
         values, found = zip(*best, strict=True)
@@ -80,3 +90,14 @@ class RankedScores(Deferred):
             certain = certain * (1 - self._smoothing) + even * self._smoothing
         log_sum = scores.sub_(largest).exp_().sum(1, keepdim=True).log_() + largest
         return (log_sum - certain).squeeze(1)
+
+
+def _is_known(block: Any, x: Tensor) -> bool:
+    """Whether a block's scores are products of x and its matrix, by torch, that nothing else looks at."""
+    if type(block) is not Block or type(block.module) is not _NextItemPredictionTask:
+        return False
+    if any(map(watched, block.modules())) or torch.is_autocast_enabled(x.device.type):
+        return False
+    weight = block.module.weight.detach()
+    plain = type(weight) is type(x) is Tensor and weight.dtype is x.dtype
+    return plain and not takes_one_dnn(x, weight.t())

@@ -31,14 +31,14 @@ def only_reader(head: Any, *, targets: bool) -> Reader | None:
     from transformers4rec.torch.model._next_item import NextItemPredictionTask
 
     tasks, block = [*head.prediction_task_dict.values()], head.body
-    while type(block) is SequentialBlock and len(block) and not _watched(block):
+    while type(block) is SequentialBlock and len(block) and not watched(block):
         block = block[-1]
     if len(tasks) != 1 or type(tasks[0]) is not NextItemPredictionTask or type(block) is not TransformerBlock:
         return None
     task: NextItemPredictionTask = tasks[0]
     if not _place_by_place(task.task_block) or block.output_fn is not _first:
         return None
-    if not isinstance(block.transformer, nn.Module) or any(map(_watched, block.modules())):
+    if not isinstance(block.transformer, nn.Module) or any(map(watched, block.modules())):
         return None
 
     def wanted(inputs: Tensor) -> Tensor:
@@ -57,5 +57,6 @@ def _place_by_place(block: nn.Module | None) -> bool:
     return block is None or all(type(module) in _PLACE_BY_PLACE for module in block.modules())
 
 
-def _watched(module: nn.Module) -> bool:
+def watched(module: nn.Module) -> bool:
+    """Whether a hook or a forward of the program's own sees what goes through this module."""
     return bool(module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module))
