@@ -86,14 +86,15 @@ def _longest(row: Any) -> int:
     return max([1, *(len(values) for values in row.values() if isinstance(values, list))])
 
 
-def app(folder: str | Path, *, largest: int = 64) -> fastapi.FastAPI:
+def app(folder: str | Path, *, largest: int = 64, trusted: bool = False) -> fastapi.FastAPI:
     """The server of an export.
 
     Args:
         folder: the export.
         largest: requests that are answered together.
+        trusted: run machine code too, the format "aoti"; see :class:`ExportedModel`.
     """
-    model = ExportedModel(folder)
+    model = ExportedModel(folder, trusted=trusted)
 
     @asynccontextmanager
     async def running(server: fastapi.FastAPI) -> AsyncIterator[None]:
@@ -140,8 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--largest-batch", type=int, default=64)
+    parser.add_argument("--trusted", action="store_true", help="run machine code too, the format aoti")
     options = parser.parse_args(arguments)
-    server = app(options.folder, largest=options.largest_batch)
+    server = app(options.folder, largest=options.largest_batch, trusted=options.trusted)
     uvicorn.run(server, host=options.host, port=options.port, log_level="warning")
 
 

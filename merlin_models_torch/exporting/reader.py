@@ -24,9 +24,11 @@ _PLAIN = re.compile(
     r"|\.data/(version|serialization_id)"
 )
 # What the graph of a .pt2 may call, and how it may compute sizes: torch finds the former by name in all that
-# can be reached from torch, and evaluates the latter as Python.
+# can be reached from torch, operators that read and write files among them, and evaluates the latter as Python.
 _CALLED = re.compile(
-    r"torch\.ops\.(aten|prims|higher_order)\.\w+(\.\w+)?|torch\.sym_\w+|math\.\w+"
+    r"torch\.ops\.(aten\.(?!from_file|save)|prims\.)\w+(\.\w+)?|torch\.sym_\w+|math\.\w+"
+    r"|torch\.ops\.higher_order\.(cond|while_loop|map_impl|scan|associative_scan|out_dtype|invoke_subgraph"
+    r"|strict_mode|flex_attention|wrap_with_(set_grad_enabled|autocast))"
     r"|_operator\.(eq|ne|lt|le|gt|ge|add|sub|mul|truediv|floordiv|mod|neg|pos|pow|and_|or_|not_|getitem)"
 )
 _WORDS = re.compile(
@@ -38,6 +40,8 @@ _WORDS = re.compile(
 _SIZE = r"(L\['tensors'\]\['[^'\\\n]*'\]\.size\(\)\[\d+\]|\d+)"
 _GUARD = re.compile(rf"{_SIZE} (==|!=|<|>|<=|>=) {_SIZE}")
 _MARKS = frozenset("(),.'=+-*/<>&|~ ")
+# Containers of inputs and outputs; to make others torch imports modules by name.
+_CONTAINERS = frozenset({None, "builtins.dict", "builtins.list", "builtins.tuple"})
 _PLAIN_TYPES = (str, int, float, bool)
 Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -50,14 +54,16 @@ class ExportedModel:
     """A folder written by ``merlin_models_torch.export``, from original ids to original ids.
 
     Every file is compared with the manifest first. A ``.pt2`` file is a program, and torch unpickles parts of
-    one that says so; here such a file is refused.
+    one that says so; here such a file is refused. One of the format "aoti" is machine code, which nobody can
+    check.
 
     Args:
         folder: the export.
+        trusted: run machine code too. Only for folders that you wrote yourself, or would run a program of.
 
     Raises:
-        ValueError: if the folder holds no export of this version, a file is missing or was changed, or its
-            program holds pickled objects.
+        ValueError: if the folder holds no export of this version, a file is missing or was changed, its
+            program holds pickled objects, or is machine code that is not trusted.
 
     Example:
         >>> exported = ExportedModel(mm.export(model, "exported", k=2))
@@ -66,10 +72,15 @@ class ExportedModel:
         [{'item_id': ['item-...', 'item-...'], 'score': [...]}]
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, trusted: bool = False) -> None:
         folder = Path(folder)
         files = _check_files(folder)
         self.signature = _signature(folder / "signature.json")
+        if self.signature["runtime"] == "aoti" and not trusted:
+            raise ValueError(
+                f"{folder} holds machine code (format 'aoti'), which cannot be checked: if you would run a "
+                "program of those who wrote it, give trusted=True"
+            )
         program = self.signature["program"]
         if program not in files:
             raise ValueError(f"{folder} has no program {program!r}: export the model again")
@@ -421,35 +432,48 @@ def refuse_pickles(program: Path) -> None:
     """
     import torch
 
-    with zipfile.ZipFile(program) as archive:
-        packed = sum(one.file_size for one in archive.infolist())
-        if packed > program.stat().st_size:
-            raise ValueError(f"{program} holds {packed} bytes packed into fewer: do not use this file")
-        for name in archive.namelist():
-            part = name.partition("/")[2]
-            good = _PLAIN.fullmatch(part) is not None
-            if good and part.endswith("_config.json"):
-                payloads = json.loads(archive.read(name))["config"].values()
-                good = not any(
-                    payload["use_pickle"] or not _TENSOR.fullmatch(payload["path_name"])
-                    for payload in payloads
-                )
-            elif part == "models/model.json":
-                described = json.loads(archive.read(name))
-                # Guards are Python that is run when the program is loaded.
-                good = all(_GUARD.fullmatch(guard) for guard in described.get("guards_code") or [])
-                good = good and _computes_only(described)
-            elif part.startswith("data/sample_inputs/"):
-                # With weights_only torch reads tensors and plain containers, and refuses anything else.
-                try:
-                    torch.load(io.BytesIO(archive.read(name)), weights_only=True)
-                except Exception:
-                    good = False
-            if not good:
-                raise ValueError(
-                    f"{program} holds {name}, which is or names more than tensors and what computes with "
-                    "them: do not use this file"
-                )
+    # What torch itself would read: a zip file can be made that Python's reader finds other contents in.
+    try:
+        archive = torch._C.PyTorchFileReader(str(program))
+        names = archive.get_all_records()
+    except RuntimeError as error:
+        raise ValueError(f"{program} is no archive of torch's ({_first_line(error)})") from error
+    with zipfile.ZipFile(program) as same:
+        listed = sorted(name.partition("/")[2] for name in same.namelist())
+    if listed != sorted({*names}) or len(listed) != len(names):
+        raise ValueError(f"{program} holds parts twice, or some that are hidden: do not use this file")
+    packed = sum(archive.get_record_size(name) for name in names)
+    if packed > program.stat().st_size:
+        raise ValueError(f"{program} holds {packed} bytes packed into fewer: do not use this file")
+    for name in names:
+        if not _PLAIN.fullmatch(name) or not _is_harmless(name, archive):
+            raise ValueError(
+                f"{program} holds {name}, which is or names more than tensors and what computes with "
+                "them: do not use this file"
+            )
+
+
+def _is_harmless(name: str, archive: Any) -> bool:
+    """Whether a part of an archive is, and names, nothing but tensors and what computes with them."""
+    if name.endswith("_config.json"):
+        payloads = json.loads(archive.get_record(name))["config"].values()
+        return not any(
+            payload["use_pickle"] or not _TENSOR.fullmatch(payload["path_name"]) for payload in payloads
+        )
+    if name == "models/model.json":
+        described = json.loads(archive.get_record(name))
+        # Guards are Python that is run when the program is loaded.
+        guarded = all(_GUARD.fullmatch(guard) for guard in described.get("guards_code") or [])
+        return guarded and _computes_only(described)
+    if name.startswith("data/sample_inputs/"):
+        import torch
+
+        # With weights_only torch reads tensors and plain containers, and refuses anything else.
+        try:
+            torch.load(io.BytesIO(archive.get_record(name)), weights_only=True)
+        except Exception:
+            return False
+    return True
 
 
 def _computes_only(described: Any) -> bool:
@@ -463,9 +487,22 @@ def _computes_only(described: Any) -> bool:
                 return False
             if isinstance(size, str) and not _is_size(size):
                 return False
+            if not all(_is_plain(one[key]) for key in ("in_spec", "out_spec") if key in one):
+                return False
             waiting += one.values()
         elif isinstance(one, list):
             waiting += one
+    return True
+
+
+def _is_plain(text: Any) -> bool:
+    """Whether a description of inputs or outputs names Python's own containers alone."""
+    waiting = [json.loads(text)[1]] if text else []
+    while waiting:
+        one = waiting.pop()
+        if one["type"] not in _CONTAINERS:
+            return False
+        waiting += one["children_spec"]
     return True
 
 

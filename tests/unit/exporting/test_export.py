@@ -1,10 +1,12 @@
 """Exported programs answer as the models they were made of, from batches and sessions of any size."""
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -304,6 +306,9 @@ def test_a_program_that_names_pickles_is_refused(exports: Exports, tmp_path: Pat
         "code": lambda part, text: text.replace(b'"torch.ops.aten.', b'"torch.os.', 1),
         "guard": lambda part, text: text.replace(b'"guards_code": []', b'"guards_code": ["exit() == 1"]', 1),
         "size": lambda part, text: text.replace(b"Symbol(", b"eval("),
+        "file": lambda part, text: text.replace(b".aten.linear.default", b".aten.from_file.default", 1),
+        "block": lambda part, text: text.replace(b".aten.linear.default", b".higher_order.call_torchbind", 1),
+        "import": lambda part, text: text.replace(b"builtins.tuple", b"collections.defaultdict", 1),
         "legacy": None,
     }.items():
         bad = tmp_path / f"{name}.pt2"
@@ -311,11 +316,44 @@ def test_a_program_that_names_pickles_is_refused(exports: Exports, tmp_path: Pat
             for part in old.namelist():
                 new.writestr(part, old.read(part) if change is None else change(part, old.read(part)))
             if change is None:
-                new.writestr("model/data/weights/model.pt", b"")
+                new.writestr(f"{part.partition('/')[0]}/data/weights/model.pt", b"")
         with pytest.raises(
             ValueError, match="which is or names more than tensors and what computes with them"
         ):
             reader.refuse_pickles(bad)
+
+
+def archive_of(parts: list[tuple[str, bytes]]) -> bytes:
+    """A zip file, in which names may stand twice."""
+    made = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        with zipfile.ZipFile(made, "w") as archive:
+            for name, content in parts:
+                archive.writestr(name, content)
+    return made.getvalue()
+
+
+def test_a_program_is_checked_as_torch_reads_it(exports: Exports, tmp_path: Path) -> None:
+    """Of zip files that say different things to different readers, torch's counts."""
+    with zipfile.ZipFile(exports.get("dlrm", "torch")[1] / "model.pt2") as archive:
+        parts = [(name, archive.read(name)) for name in archive.namelist()]
+    bad = [(name, content.replace(b'"use_pickle": false', b'"use_pickle": true ')) for name, content in parts]
+    twice = tmp_path / "twice.pt2"
+    for both in ([*bad, *parts], [*parts, *bad]):
+        twice.write_bytes(archive_of(both))
+        with pytest.raises(ValueError, match=r"twice\.pt2 holds parts twice, or some that are hidden"):
+            reader.refuse_pickles(twice)
+
+    # The end says where the archive's directory begins, counted from byte 0 or, for Python, from where it
+    # makes sense: that of the first archive or that of the second.
+    end_only = len(archive_of([]))
+    confused = tmp_path / "confused.pt2"
+    confused.write_bytes(archive_of(bad)[:-end_only] + archive_of(parts))
+    with zipfile.ZipFile(confused) as archive:
+        assert [(name, archive.read(name)) for name in archive.namelist()] == parts
+    with pytest.raises(ValueError, match="which is or names more than tensors"):
+        reader.refuse_pickles(confused)
 
 
 def test_a_changed_or_missing_file_is_refused(exports: Exports, tmp_path: Path) -> None:
@@ -544,7 +582,9 @@ def test_a_compiled_program_answers_as_the_model(exports: Exports) -> None:
     columns = {name: torch.tensor([row[name] for row in rows]) for name in rows[0]}
     with torch.no_grad():
         wanted = model.scores(mm.Batch(columns))["item_id_score"]
-    found = [answer["item_id_score"] for answer in ExportedModel(folder).answer(rows)]
+    with pytest.raises(ValueError, match=r"machine code \(format 'aoti'\), which cannot be checked"):
+        ExportedModel(folder)
+    found = [answer["item_id_score"] for answer in ExportedModel(folder, trusted=True).answer(rows)]
     assert found == pytest.approx(wanted.tolist(), abs=1e-5)  # type: ignore[union-attr]
 
 
