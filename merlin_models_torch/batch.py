@@ -201,5 +201,7 @@ class Batch:
         column = self[name]
         if isinstance(column, Ragged):
             return column.lengths
+        if column.shape[1] == 0:
+            return torch.zeros(len(column), dtype=torch.int64, device=column.device)
         steps = torch.arange(1, column.shape[1] + 1, device=column.device)
         return ((column != 0) * steps).amax(1)

@@ -72,7 +72,12 @@ def read_column(source: Source, name: str, *, encoded: bool = False) -> pa.Chunk
         raise DataError(
             f"column {name!r} has types {sorted(map(str, kinds))} in different files: cast them alike"
         )
-    return pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
+    kind = next(iter(kinds), pa.null())
+    columns = [
+        column if column.type == kind else pa.chunked_array([pa.nulls(len(column), kind)])
+        for column in columns
+    ]
+    return pa.chunked_array([chunk for column in columns for chunk in column.chunks], kind)
 
 
 def _encoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -110,7 +115,12 @@ def read_time(source: Source, name: str) -> tuple[NDArray[Any], pa.DataType]:
     if pa.types.is_temporal(kind):
         column = column.cast(pa.int32()).cast(pa.int64()) if kind.bit_width == 32 else column.cast(pa.int64())
     elif pa.types.is_integer(kind):
-        column = column.cast(pa.int64())
+        try:
+            column = column.cast(pa.int64())
+        except pa.ArrowInvalid as error:
+            raise DataError(
+                f"time column {name!r} has numbers of 2**63 or more: mend or cast them"
+            ) from error
     elif pa.types.is_floating(kind):
         column = column.cast(pa.float64())
     else:

@@ -126,7 +126,7 @@ def _window_numbers(
         )
     seconds = int(match[1]) * _SECONDS[match[2]]
     if pa.types.is_date32(kind):
-        numbers = np.floor_divide(moments, seconds / _SECONDS["d"])
+        numbers = np.floor_divide(moments * _SECONDS["d"], seconds)
     else:
         unit = "ms" if pa.types.is_date64(kind) else getattr(kind, "unit", time_unit)
         numbers = np.floor_divide(moments, seconds * _PER_SECOND[unit])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -142,23 +143,24 @@ def concatenate(tables: Sequence[TensorTable], *, numbers: Collection[str] = ())
         tensors = [part for part in parts if isinstance(part, Tensor)]
         ragged = [part for part in parts if isinstance(part, Ragged)]
         if not ragged:
-            columns[name] = torch.cat(tensors)
+            columns[name] = _joined(tensors, name, filler=None)
             continue
         lengths = torch.cat([part.lengths for part in ragged])
         offsets = torch.nn.functional.pad(lengths.cumsum(0), (1, 0))
-        values = _of_one_width([part.values for part in ragged], name, numbers=name in numbers)
-        columns[name] = Ragged(torch.cat(values), offsets)
+        values = [part.values for part in ragged]
+        filler = math.nan if name in numbers else None if any(map(torch.is_floating_point, values)) else 0
+        columns[name] = Ragged(_joined(values, name, filler=filler), offsets)
     return TensorTable(share_offsets(columns), torch.cat([table.rows for table in tables]))
 
 
-def _of_one_width(parts: Sequence[Tensor], name: str, *, numbers: bool) -> list[Tensor]:
-    """Inner lists of ids or ``numbers`` filled up to the longest of all parts; anything else as it is."""
+def _joined(parts: Sequence[Tensor], name: str, *, filler: float | None) -> Tensor:
+    """All parts in one, the narrower ones filled up; without a filler all have one width."""
+    # What has no rows does not say how wide they would be.
+    parts = [part for part in parts if len(part)] or parts[:1]
     widths = {part.shape[1] for part in parts if part.dim() == 2}
-    if len(widths) < 2:
-        return list(parts)
-    if not numbers and any(part.is_floating_point() for part in parts):
-        raise DataError(
-            f"column {name!r} has vectors of {min(widths)} and of {max(widths)} values: give all one width"
-        )
-    filler = float("nan") if numbers else 0
-    return [torch.nn.functional.pad(part, (0, max(widths) - part.shape[1]), value=filler) for part in parts]
+    if len(widths) > 1:
+        low, high = min(widths), max(widths)
+        if filler is None:
+            raise DataError(f"column {name!r} has vectors of {low} and of {high} values: give all one width")
+        parts = [torch.nn.functional.pad(part, (0, high - part.shape[1]), value=filler) for part in parts]
+    return torch.cat(list(parts))

@@ -161,6 +161,8 @@ class Vocabulary:
         """
         if isinstance(codes, (pa.Array, pa.ChunkedArray)):
             codes = codes.to_numpy(zero_copy_only=False) if isinstance(codes, pa.Array) else codes.to_numpy()
+        if hasattr(codes, "detach"):
+            codes = codes.detach().cpu()
         positions = np.asarray(codes, dtype=np.int64).reshape(-1) - self.first
         outside = (positions < -self.first) | (positions >= len(self))
         if outside.any():

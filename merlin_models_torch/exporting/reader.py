@@ -24,7 +24,7 @@ _PLAIN = re.compile(
     r"|\.data/(version|serialization_id)"
 )
 # What the graph of a .pt2 may call, and how it may compute sizes: torch finds the former by name in all that
-# can be reached from torch, operators that read and write files among them, and evaluates the latter as Python.
+# can be reached from torch (operators that read and write files, too), and evaluates the latter as Python.
 _CALLED = re.compile(
     r"torch\.ops\.(aten\.(?!from_file|save)|prims\.)\w+(\.\w+)?|torch\.sym_\w+|math\.\w+"
     r"|torch\.ops\.higher_order\.(cond|while_loop|map_impl|scan|associative_scan|out_dtype|invoke_subgraph"

@@ -159,7 +159,7 @@ def save_vectors(
     path = Path(path)
     if path.suffix != ".npy":
         raise ValueError(f"vectors are written to a .npy file, got {path.name}: give it that ending")
-    matrix = torch.as_tensor(vectors).detach().float().numpy()
+    matrix = torch.as_tensor(vectors).detach().float().cpu().numpy()
     if matrix.ndim != 2 or len(matrix) != len(ids):
         raise ValueError(
             f"vectors have the shape {matrix.shape} and there are {len(ids)} ids: give a row for each id"

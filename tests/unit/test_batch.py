@@ -62,6 +62,8 @@ def test_a_missing_column_is_named_with_those_there_are() -> None:
 def test_lengths_of_a_matrix_reach_to_its_last_item() -> None:
     batch = Batch({"item_id": torch.tensor([[4, 0, 5, 0], [0, 0, 0, 0]])})
     assert batch.lengths("item_id").tolist() == [3, 0]
+    none = Batch({"item_id": torch.zeros(2, 0, dtype=torch.int64)})
+    assert none.lengths("item_id").tolist() == [0, 0]
 
 
 def test_new_batches_leave_the_old_one_alone() -> None:

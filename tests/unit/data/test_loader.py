@@ -263,6 +263,37 @@ def test_a_file_with_no_rows_among_others_is_passed_over(
         assert rows_of(loader) == list(range(103))
 
 
+@pytest.mark.parametrize("limit", [0, 2**30])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_files_without_a_vector_say_nothing_of_their_width(
+    parquet: Write, order: tuple[int, int], limit: int
+) -> None:
+    lists = [[[[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]]], [[], []]]
+    texts = [[[1.0, 2.0], [3.0, 4.0]], []]
+    columns = [
+        ColumnSchema("images", [Tags.EMBEDDING, Tags.SEQUENCE], is_list=True),
+        ColumnSchema("text", [Tags.EMBEDDING], is_list=True),
+    ]
+    for column, values, depth in zip(columns, (lists, texts), (2, 1), strict=True):
+        kind = pa.list_(pa.float32())
+        kind = pa.list_(kind) if depth == 2 else kind
+        tables = [pa.table({column.name: pa.array(values[part], kind)}) for part in (0, 1)]
+        files = [parquet(tables[part], f"{column.name}-{place}.parquet") for place, part in enumerate(order)]
+        loader = ParquetLoader(files, Schema([column]), batch_size=4, empty="keep", memory_limit=limit)
+        (batch,) = loader
+        found = batch[column.name]
+        rows = [row for part in order for row in values[part]]
+        assert (plain(found) if isinstance(found, Ragged) else found.tolist()) == rows
+
+
+def test_an_epoch_of_matrices_may_hold_a_batch_without_items(schema: Schema, sessions: pa.Table) -> None:
+    none = sessions.slice(0, 2).to_pylist()
+    lists = [name for name in sessions.column_names if isinstance(none[0][name], list)]
+    rows = pa.Table.from_pylist([{**row, **{name: [] for name in lists}} for row in none], sessions.schema)
+    (batch,) = ParquetLoader(rows, schema, batch_size=2, padded=True, empty="keep")
+    assert batch.lengths("item_id").tolist() == [0, 0]
+
+
 def test_vectors_and_lists_of_vectors() -> None:
     table = pa.table(
         {

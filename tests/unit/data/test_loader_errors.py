@@ -162,6 +162,14 @@ def test_vectors_of_different_widths_in_row_groups(parquet: Write, limit: int) -
             pass
 
 
+@pytest.mark.parametrize("limit", [0, 2**30])
+def test_vectors_of_different_widths_in_files(parquet: Write, limit: int) -> None:
+    vectors = Schema([ColumnSchema("vector", [Tags.EMBEDDING], dtype="float32", is_list=True)])
+    files = [parquet(pa.table({"vector": [[0.1] * n]}), f"{n}.parquet") for n in (2, 3)]
+    with pytest.raises(DataError, match=r"column 'vector' has vectors of 2 and of 3 values: give all one"):
+        list(ParquetLoader(files, vectors, batch_size=2, memory_limit=limit))
+
+
 def test_no_rows(parquet: Write) -> None:
     empty = pa.table({"item_id": pa.array([], pa.list_(pa.int64()))})
     refused(empty, ITEMS, "the table holds no rows: give data with at least one row")

@@ -184,6 +184,8 @@ def test_windows_of_a_day_against_plain_python(tmp_path: Path, by: Any) -> None:
         ([5, 5, 5, 5], 3, "s", [[0, 1, 2, 3]]),
         ([0.5, 59.9, 60.0, 119.0], "1min", "s", [[0, 1], [2, 3]]),
         ([datetime.date(2024, 1, d) for d in (1, 2, 9, 3)], "1w", "s", [[0, 1, 3], [2]]),
+        # Five days are three times 40 hours.
+        ([datetime.date(1970, 1, d) for d in (6, 5, 7, 1)], "40h", "s", [[3], [1], [0, 2]]),
     ],
 )
 def test_windows_by_hand(tmp_path: Path, times: Any, window: Any, unit: Any, expected: Any) -> None:
@@ -247,6 +249,21 @@ def test_features_may_be_said_to_be_of_a_kind(tmp_path: Path) -> None:
     assert pq.read_table(files.train[0])["size"].to_pylist()[1][-1] == 1
     numbers = sessions_from_events(HAND, tmp_path / "n", features={"timestamp": "continuous"}, split=None)
     assert pq.read_table(numbers.train[0])["timestamp"].to_pylist()[0] == [3.0, 1.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize("empty", [0, 1])
+@pytest.mark.parametrize("values", [[7, 8], ["x", "y"]])
+def test_a_file_may_lack_all_values_of_a_feature(
+    parquet: Callable[..., str], tmp_path: Path, values: list[Any], empty: int
+) -> None:
+    files = []
+    for part in (0, 1):
+        feature = pa.nulls(2) if part == empty else pa.array(values)
+        events = pa.table({"user_id": [part] * 2, "item_id": [1, 2], "kind": feature})
+        files.append(parquet(events, f"{part}.parquet"))
+    done = sessions_from_events(files, tmp_path / "out", features=["kind"], split=None)
+    rows = {row: found["kind"] for row, found in written(done.train, done, "user_id")}
+    assert rows == {empty: [None, None], 1 - empty: values}
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
@@ -319,6 +336,11 @@ def column(name: str, values: Any) -> pa.Table:
             column("timestamp", [float("inf")] * 9),
             {},
             "time column 'timestamp' holds values that are not finite",
+        ),
+        (
+            HAND.set_column(2, "timestamp", pa.array([2**63] * 9, pa.uint64())),
+            {},
+            r"time column 'timestamp' has numbers of 2\*\*63 or more",
         ),
         (HAND, {"features": {"item_id2": "categorical"}}, "column 'item_id2' is not in the table"),
         (
