@@ -71,6 +71,9 @@ class RecurrentBlock(nn.Module):
         """
         plan = plan_of(inputs, batch, sight=self._sight())
         steps = inputs.shape[1]
+        if not steps:
+            # torch's layers refuse what a batch without any item gives.
+            return inputs.new_zeros(len(inputs), 0, self.dim)
         if plan is None:
             return self.dropout(self.recurrent(inputs)[0])  # type: ignore[no-any-return]
         if self.bidirectional and not self.over_rows:

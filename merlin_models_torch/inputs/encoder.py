@@ -334,10 +334,16 @@ class ColumnEncoder(nn.Module):
 
     def _number(self, name: str, column: Column) -> Tensor:
         values, inside = self._matrix(name, column)
-        numbers = values.to(torch.get_default_dtype())[..., None]
+        numbers = values.to(self._dtype(values))[..., None]
         if name not in self.lists or (name in self.sequences and values.dim() == 2):
             return numbers
         return pooled(numbers, inside, self.combiners.find(name))
+
+    def _dtype(self, numbers: Tensor) -> torch.dtype:
+        """That of the block's weights; without any, of numbers in half precision, which a model made so."""
+        half = numbers.dtype in (torch.float16, torch.bfloat16)
+        own = numbers.dtype if half else torch.get_default_dtype()
+        return next((weight.dtype for weight in self.parameters()), own)
 
 
 def _replaced(schema: Schema, new: Mapping[str, ColumnSchema]) -> Schema:

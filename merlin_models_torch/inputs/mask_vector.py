@@ -52,7 +52,10 @@ class MaskVector(LazyModuleMixin, nn.Module):
             vectors = vectors[:, : plan.extend]
         elif plan.extend:
             # What stands there before it is replaced matters only where padding is attended to.
-            vectors = torch.cat([vectors, vectors[:, -1:].expand(-1, plan.extend, -1)], 1)
+            last = (
+                vectors[:, -1:] if vectors.shape[1] else vectors.new_zeros(len(vectors), 1, vectors.shape[2])
+            )
+            vectors = torch.cat([vectors, last.expand(-1, plan.extend, -1)], 1)
         if plan.blank is not None:
             vectors = vectors.masked_fill(plan.blank[..., None], 0.0)
         return torch.where(plan.replaced[..., None], self.weight.to(vectors.dtype), vectors)

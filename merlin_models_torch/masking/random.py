@@ -57,19 +57,23 @@ class RandomMasking:
 
         Args:
             ids: (B, T) int64, padded on the right.
-            lengths: (B,) int64, none 0.
+            lengths: (B,) int64; a session without items has no target.
             generator: source of the draws; torch's global one if not given.
         """
         inside = positions(ids) < lengths[:, None]
+        if not ids.shape[1]:
+            return self._plan(inside, ids, lengths)
         chance = torch.full(ids.shape, self.probability, device=ids.device)
         hidden = torch.bernoulli(chance, generator=generator).bool() & inside
         rows = torch.arange(ids.shape[0], device=ids.device)
         # One draw for every session, used or not: the draws of a session do not depend on the others' masks.
-        forced = torch.multinomial(inside.float(), 1, generator=generator)[:, 0]
+        empty = lengths[:, None] == 0
+        forced = torch.multinomial((inside | empty).float(), 1, generator=generator)[:, 0]
         hidden[rows, forced] = True
         only_hidden = hidden.sum(1) == lengths
         shown = torch.multinomial(hidden.float(), 1, generator=generator)[:, 0]
         hidden[rows, shown] &= ~only_hidden
+        hidden &= inside
         return self._plan(hidden, torch.where(hidden, ids, 0), lengths)
 
     def evaluate(self, ids: Tensor, lengths: Tensor) -> MaskPlan:

@@ -160,6 +160,7 @@ def _items(model: Model, best: Best, k: int, item_id: str) -> Callable[[Batch, K
     def columns(batch: Batch, own: Keyed) -> dict[str, pa.Array]:
         seen = None if own.seen is None else own.seen.to(model.device)
         scores, items = best(batch.to(model.device), seen)
+        _check_answered(len(items), batch)
         rows, numbers = items.flatten().cpu().numpy(), pa.array(scores.flatten().float().cpu().numpy())
         return {
             item_id: pa.FixedSizeListArray.from_arrays(original_ids(model.item_vocabulary, rows), k),
@@ -167,6 +168,16 @@ def _items(model: Model, best: Best, k: int, item_id: str) -> Callable[[Batch, K
         }
 
     return columns
+
+
+def _check_answered(count: int, batch: Batch) -> None:
+    """Refuses rows from which nothing is predicted."""
+    if count != len(batch):
+        raise ValueError(
+            f"{len(batch) - count} of {len(batch)} rows have no items, and the model predicts from the last "
+            "one: leave them out, as ParquetLoader(..., empty='drop') does, or train with RandomMasking, which "
+            "has a place for what comes first"
+        )
 
 
 def _of_towers(
@@ -201,6 +212,7 @@ def _of_catalogue(
     def best(batch: Batch, exclude: Tensor | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
         planned = model.for_prediction(batch)
         queries = output.queries(model.hidden_states(planned), planned)
+        _check_answered(len(queries), batch)
         if wanted and planned.plan is not None and model.inputs.item_id is not None:
             shown = seen_items(batch, planned, model.inputs.item_id)
             exclude = shown if exclude is None else torch.cat([shown, exclude], 1)

@@ -34,6 +34,14 @@ def test_equals_torchs_row_by_row_without_padding(block_class, torch_class, both
     torch.testing.assert_close(block(inputs), theirs(inputs)[0])
 
 
+@pytest.mark.parametrize("block_class", [GRUBlock, LSTMBlock])
+def test_a_batch_without_any_item_has_no_positions(block_class):
+    none = torch.zeros(2, 0, dtype=torch.bool)
+    plan = MaskPlan(none, none, none.long(), torch.zeros(2, dtype=torch.int64), "causal")
+    block = block_class(8, in_features=4)
+    assert block(torch.zeros(2, 0, 4), Batch({"item": torch.ones(2, 0)}, plan=plan)).shape == (2, 0, 8)
+
+
 @pytest.mark.parametrize(("block_class", "torch_class"), KINDS)
 def test_both_ways_without_packing_are_those_of_packed_rows(block_class, torch_class):
     torch.manual_seed(0)

@@ -27,6 +27,20 @@ def test_every_session_that_allows_it_has_a_target_and_a_visible_item(probabilit
     assert not hidden[~several].any()
 
 
+def test_a_session_without_items_has_no_target_and_changes_no_other() -> None:
+    ids, lengths = torch.tensor([[4, 5, 6], [0, 0, 0], [7, 8, 0]]), torch.tensor([3, 0, 2])
+    full = torch.tensor([[4, 5, 6], [1, 2, 3], [7, 8, 0]]), torch.tensor([3, 3, 2])
+    for seed in range(20):
+        plans = [
+            RandomMasking(probability=0.5).train(*rows, generator=torch.Generator().manual_seed(seed))
+            for rows in ((ids, lengths), full)
+        ]
+        assert not plans[0].targeted[1].any()
+        assert torch.equal(plans[0].targets[[0, 2]], plans[1].targets[[0, 2]])
+    none = RandomMasking().train(ids[:, :0], torch.zeros(3, dtype=torch.int64))
+    assert none.items().tolist() == []
+
+
 def test_items_are_hidden_with_the_probability_asked_for() -> None:
     long = torch.full((2000,), 11)
     ids = torch.ones(2000, 11, dtype=torch.int64)

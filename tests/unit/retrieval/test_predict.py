@@ -214,3 +214,25 @@ def test_a_body_without_separate_towers_is_refused() -> None:
     model = mm.Model(mm.TabularInputBlock(schema, embedding_dim=4), both, output)
     with pytest.raises(TypeError, match="no tower 'query' that reads columns by itself"):
         model.predict(USERS, k=1)
+
+
+def test_sessions_without_items_are_answered_by_a_place_of_their_own_or_refused() -> None:
+    """Whether other rows of their batch have items makes no difference."""
+    rows = session_table(3).to_pylist()
+    lists = ("item_id", "category", "age", "price")
+    rows[1:] = [{**row, **{name: [] for name in lists}} for row in rows[1:]]
+    table = pa.Table.from_pylist(rows, session_table(1).schema)
+
+    def answers(model: mm.Model, some: pa.Table) -> list[dict[str, object]]:
+        loader = mm.ParquetLoader(some, model.schema, batch_size=3, empty="keep")
+        return model.eval().predict(loader, k=3).drop(["row"]).to_pylist()
+
+    torch.manual_seed(0)
+    both = session_model(mm.RandomMasking())
+    alone, beside = answers(both, table.slice(1)), answers(both, table)[1:]
+    for one, other in zip(alone, beside, strict=True):
+        assert one["item_id"] == other["item_id"]
+        assert one["score"] == pytest.approx(other["score"], abs=1e-6)
+    for some, text in ((table, "2 of 3 rows"), (table.slice(1), "2 of 2 rows")):
+        with pytest.raises(ValueError, match=f"{text} have no items, and the model predicts from the last"):
+            answers(session_model(), some)

@@ -110,6 +110,18 @@ def test_a_session_model_learns_in_bf16(precision: str) -> None:
     assert losses[precision] == pytest.approx(losses["32-true"], rel=0.03)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("masking", [mm.CausalMasking(), mm.RandomMasking()])
+def test_a_model_cast_by_hand_answers_as_in_fp32(masking: mm.Masking, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    model = session_model(masking).eval()
+    batch = next(iter(mm.ParquetLoader(session_table(), session_schema(), batch_size=24)))
+    with torch.no_grad():
+        plain, cast = model(batch), copy.deepcopy(model).to(dtype)(batch)
+    assert cast.dtype == dtype
+    torch.testing.assert_close(cast, plain, check_dtype=False, rtol=0, atol=0.05 * plain.std().item())
+
+
 def test_64_true_is_fp64_throughout() -> None:
     found = {}
     for kind in ("32-true", "64-true"):
