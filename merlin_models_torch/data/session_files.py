@@ -76,7 +76,8 @@ class SessionFiles:
             verify(folder, again="prepare the sessions again", contents=contents)
         except SavedFolderError as error:
             raise DataError(str(error)) from error
-        windows = tuple(sorted(folder.glob("window-*.parquet")))
+        # After window-9999 names become longer.
+        windows = tuple(sorted(folder.glob("window-*.parquet"), key=lambda file: (len(file.name), file.name)))
         if windows:
             splits = by_window(windows)
         else:

@@ -186,7 +186,8 @@ class PopularityNegatives(NegativeSampler):
         self, ids: Tensor, *, vectors: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Negatives:
         """(count,) items, whatever the targets."""
-        draws = torch.rand(self.count, generator=generator, device=ids.device)
+        # Of float32 there are too few numbers to reach each of some millions of items.
+        draws = torch.rand(self.count, generator=generator, device=ids.device, dtype=torch.float64)
         return Negatives(self.at(draws))
 
     def at(self, draws: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from merlin_models_torch._recording import is_recorded
 from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.outputs import CategoricalOutput, ItemOutput, TwoTowerOutput
@@ -160,7 +161,7 @@ def _items(model: Model, best: Best, k: int, item_id: str) -> Callable[[Batch, K
     def columns(batch: Batch, own: Keyed) -> dict[str, pa.Array]:
         seen = None if own.seen is None else own.seen.to(model.device)
         scores, items = best(batch.to(model.device), seen)
-        _check_answered(len(items), batch)
+        _check_answered(items, batch)
         rows, numbers = items.flatten().cpu().numpy(), pa.array(scores.flatten().float().cpu().numpy())
         return {
             item_id: pa.FixedSizeListArray.from_arrays(original_ids(model.item_vocabulary, rows), k),
@@ -170,14 +171,15 @@ def _items(model: Model, best: Best, k: int, item_id: str) -> Callable[[Batch, K
     return columns
 
 
-def _check_answered(count: int, batch: Batch) -> None:
-    """Refuses rows from which nothing is predicted."""
-    if count != len(batch):
-        raise ValueError(
-            f"{len(batch) - count} of {len(batch)} rows have no items, and the model predicts from the last "
-            "one: leave them out, as ParquetLoader(..., empty='drop') does, or train with RandomMasking, which "
-            "has a place for what comes first"
-        )
+def _check_answered(found: Tensor, batch: Batch) -> None:
+    """Refuses rows of a batch from which nothing, one of (N, ...), was predicted; a graph cannot look."""
+    if is_recorded() or len(found) == len(batch):
+        return
+    raise ValueError(
+        f"{len(batch) - len(found)} of {len(batch)} rows have no items, and the model predicts from the last "
+        "one: leave them out, as ParquetLoader(..., empty='drop') does, or train with RandomMasking, which "
+        "has a place for what comes first"
+    )
 
 
 def _of_towers(
@@ -212,7 +214,7 @@ def _of_catalogue(
     def best(batch: Batch, exclude: Tensor | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
         planned = model.for_prediction(batch)
         queries = output.queries(model.hidden_states(planned), planned)
-        _check_answered(len(queries), batch)
+        _check_answered(queries, batch)
         if wanted and planned.plan is not None and model.inputs.item_id is not None:
             shown = seen_items(batch, planned, model.inputs.item_id)
             exclude = shown if exclude is None else torch.cat([shown, exclude], 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import random
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from merlin_models_torch.data import (
     sessions_from_events,
 )
 from merlin_models_torch.schema import Tags
+from merlin_models_torch.storage import new_folder
 
 Rows = dict[Any, list[dict[str, Any]]]
 HAND = pa.table(
@@ -274,6 +276,20 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
             events, tmp_path / str(split), time="timestamp", min_length=1, **arguments
         )
         assert SessionFiles.load(files.folder) == files
+
+
+def test_more_windows_than_their_names_have_digits_for_are_in_order(tmp_path: Path) -> None:
+    events = pa.table({"user_id": [0, 1, 2], "item_id": [1, 1, 1], "t": [0, 60, 120]})
+    files = sessions_from_events(
+        events, tmp_path / "out", time="t", split="time-window", window="1min", min_length=1
+    )
+    names = ["window-9998.parquet", "window-9999.parquet", "window-10000.parquet"]
+    with new_folder(tmp_path / "later") as folder:
+        shutil.copytree(files.folder, folder, dirs_exist_ok=True)
+        (folder / "manifest.json").unlink()
+        for path, name in zip(files.windows, names, strict=True):
+            (folder / path.name).rename(folder / name)
+    assert [path.name for path in SessionFiles.load(tmp_path / "later").windows] == names
 
 
 def test_the_folder_is_whole_or_absent(tmp_path: Path) -> None:

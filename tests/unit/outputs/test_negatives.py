@@ -1,5 +1,6 @@
 """Samplers: their distribution is the one they state, the cache is a queue, estimates by hand."""
 
+import math
 from math import log
 from typing import Any
 
@@ -57,6 +58,17 @@ def test_log_uniform_probabilities_and_their_inverse_by_hand() -> None:
     # 8^u is 1, 2 and 4 at u = 0, 1/3 and 2/3: ranks 0, 1 and 3 begin there.
     draws = torch.tensor([0.0, 0.33, 0.34, 0.66, 0.67, 0.999999])
     assert sampler.at(draws).tolist() == [1, 1, 2, 3, 4, 7]
+
+
+def test_rare_items_of_a_large_catalogue_are_drawn_too() -> None:
+    size = 50_000_000
+    sampler = PopularityNegatives(1_000_000)
+    sampler.build(size)
+    drawn = sampler(torch.zeros(1), generator=torch.Generator().manual_seed(0)).ids
+    rare = drawn[drawn > size // 2]
+    # log(2) / log(R + 1) of the draws. About n^2 / (2 * 0.72 * R / 2) of them come twice if all can come.
+    assert len(rare) == pytest.approx(1e6 * math.log(2) / math.log(size), rel=0.02)
+    assert len(rare) - len(rare.unique()) < 100
 
 
 def test_counts_and_their_inverse_by_hand() -> None:
