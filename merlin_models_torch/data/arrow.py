@@ -13,24 +13,9 @@ from torch import Tensor
 
 from merlin_models_torch.batch import Column, Ragged
 from merlin_models_torch.data.errors import DataError
+from merlin_models_torch.schema.facts import is_list, is_list_view
 
 Kind = Literal["scalar", "list", "vector"]
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Whether each row of a column of this type is a list, of any of Arrow's list types."""
-    return bool(
-        pa.types.is_list(kind)
-        or pa.types.is_large_list(kind)
-        or pa.types.is_fixed_size_list(kind)
-        or _is_view(kind)
-    )
-
-
-def _is_view(kind: pa.DataType) -> bool:
-    # pyarrow 14 and 15 do not know list views.
-    checks = (getattr(pa.types, name, None) for name in ("is_list_view", "is_large_list_view"))
-    return any(check is not None and check(kind) for check in checks)
 
 
 def leaf_type(kind: pa.DataType) -> pa.DataType:
@@ -105,7 +90,7 @@ def _plain(chunk: pa.Array) -> pa.Array:
         chunk = chunk.storage
     if pa.types.is_dictionary(chunk.type):
         chunk = chunk.dictionary_decode()
-    return _of_view(chunk) if _is_view(chunk.type) else chunk
+    return _of_view(chunk) if is_list_view(chunk.type) else chunk
 
 
 def _of_view(chunk: pa.Array) -> pa.Array:

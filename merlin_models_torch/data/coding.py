@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from merlin_models_torch.data.arrow import is_list, is_number, leaf_type
+from merlin_models_torch.data.arrow import is_number, leaf_type
 from merlin_models_torch.data.errors import DataError
 from merlin_models_torch.data.vocabulary import Vocabulary
 from merlin_models_torch.schema import Schema, Tags
+from merlin_models_torch.schema.facts import is_list
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from merlin_models_torch.data.arrow import is_list
 from merlin_models_torch.data.errors import DataError
 from merlin_models_torch.data.source import Source
 from merlin_models_torch.data.vocabulary import dictionary
 from merlin_models_torch.parquet.file import first_line
+from merlin_models_torch.schema.facts import is_list
 
 Ints = NDArray[np.int64]
 Use = Literal["categorical", "continuous"]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from merlin_models_torch.data.arrow import Kind, is_integer_like, is_list, is_number, leaf_type
+from merlin_models_torch.data.arrow import Kind, is_integer_like, is_number, leaf_type
 from merlin_models_torch.data.errors import DataError
 from merlin_models_torch.data.source import Source
 from merlin_models_torch.schema import ColumnSchema, Schema, Tags
+from merlin_models_torch.schema.facts import is_list
 
 _TARGETS = (
     Tags.TARGET,

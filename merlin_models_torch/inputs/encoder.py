@@ -303,7 +303,10 @@ class ColumnEncoder(nn.Module):
         """The vectors that a module gives for a column, with its lists combined."""
 
         def embed(values: Column) -> Any:
-            return module.lookup(values, name) if isinstance(module, EmbeddingTable) else module(values)
+            if isinstance(module, EmbeddingTable):
+                return module.lookup(values, name)
+            found = module(values)
+            return found.to(self._dtype(found))
 
         if getattr(module, "pools", False) and name in self.lists:
             result: Tensor = embed(column)

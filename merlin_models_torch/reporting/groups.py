@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from merlin_models_torch.data.arrow import is_list
 from merlin_models_torch.data.coding import check_codes
 from merlin_models_torch.data.source import open_source
 from merlin_models_torch.metrics import RankingMetrics
+from merlin_models_torch.schema.facts import is_list
 
 # The largest length of each group but the last.
 _LENGTHS = (0, 1, 2, 5, 10, 20, 50, 100)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from merlin_models_torch.data.arrow import is_list
 from merlin_models_torch.data.source import open_source
 from merlin_models_torch.inputs import EmbeddingTable
 from merlin_models_torch.outputs import CategoricalOutput
@@ -20,6 +19,7 @@ from merlin_models_torch.reporting.plots import scatter_chart
 from merlin_models_torch.retrieval.answers import original_ids
 from merlin_models_torch.retrieval.candidates import Candidates
 from merlin_models_torch.retrieval.features import item_column
+from merlin_models_torch.schema.facts import is_list
 from merlin_models_torch.selection import extract
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks import Block, ParallelBlock
 from merlin_models_torch.data import DataError, ParquetLoader
-from merlin_models_torch.data.arrow import is_list
 from merlin_models_torch.data.coding import check_codes
 from merlin_models_torch.data.source import open_source
 from merlin_models_torch.data.table import TensorTable
@@ -22,6 +21,7 @@ from merlin_models_torch.outputs import TwoTowerOutput
 from merlin_models_torch.retrieval.index import Index
 from merlin_models_torch.retrieval.inference import evaluating
 from merlin_models_torch.schema import ColumnSchema, Schema, Tags
+from merlin_models_torch.schema.facts import is_list
 from merlin_models_torch.selection import ModelPart
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import pyarrow as pa
 from torch import Tensor
 
 from merlin_models_torch.data import ParquetLoader
-from merlin_models_torch.data.arrow import is_list
 from merlin_models_torch.data.source import ParquetSource, Source, open_source
 from merlin_models_torch.retrieval.keys import RowReader
+from merlin_models_torch.schema.facts import is_list
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from merlin_models_torch.batch import Column
-from merlin_models_torch.data.arrow import is_list, to_column
+from merlin_models_torch.data.arrow import to_column
 from merlin_models_torch.data.coding import check_codes
 from merlin_models_torch.data.source import ParquetSource, TableSource, open_source
 from merlin_models_torch.data.table import TensorTable
 from merlin_models_torch.data.vocabulary import dictionary
+from merlin_models_torch.schema.facts import is_list
 
 
 @dataclass(frozen=True)

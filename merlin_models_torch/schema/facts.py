@@ -53,9 +53,16 @@ def element_type(arrow: pa.DataType) -> pa.DataType:
 
 
 def is_list(arrow: pa.DataType) -> bool:
-    """Whether it is a list of any kind."""
-    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    """Whether each row of a column of this type is a list, of any of Arrow's list types."""
+    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list, is_list_view)
     return any(test(arrow) for test in tests)
+
+
+def is_list_view(arrow: pa.DataType) -> bool:
+    """Whether it is a list whose values need not lie in the order of the rows."""
+    # pyarrow 14 and 15 do not know list views.
+    tests = (getattr(pa.types, name, None) for name in ("is_list_view", "is_large_list_view"))
+    return any(test is not None and test(arrow) for test in tests)
 
 
 def facts_of(array: pa.Array | pa.ChunkedArray) -> Facts:

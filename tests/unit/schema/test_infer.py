@@ -123,6 +123,15 @@ def test_from_types_alone() -> None:
         schema.cardinality("item_id")
 
 
+@pytest.mark.skipif(not hasattr(pa, "list_view"), reason="this pyarrow has no list views")
+def test_list_views_are_lists_as_others() -> None:
+    # The second row comes first in memory.
+    views = pa.ListViewArray.from_arrays(pa.array([2, 0, 0]), pa.array([1, 2, 0]), pa.array([7, 8, 3]))
+    lists = pa.array([[3], [7, 8], []])
+    assert Schema.from_arrow(pa.table({"item_id": views})) == Schema.from_arrow(pa.table({"item_id": lists}))
+    assert Schema.from_arrow(pa.table({"item_id": views}))["item_id"].properties["domain"]["max"] == 8
+
+
 def test_a_record_batch_is_a_small_table(schema: Schema) -> None:
     assert Schema.from_arrow(TABLE.to_batches()[0], targets=TARGETS) == schema
     with pytest.raises(TypeError, match="an Arrow table, record batch or schema is needed, not dict"):

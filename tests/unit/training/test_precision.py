@@ -111,10 +111,17 @@ def test_a_session_model_learns_in_bf16(precision: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
-@pytest.mark.parametrize("masking", [mm.CausalMasking(), mm.RandomMasking()])
-def test_a_model_cast_by_hand_answers_as_in_fp32(masking: mm.Masking, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("foreign", [False, True])
+def test_a_model_cast_by_hand_answers_as_in_fp32(foreign: bool, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    model = session_model(masking).eval()
+    inputs = mm.TabularInputBlock(
+        session_schema(),
+        embedding_dim=16,
+        embeddings={"category": mm.OneHot(8)} if foreign else None,
+        masking=mm.RandomMasking(),
+    )
+    body = mm.TransformerBlock(16, heads=2, layers=1, max_length=20)
+    model = mm.Model(inputs, mm.MLPBlock([16]), body, mm.CategoricalOutput(weight_tying=True)).eval()
     batch = next(iter(mm.ParquetLoader(session_table(), session_schema(), batch_size=24)))
     with torch.no_grad():
         plain, cast = model(batch), copy.deepcopy(model).to(dtype)(batch)
