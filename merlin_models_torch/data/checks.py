@@ -88,7 +88,7 @@ def empty_rows(item: str, column: Ragged, *, file: str, first_row: int) -> DataE
     first = first_row + int(empty.int().argmax())
     return DataError(
         f"column {item!r} of {file} has {count} empty rows, the first is row {first}: "
-        'leave them out of the data, or by ParquetLoader(..., empty="drop")'
+        'leave them out of the data or by ParquetLoader(..., empty="drop"), or keep them by empty="keep"'
     )
 
 

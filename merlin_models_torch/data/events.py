@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from merlin_models_torch.data.errors import DataError
 from merlin_models_torch.data.source import Source
-from merlin_models_torch.data.vocabulary import dictionary
+from merlin_models_torch.data.vocabulary import dictionary, without_nan
 from merlin_models_torch.parquet.file import first_line
 from merlin_models_torch.schema.facts import is_list
 
@@ -59,9 +59,7 @@ def read_column(source: Source, name: str, *, encoded: bool = False) -> pa.Chunk
         DataError: if a file lacks it, or it holds lists.
     """
     for file, schema in source.schemas():
-        if name not in schema.names:
-            raise DataError(f"column {name!r} is not in {file}, which has {schema.names}: name one of these")
-        kind = schema.field(name).type
+        kind = _type_of(name, schema, file)
         if is_list(kind) or pa.types.is_struct(kind):
             raise DataError(f"column {name!r} of {file} has type {kind}, expected one value an event")
     columns = [source.read(part, [name], encoded=encoded).column(0) for part in source.parts]
@@ -80,6 +78,14 @@ def read_column(source: Source, name: str, *, encoded: bool = False) -> pa.Chunk
     return pa.chunked_array([chunk for column in columns for chunk in column.chunks], kind)
 
 
+def _type_of(name: str, schema: pa.Schema, file: str) -> pa.DataType:
+    if name not in schema.names:
+        raise DataError(f"column {name!r} is not in {file}, which has {schema.names}: name one of these")
+    if schema.names.count(name) > 1:
+        raise DataError(f"column {name!r} is in {file} {schema.names.count(name)} times: rename the others")
+    return schema.field(name).type
+
+
 def _encoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_null(column.type):
         return column
@@ -94,7 +100,7 @@ def read_codes(source: Source, name: str, *, nulls: bool = False) -> Coded:
     Raises:
         DataError: if a value is missing and ``nulls`` is False.
     """
-    column = read_column(source, name, encoded=True)
+    column = without_nan(read_column(source, name, encoded=True))
     if column.null_count and not nulls:
         raise missing(name, column)
     encoded = dictionary(column)
@@ -170,9 +176,7 @@ def missing(name: str, column: pa.ChunkedArray) -> DataError:
 def use_of(source: Source, name: str) -> Use:
     """Whether a column is categorical or continuous, by its type."""
     for file, schema in source.schemas():
-        if name not in schema.names:
-            raise DataError(f"column {name!r} is not in {file}, which has {schema.names}: name one of these")
-        kind = schema.field(name).type
+        kind = _type_of(name, schema, file)
         return "continuous" if pa.types.is_floating(kind) or pa.types.is_decimal(kind) else "categorical"
     raise DataError("there are no files")
 

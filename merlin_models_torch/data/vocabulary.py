@@ -23,7 +23,7 @@ _FIRST = b"first_code"
 class Vocabulary:
     """The distinct original values of an id column; value ``i`` has code ``first + i``.
 
-    Code 0 is padding and stands for a missing value, code 1 stands for every value that is not in the
+    Code 0 is padding and stands for a missing value (null or nan), code 1 for every value that is not in the
     vocabulary. With ``first=1`` there is no such code, and unknown values get 0.
 
     Args:
@@ -59,18 +59,19 @@ class Vocabulary:
         self.first = first
 
     @classmethod
-    def fit(cls, data: pa.Array | pa.ChunkedArray, *, first: int = 2, min_count: int = 1) -> Vocabulary:
+    def fit(cls, data: Any, *, first: int = 2, min_count: int = 1) -> Vocabulary:
         """The vocabulary of the values that occur in some data, the most frequent first.
 
         Equally frequent values come in the order of their first occurrence. The order by frequency is what
         log-uniform sampling of negatives expects.
 
         Args:
-            data: values of any flat Arrow type; nulls are left out.
+            data: values of any flat Arrow type: an Arrow array, a column of a data frame or a sequence; null
+                and nan are left out.
             first: code of the first value.
             min_count: values that occur less often are left out.
         """
-        encoded = dictionary(data)
+        encoded = dictionary(without_nan(as_arrow(data)))
         codes = encoded.indices.drop_null().to_numpy()
         counts = np.bincount(codes, minlength=len(encoded.dictionary))
         return cls.of_counts(encoded.dictionary, counts, first=first, min_count=min_count)[0]
@@ -114,7 +115,7 @@ class Vocabulary:
         """Codes of values.
 
         Args:
-            array: Arrow array, chunked array, numpy array or sequence of values.
+            array: Arrow array, chunked array, numpy array, column of a data frame or sequence of values.
 
         Returns:
             (N,) int64; ``unknown`` where a value is not in the vocabulary, 0 where it is missing.
@@ -124,7 +125,7 @@ class Vocabulary:
         """
         import pyarrow.compute as pc
 
-        data = array if isinstance(array, (pa.Array, pa.ChunkedArray)) else pa.array(array)
+        data = without_nan(as_arrow(array))
         if isinstance(data, pa.ChunkedArray):
             data = data.unify_dictionaries() if pa.types.is_dictionary(data.type) else data
             data = data.combine_chunks()
@@ -173,13 +174,13 @@ class Vocabulary:
             )
         return self.values.take(pa.array(np.maximum(positions, 0), mask=positions < 0))
 
-    def extended(self, values: pa.Array | pa.ChunkedArray) -> Vocabulary:
+    def extended(self, values: Any) -> Vocabulary:
         """This vocabulary with the new ones among some values added at its end; no code changes.
 
         Args:
-            values: any values; those already known and nulls are left out.
+            values: as for :meth:`fit`; those already known, null and nan are left out.
         """
-        new = self._cast(_flat(values)).unique().drop_null()
+        new = self._cast(_flat(without_nan(as_arrow(values)))).unique().drop_null()
         new = new.filter(pa.array(self.encode(new) == self.unknown))
         return Vocabulary(pa.concat_arrays([self.values, new]), self.first)
 
@@ -235,6 +236,20 @@ class Vocabulary:
                 f"values of type {data.type} were given to a vocabulary of {self.values.type}: "
                 f"cast them first ({_line(error)})"
             ) from error
+
+
+def as_arrow(values: Any) -> pa.Array | pa.ChunkedArray:
+    """Values as an Arrow array."""
+    return values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values)
+
+
+def without_nan(data: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """With null for nan, which is how NumPy and pandas write that an id is missing."""
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(data.type) and pa.types.is_floating(data.type.value_type):
+        data = data.cast(data.type.value_type)
+    return pc.if_else(pc.is_nan(data), None, data) if pa.types.is_floating(data.type) else data
 
 
 def dictionary(data: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:

@@ -62,8 +62,9 @@ def export(
             ``onnx``), or "triton" (the latter as a model of Triton's repository, with ``config.pbtxt``).
         candidates: as for :meth:`Model.predict`: the only items that may be answers to any row.
         exclude: as for :meth:`Model.predict`: items that are no answers to any row.
-        exclude_seen: as for :meth:`Model.predict`, for sessions; of a longer one the latest items, which the
-            program is given.
+        exclude_seen: as for :meth:`Model.predict`, for sessions; of a longer one the program is given the
+            latest items alone, and the reader puts the others into ``exclude`` (not where items are among
+            several targets, which takes no filters).
         max_sequence_length: positions of the longest sequences; the model's own, or 512, if not given.
         overwrite: replace the folder if an export is there.
 

@@ -61,6 +61,12 @@ class ItemGraph(Graph):
         self.item_id = item_id
 
     @property
+    def left_out(self) -> str | None:
+        """The column of the session's items, if these are no answers."""
+        best = self._best[0]
+        return best.model.inputs.item_id if best.exclude_seen else None
+
+    @property
     def inputs(self) -> tuple[Input, ...]:
         """The columns, items left out, and the only ones that may be answers."""
         filters = (EXCLUDE, CANDIDATES)

@@ -93,6 +93,8 @@ class ExportedModel:
         self._counted = {
             one["counts"]: one.get("least", 1) for one in self.signature["inputs"] if one["kind"] == "length"
         }
+        # Columns of items of which none is an answer.
+        self._left_out = [one["name"] for one in self.signature["inputs"] if one.get("left_out")]
         try:
             self._run = _runner(folder / program, self.signature)
         except Exception as error:
@@ -172,7 +174,19 @@ class ExportedModel:
                 found[name] = self._filter(one, row)
             else:
                 found[name] = lengths[one["counts"]]
+        for name in self._left_out:
+            found["exclude"] = [*found["exclude"], *self._cut_off(name, row[name])]
         return found
+
+    def _cut_off(self, name: str, values: Sequence[Any]) -> list[int | float]:
+        """Items of a session that are too long ago for the program, and no answers either."""
+        one, filters = (
+            next(one for one in self.signature["inputs"] if one["name"] == wanted)
+            for wanted in (name, "exclude")
+        )
+        limit = self.signature["dimensions"][one["dims"][1]]["max"]
+        earlier = values[:-limit] if limit else []
+        return [self._value(filters, value, strict=False) for value in earlier]
 
     def _feature(self, one: Mapping[str, Any], row: Mapping[str, Any], lengths: dict[str, int]) -> Any:
         name, dims = one["name"], one["dims"]
@@ -390,7 +404,12 @@ def _fits(one: Mapping[str, Any], signature: Mapping[str, Any]) -> bool:
         and (kind != "length" or one.get("counts") in signature["dimensions"])
         and type(one.get("least", 1)) is int
         and (kind != "filter" or len(dims) == 2)
+        and (not one.get("left_out") or (kind == "feature" and len(dims) == 2 and _has_filter(signature)))
     )
+
+
+def _has_filter(signature: Mapping[str, Any]) -> bool:
+    return any(one["kind"] == "filter" and one["name"] == "exclude" for one in signature["inputs"])
 
 
 def _check_files(folder: Path) -> set[str]:

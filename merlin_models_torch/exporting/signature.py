@@ -25,10 +25,11 @@ def signature(model: Model, graph: Graph, program: Program, *, k: int | None) ->
 
     Returns:
         ``inputs``, each with name, kind ("feature", "length" of a sequence, "filter"), dtype, dims by name
-        and what fills up; of ids their ``vocabulary`` or, without one, how many rows there are; ``outputs``
-        likewise, of scores of items which these are ("of"), of lists the output that holds their "lengths";
-        ``dimensions``: the least and the largest size of each; ``schema`` of the columns; and the
-        ``vocabularies`` by domain: value ``i`` has code ``first + i``, 0 is padding, others are ``unknown``.
+        and what fills up; of ids their ``vocabulary`` or, without one, how many rows there are, and
+        ``left_out`` where they are items of which none is an answer; ``outputs`` likewise, of scores of items
+        which these are ("of"), of lists the output that holds their "lengths"; ``dimensions``: the least and
+        the largest size of each; ``schema`` of the columns; and the ``vocabularies`` by domain: value ``i``
+        has code ``first + i``, 0 is padding, others are ``unknown``.
     """
     items = graph.item_id if isinstance(graph, ItemGraph) else None
     schema = model.schema.select_by_name([one.name for one in graph.inputs if one.kind == "feature"])
@@ -72,6 +73,8 @@ def _input(
         described |= _ids(model, answered, _catalogue(model))
     elif one.name in domains:
         described |= _ids(model, domains[one.name], schema.cardinality(one.name))
+        if isinstance(graph, ItemGraph) and graph.left_out == one.name:
+            described["left_out"] = True
     return described
 
 

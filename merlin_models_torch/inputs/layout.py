@@ -32,8 +32,8 @@ class Span:
 
     def find(self, ids: Tensor, *, beyond: int) -> Tensor:
         """Rows of some ids, of any shape: 0 for 0; ``beyond``, which is no row, for one that is an error."""
-        if self.unknown is None and not self.offset:
-            return ids
+        if self.unknown is None and self.size + 1 == beyond:
+            return ids  # The table holds nothing else, so that ids outside are no rows.
         rows = torch.where(ids == 0, ids, ids + self.offset)
         outside = (ids < 0) | (ids > self.size)
         return torch.where(outside, beyond if self.unknown is None else self.unknown, rows)

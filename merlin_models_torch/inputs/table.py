@@ -199,13 +199,28 @@ class EmbeddingTable(nn.Embedding):
             ids: (B,), (B, T) or (B, T, S) int64, or ragged.
             name: of the column or domain.
             combine: False leaves lists as they are.
+
+        Raises:
+            IndexError: if an id is outside of the domain and ``unknown`` is not given.
         """
         span = self.span(name)
         combiner = self.combiner if combine else None
-        if isinstance(ids, Ragged):
-            rows = Ragged(span.find(ids.values, beyond=self.num_embeddings), ids.offsets)
-            return self._ragged(rows, combiner)
-        return self._dense(span.find(ids, beyond=self.num_embeddings), combiner)
+        try:
+            if isinstance(ids, Ragged):
+                rows = Ragged(span.find(ids.values, beyond=self.num_embeddings), ids.offsets)
+                return self._ragged(rows, combiner)
+            return self._dense(span.find(ids, beyond=self.num_embeddings), combiner)
+        except (IndexError, RuntimeError) as error:
+            values = ids.values if isinstance(ids, Ragged) else ids
+            # After an error of its kernels a GPU answers nothing more.
+            outside = (values < 0) | (values > span.size) if values.device.type == "cpu" else None
+            if outside is None or not bool(outside.any()):
+                raise
+            first = values[outside][0].item()
+            raise IndexError(
+                f"column {name!r} has id {first}, expected 0 to {span.size}: encode the ids with the "
+                "vocabulary of the schema, or give the table unknown="
+            ) from error
 
     def _dense(self, rows: Tensor, combiner: ListCombiner | None) -> Tensor:
         if self.elsewhere is not None:

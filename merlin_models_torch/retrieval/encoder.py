@@ -57,6 +57,9 @@ class TopKEncoder(nn.Module):
         super().__init__()
         self.model = model
         self.k = k
+        self.exclude_seen = bool(
+            getattr(model.output, "exclude_seen", False) if exclude_seen is None else exclude_seen
+        )
         self.schema: Schema
         self.schema, self._best = searching(
             model, k=k, candidates=candidates, exclude=exclude, exclude_seen=exclude_seen, index=index

@@ -122,7 +122,8 @@ def infer(columns: pa.Schema, facts: Mapping[str, Facts] | None, roles: Roles) -
 
     Whole numbers are CATEGORICAL with a domain from 0 (padding) to the largest, floating-point numbers
     CONTINUOUS, times TIME, lists also LIST and SEQUENCE with the numbers of values that occur, lists of one
-    length of floating-point numbers EMBEDDING. Targets are TARGET and BINARY_CLASSIFICATION (0 and 1),
+    length of floating-point numbers EMBEDDING. Beside an item id of one value a row lists are any number of
+    values of that row, and no SEQUENCE. Targets are TARGET and BINARY_CLASSIFICATION (0 and 1),
     MULTI_CLASS_CLASSIFICATION (other whole numbers) or REGRESSION, and neither CATEGORICAL nor CONTINUOUS, so
     that they are not selected as inputs. Row keys (the session id is one) are ID and not CATEGORICAL.
 
@@ -136,14 +137,23 @@ def infer(columns: pa.Schema, facts: Mapping[str, Facts] | None, roles: Roles) -
     """
     roles = _check(columns, roles)
     kept = [one for one in columns if not one.name.startswith(_INDEX)]
-    return Schema([_column(one, None if facts is None else facts[one.name], roles) for one in kept])
+    items = [one for one in kept if Tags.ITEM_ID in _given(one.name, roles)]
+    ordered = not items or any(is_list(one.type) for one in items)
+    return Schema(
+        [_column(one, None if facts is None else facts[one.name], roles, ordered=ordered) for one in kept]
+    )
 
 
-def _column(arrow: pa.Field, facts: Facts | None, roles: Roles) -> ColumnSchema:
+def _given(name: str, roles: Roles) -> TagSet:
+    tags = roles.tags.get(name, TagSet())
+    return tags.override(roles.named[name]) if name in roles.named else tags
+
+
+def _column(arrow: pa.Field, facts: Facts | None, roles: Roles, *, ordered: bool) -> ColumnSchema:
+    """One column; lists are sequences where the rows are ``ordered``, as sessions are."""
     name = arrow.name
     element = element_type(arrow.type)
-    given = roles.tags.get(name, TagSet())
-    tags = given.override(roles.named[name]) if name in roles.named else given
+    given, tags = roles.tags.get(name, TagSet()), _given(name, roles)
     if Tags.ID in tags and pa.types.is_floating(element) and not _is_row_key(name, roles):
         raise SchemaError(
             f"column {name!r} holds floating-point numbers, not ids: convert it to whole numbers "
@@ -157,7 +167,7 @@ def _column(arrow: pa.Field, facts: Facts | None, roles: Roles) -> ColumnSchema:
         tags = tags.override(_kind(arrow, element))
     dims = _dims(arrow.type, facts)
     if dims and not (len(dims) == 2 and Tags.EMBEDDING in tags):
-        tags = tags.override([Tags.LIST, Tags.SEQUENCE])
+        tags = tags.override([Tags.LIST, Tags.SEQUENCE] if ordered else Tags.LIST)
     properties: dict[str, Any] = {}
     if (
         facts is not None

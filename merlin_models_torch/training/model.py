@@ -35,7 +35,7 @@ from merlin_models_torch.training.optim import (
     as_config,
     savable,
 )
-from merlin_models_torch.training.pairs import as_batch
+from merlin_models_torch.training.pairs import Rows, as_batch
 from merlin_models_torch.training.planning import input_blocks, planned, planned_outside, width_of
 from merlin_models_torch.training.precision import accept_batches, in_dtype
 from merlin_models_torch.training.resuming import random_states, restore_random_states
@@ -88,7 +88,9 @@ class Model(Answering):
         super().__init__()
         if len(blocks) < 2 or not isinstance(blocks[-1], Output):
             raise ValueError(
-                "a model takes an input block, further blocks, and an output as the last of them"
+                "a model takes an input block, further blocks, and an output as the last of them "
+                "(Lightning's checkpoints hold none: build the model and give ckpt_path=, or mm.load what "
+                "save() wrote)"
             )
         self.body = blocks[0] if len(blocks) == 2 and isinstance(blocks[0], Block) else Block(*blocks[:-1])
         self.output: Any = blocks[-1]
@@ -144,14 +146,17 @@ class Model(Answering):
             schema = schema + other.schema
         return schema
 
-    def forward(self, batch: Batch) -> Any:
+    def forward(self, batch: Rows) -> Any:
         """What the output's ``forward`` gives for prediction.
+
+        Args:
+            batch: the rows, or their columns by name.
 
         Returns:
             Logits of what comes next, one row a session, (B, V), from a :class:`CategoricalOutput`; (B,) from
             a :class:`BinaryOutput` or :class:`RegressionOutput`.
         """
-        batch = self._planned(batch, "predict")
+        batch = self._planned(as_batch(batch, self.output), "predict")
         return self.output(self.hidden_states(batch), batch)
 
     @property
@@ -206,11 +211,14 @@ class Model(Answering):
             destroy_group_at_exit()
 
     def on_fit_start(self) -> None:
-        """Refuses a callback or schedule that looks at a metric which is not logged.
+        """A model that is in eval mode, as a loaded one, learns; parts that alone are in it stay so.
 
         Raises:
-            ValueError: with the names of those that are.
+            ValueError: if a callback or schedule looks at a metric which is not logged, with the names of
+                those that are.
         """
+        if not self.training:
+            self.train()
         check_monitors(self.trainer, [*self.metric_names, *self.also_logged])
         self._learned = False
 

@@ -334,6 +334,16 @@ def column(name: str, values: Any) -> pa.Table:
             "column 'item_id' has 1 missing values, the first in event 8",
         ),
         (
+            column("item_id", [*map(float, range(8)), float("nan")]),
+            {},
+            "column 'item_id' has 1 missing values, the first in event 8",
+        ),
+        (
+            HAND.append_column("item_id", HAND["item_id"]),
+            {},
+            "column 'item_id' is in the table 2 times: rename the others",
+        ),
+        (
             column("user_id", [None, *"abcdefgh"]),
             {},
             "column 'user_id' has 1 missing values, the first in event 0",

@@ -104,6 +104,21 @@ def test_decode_takes_tensors_and_refuses_foreign_codes() -> None:
         vocabulary.decode([-1])
 
 
+def test_nan_is_a_missing_id() -> None:
+    numbers = pa.array([2.0, float("nan"), 2.0, 1.0])
+    assert Vocabulary.fit(numbers).values.to_pylist() == [2.0, 1.0]
+    assert Vocabulary.fit(numbers.dictionary_encode()).values.to_pylist() == [2.0, 1.0]
+    assert Vocabulary.fit(numbers).encode(numbers).tolist() == [2, 0, 2, 3]
+    assert Vocabulary(pa.array([2.0])).extended(numbers).values.to_pylist() == [2.0, 1.0]
+
+
+def test_a_vocabulary_of_a_list_or_a_series() -> None:
+    pandas = pytest.importorskip("pandas")
+    for values in (["b", "a", "b"], np.array(["b", "a", "b"]), pandas.Series(["b", None, "a", "b"])):
+        assert Vocabulary.fit(values).values.to_pylist() == ["b", "a"]
+        assert Vocabulary.fit(["a"]).extended(values).encode(values)[-1] == 3
+
+
 def test_values_are_distinct_flat_and_present() -> None:
     with pytest.raises(DataError, match="3 values, but only 2 distinct"):
         Vocabulary(pa.array(["a", "a", "b"]))

@@ -509,6 +509,21 @@ def test_items_among_several_targets_and_scores_of_positions(format: Any, tmp_pa
         mm.export(model, tmp_path / "large", k=30)
 
 
+def test_items_seen_before_the_program_s_sessions_begin_are_left_out_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    words = mm.Vocabulary(pa.array([f"item {number}" for number in range(40)]))
+    schema = mm.Schema([categorical("item_id", words.cardinality - 1, mm.Tags.ITEM_ID)])
+    model = mm.SessionModel(
+        schema, dim=8, layers=1, max_sequence_length=3, vocabularies={"item_id": words}, exclude_seen=True
+    ).eval()
+    sessions = [words.values.to_pylist()[:count] for count in (30, 38, 2)]
+    wanted = model.predict(model.raw_ids({"item_id": sessions}), k=2).to_pylist()
+    found = ExportedModel(mm.export(model, tmp_path / "seen", k=2)).answer([{"item_id": x} for x in sessions])
+    assert [one["item_id"] for one in found] == [one["item_id"] for one in wanted]
+    every = ExportedModel(mm.export(model, tmp_path / "all", k=2, exclude_seen=False))
+    assert every.answer([{"item_id": sessions[1], "exclude": sessions[1][:30]}]) != found[1:2]
+
+
 @pytest.mark.parametrize("format", ["torch", "onnx"])
 def test_a_catalogue_far_larger_than_the_answers(format: Any, tmp_path: Path) -> None:
     # Where a plain call takes other ways: products by oneDNN, top-k with a look at ties.

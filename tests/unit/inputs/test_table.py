@@ -29,10 +29,15 @@ def test_domains_neither_overlap_nor_miss_rows() -> None:
 
 def test_an_id_beyond_its_domain_never_reads_the_next_one() -> None:
     table = mm.EmbeddingTable(BOTH, 2)
-    with pytest.raises(IndexError):
-        table({"genre": torch.tensor([4])})
-    with pytest.raises(IndexError):
-        table({"genre": torch.tensor([-1])})
+    for column in BOTH:
+        largest = BOTH.cardinality(column.name) - 1
+        for wrong in (largest + 1, -1):
+            said = f"column '{column.name}' has id {wrong}, expected 0 to {largest}: encode the ids"
+            with pytest.raises(IndexError, match=said):
+                table({column.name: torch.tensor([1, wrong])})
+    pooled = mm.EmbeddingTable(BOTH.select_by_name(["genre"]), 2, combiner="mean")
+    with pytest.raises(IndexError, match="column 'genre' has id 9, expected 0 to"):
+        pooled(mm.Ragged(torch.tensor([1, 9]), torch.tensor([0, 2])))
 
 
 @pytest.mark.parametrize("how", ["mean", "sum", "sqrtn", "max", "attention"])

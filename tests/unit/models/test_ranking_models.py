@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import torch
 
@@ -58,3 +59,14 @@ def test_new_rows_are_answered_better_than_by_the_mean(model: mm.Model) -> None:
             error = (column - label).square().mean()
             mean = batch.targets[target].double().mean()
             assert error < 0.25 * (mean - label).square().mean(), name
+
+
+def test_a_row_may_have_several_genres_and_none() -> None:
+    table = click_table(12).append_column("genres", pa.array([[1, 2], [], [3]] * 4))
+    table = table.append_column("words", pa.array([[1], [4, 2, 2], []] * 4)).drop(["rating", "weight"])
+    schema = mm.Schema.infer(table, user_id="user_id", item_id="item_id", targets="click")
+    model = mm.DCNModel(schema, embedding_dim=4).eval()
+    batch = next(iter(mm.ParquetLoader(table, schema, batch_size=12)))
+    vectors = model.body.layers[0].vectors(batch)
+    rows = model.extract("genres").weight
+    torch.testing.assert_close(vectors["genres"][:3], torch.stack([rows[1:3].mean(0), rows[0] * 0, rows[3]]))

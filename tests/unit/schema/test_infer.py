@@ -113,6 +113,17 @@ def test_many_files_together_say_the_same(tmp_path: Path, schema: Schema) -> Non
         assert Schema.from_parquet(source, targets=TARGETS) == schema
 
 
+@pytest.mark.parametrize("given", [{}, {"tags": {"film": [Tags.ITEM_ID]}}, {"item_id": "film"}])
+def test_lists_beside_one_item_a_row_are_no_sequences(given: dict[str, object]) -> None:
+    name = "film" if given else "item_id"
+    table = only(**{name: [1, 2], "genres": [[1, 2], []], "scores": [[0.5], [0.1, 0.2]]})
+    schema = Schema.from_arrow(table, **given)
+    assert schema["genres"].tags == TagSet([Tags.CATEGORICAL, Tags.LIST])
+    assert schema["scores"].tags == TagSet([Tags.CONTINUOUS, Tags.LIST])
+    kept = Schema.from_arrow(table, **{**given, "tags": {**given.get("tags", {}), "genres": Tags.SEQUENCE}})
+    assert Tags.SEQUENCE in kept["genres"].tags
+
+
 def test_from_types_alone() -> None:
     schema = Schema.from_arrow(TABLE.schema, targets=TARGETS)
     assert schema["item_id"].tags == TagSet([Tags.ITEM_ID, Tags.CATEGORICAL, Tags.LIST, Tags.SEQUENCE])

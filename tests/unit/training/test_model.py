@@ -218,6 +218,29 @@ def test_a_model_without_inputs_or_output_is_refused() -> None:
         mm.Model(mm.MLPBlock([3]), mm.CategoricalOutput())
 
 
+def test_a_loaded_model_is_trained_on_in_train_mode_but_for_parts_in_eval(tmp_path: Path) -> None:
+    class Modes(lightning.Callback):
+        def on_train_batch_start(self, trainer: object, model: mm.Model, *rest: object) -> None:
+            self.learning = {name for name, module in model.named_modules() if module.training}
+
+    modes = Modes()
+    session_model().save(tmp_path / "model")
+    loaded = mm.load(tmp_path / "model")
+    assert not loaded.training
+    trainer(max_epochs=1, callbacks=[modes]).fit(loaded, loader())
+    assert modes.learning == {name for name, _ in loaded.named_modules()}
+    loaded.body.layers[0].eval()
+    with pytest.warns(UserWarning, match="in eval mode at the start of training"):
+        trainer(max_epochs=1, callbacks=[modes]).fit(loaded, loader())
+    frozen = {name for name, _ in loaded.named_modules() if name.startswith("body.layers.0")}
+    assert modes.learning == {name for name, _ in loaded.named_modules()} - frozen
+
+
+def test_a_checkpoint_of_lightning_is_no_folder() -> None:
+    with pytest.raises(ValueError, match=r"checkpoints hold none: build the model and give ckpt_path="):
+        mm.Model()
+
+
 def test_sessions_of_one_item_alone_are_refused_and_beside_others_are_not() -> None:
     table = session_table()
     alone = pa.table(

@@ -71,3 +71,11 @@ def test_other_rows_say_what_is_expected() -> None:
     both = mm.Model(mm.TabularInputBlock(SCHEMA, embedding_dim=4), outputs)
     with pytest.raises(ValueError, match="the model has the targets late, length: give a dict of labels by"):
         mm.Step(both, (columns, torch.tensor([1.0, 0.0])))
+
+
+def test_a_model_answers_columns_by_name_and_names_ids_that_it_does_not_have() -> None:
+    answering = model().eval()
+    columns = {"word": torch.tensor([1, 8]), "score": torch.tensor([0.5, 0.1])}
+    torch.testing.assert_close(answering(columns), answering(mm.Batch(columns)), rtol=0, atol=0)
+    with pytest.raises(IndexError, match="column 'word' has id 9, expected 0 to 8: encode the ids"):
+        answering({**columns, "word": torch.tensor([1, 9])})
