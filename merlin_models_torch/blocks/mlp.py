@@ -44,6 +44,17 @@ class PositionBatchNorm(nn.BatchNorm1d):
         return output
 
 
+def as_widths(units: Sequence[int]) -> list[int]:
+    """Widths of layers.
+
+    Raises:
+        TypeError: if they are one number.
+    """
+    if isinstance(units, int):
+        raise TypeError(f"units are {units}, expected the widths of all layers, such as [{units}]")
+    return list(units)
+
+
 @serializable
 class MLPBlock(nn.Module):
     """Linear layers, each followed by normalisation, activation and dropout.
@@ -60,6 +71,7 @@ class MLPBlock(nn.Module):
         bias: whether linear layers have one.
 
     Raises:
+        TypeError: if the units are one number.
         ValueError: if there are no units, or a choice is unknown.
 
     Example:
@@ -79,6 +91,7 @@ class MLPBlock(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        units = as_widths(units)
         if not units or min(units) < 1:
             raise ValueError(
                 f"units is {list(units)}, expected the width of at least one layer, such as [64]"

@@ -257,6 +257,7 @@ class TransformerBlock(nn.Module):
         if steps > table.shape[0]:
             raise ValueError(
                 f"the sequence has {steps} positions and the transformer block has "
-                f"max_length={table.shape[0]}: shorten the sequences or raise max_length"
+                f"max_length={table.shape[0]}: shorten the sequences (max_sequence_length= of the input "
+                "block or of mm.export; masking may add a position), or raise max_length"
             )
         return table[:steps]

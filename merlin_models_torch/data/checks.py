@@ -62,7 +62,7 @@ def outside_domain(
 def check_lengths(
     name: str, column: Ragged, item: str, expected: Ragged, *, file: str, first_row: int
 ) -> None:
-    """Refuses a sequence whose lists have other lengths than those of the item ids.
+    """Refuses a sequence, or labels of positions, whose lists have other lengths than those of the item ids.
 
     Raises:
         DataError: with the first such row.
@@ -74,8 +74,9 @@ def check_lengths(
     row = int(different.int().argmax())
     raise DataError(
         f"column {name!r} of {file} has {int(got[row])} values in row {first_row + row} where {item!r} has "
-        f"{int(want[row])} ({int(different.sum())} such rows): sequences of a row have equal lengths; "
-        "mend the data, or take the tag SEQUENCE from the column"
+        f"{int(want[row])} ({int(different.sum())} such rows): sequences of a row, and labels of their "
+        "positions, have equal lengths; mend the data, or take the tag SEQUENCE (of labels, of the task) "
+        "from the column"
     )
 
 

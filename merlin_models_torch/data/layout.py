@@ -53,7 +53,8 @@ class Layout:
         columns: in the order of the schema.
         targets: names of the columns that are labels.
         keys: names of the columns that name a row (user or session) and are no features.
-        sequences: list columns that the schema tags as sequences: their lengths agree in every row.
+        sequences: list columns that the schema tags as sequences, and labels of positions: their lengths
+            agree in every row.
         item: the list column of item ids, or else the first sequence; None without either.
     """
 
@@ -107,7 +108,13 @@ def plan_layout(source: Source, schema: Schema, targets: Iterable[str] | None) -
     sequences = [c.name for c in lists if Tags.SEQUENCE in c.tags]
     items = [c.name for c in lists if Tags.ITEM in c.tags and Tags.ID in c.tags]
     item = items[0] if items else sequences[0] if sequences else None
+    sequences += [c.name for c in lists if c.name in names and _labels_positions(c)]
     return Layout(columns, frozenset(names), keys, frozenset(sequences), item)
+
+
+def _labels_positions(column: ColumnSchema) -> bool:
+    """Whether a list of labels has one for each position; a list of ids is a set to predict."""
+    return Tags.CATEGORICAL not in column.tags and any(tag in column.tags for tag in _TARGETS[1:])
 
 
 def _target_names(schema: Schema, targets: Iterable[str] | None) -> list[str]:

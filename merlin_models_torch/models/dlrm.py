@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from merlin_models_torch.blocks.dlrm import DLRMBlock
+from merlin_models_torch.blocks.mlp import as_widths
 from merlin_models_torch.data import SessionFiles, Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.inputs.combiner import Combiner
@@ -58,7 +59,7 @@ def DLRMModel(
     inputs = TabularInputBlock(
         columns.features,
         embedding_dim=embedding_dim,
-        continuous_projection=[*bottom, embedding_dim],
+        continuous_projection=[*as_widths(bottom), embedding_dim],
         # The projection of the input block is the bottom tower.
         aggregation=DLRMBlock(continuous="continuous_projection"),
         combiner=combiner,

@@ -79,8 +79,8 @@ def MultiTaskModel(
     if not isinstance(head, TabularOutputBlock):
         head = TabularOutputBlock([head])
     tasks = list(head.outputs)
-    shared: nn.Module = MLPBlock(list(expert), dropout=dropout)
-    own = MLPBlock(list(towers), dropout=dropout)
+    shared: nn.Module = MLPBlock(expert, dropout=dropout)
+    own = MLPBlock(towers, dropout=dropout)
     if experts == "none":
         body: list[nn.Module] = [shared, repeat_parallel_like(own, tasks)]
     elif experts == "mmoe":

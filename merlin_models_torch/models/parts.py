@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from merlin_models_torch.blocks.mlp import MLPBlock
+from merlin_models_torch.blocks.mlp import MLPBlock, as_widths
 from merlin_models_torch.data import SessionFiles, Vocabulary
 from merlin_models_torch.outputs import BinaryOutput, RegressionOutput, TabularOutputBlock
 from merlin_models_torch.outputs.target import TargetOutput
@@ -118,11 +118,12 @@ def logit_output(output: RankingOutput, *, given: bool, model: str) -> TargetOut
 
 def tower(units: Sequence[int], *, dropout: float) -> list[MLPBlock]:
     """One MLP, or none without units: for ``Block(*tower([64], dropout=0.1))``."""
-    return [MLPBlock(list(units), dropout=dropout)] if units else []
+    return [MLPBlock(units, dropout=dropout)] if units else []
 
 
 def encoder(units: Sequence[int], *, dropout: float) -> list[MLPBlock]:
     """A :func:`tower` whose last layer has no activation, so that its vector may point anywhere."""
+    units = as_widths(units)
     last = [MLPBlock([units[-1]], activation="none")] if units else []
     return [*tower(units[:-1], dropout=dropout), *last]
 

@@ -16,9 +16,12 @@ from merlin_models_torch.outputs.negatives import (
 )
 from merlin_models_torch.outputs.pairwise import (
     bce_loss,
+    bpr_loss,
     bpr_max_loss,
     gbce_loss,
+    hinge_loss,
     sampled_softmax_loss,
+    top1_loss,
     top1_max_loss,
 )
 from merlin_models_torch.outputs.regression import RegressionOutput
@@ -45,9 +48,12 @@ __all__ = [
     "TwoTowerOutput",
     "UniformNegatives",
     "bce_loss",
+    "bpr_loss",
     "bpr_max_loss",
     "gbce_loss",
+    "hinge_loss",
     "sampled_softmax_loss",
     "softmax_cross_entropy",
+    "top1_loss",
     "top1_max_loss",
 ]

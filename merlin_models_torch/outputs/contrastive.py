@@ -16,17 +16,20 @@ from merlin_models_torch.outputs.growth import Start
 from merlin_models_torch.outputs.negatives import Negatives, NegativeSampler, sampler_of
 from merlin_models_torch.outputs.pairwise import (
     bce_loss,
+    bpr_loss,
     bpr_max_loss,
     gbce_loss,
+    hinge_loss,
     sampled_softmax_loss,
+    top1_loss,
     top1_max_loss,
 )
 from merlin_models_torch.schema import ColumnSchema, Schema
 from merlin_models_torch.serialize import serializable
 
-ContrastiveLoss = Literal["softmax", "bce", "gbce", "bpr_max", "top1_max"]
+ContrastiveLoss = Literal["softmax", "bce", "gbce", "bpr", "bpr_max", "top1", "top1_max", "hinge"]
 LogQ = Literal["negatives", "all", "none"]
-LOSSES = ("softmax", "bce", "gbce", "bpr_max", "top1_max")
+LOSSES = ("softmax", "bce", "gbce", "bpr", "bpr_max", "top1", "top1_max", "hinge")
 
 
 @serializable
@@ -39,8 +42,9 @@ class ContrastiveOutput(CategoricalOutput):
 
     Args:
         negatives: where they come from; the other targets of the batch if not given.
-        loss: "softmax" over the target and its negatives, "bce", "gbce" (Petrov and Macdonald 2023),
-            "bpr_max" or "top1_max" (Hidasi and Karatzoglou 2018): see :mod:`outputs.pairwise`.
+        loss: "softmax" over the target and its negatives, "bce", "gbce" (Petrov and Macdonald 2023), "bpr"
+            (Rendle et al. 2009), "top1", "bpr_max", "top1_max" (Hidasi et al. 2016 and 2018) or "hinge": see
+            :mod:`outputs.pairwise`.
         log_q: in "softmax", ``log E`` is taken from scores, E the expected times that the item is among the
             negatives; without it ("none") popular items, which are drawn more often, are pushed down too far.
             From those of the "negatives": then the sum over them estimates that over the catalogue without
@@ -213,7 +217,8 @@ class Contrast:
             return gbce_loss(positive, negative, usable, sampling_rate=rate, calibration=self.calibration)
         if self.loss == "bpr_max":
             return bpr_max_loss(positive, negative, usable, penalty=self.penalty)
-        return top1_max_loss(positive, negative, usable)
+        plain = {"bpr": bpr_loss, "top1": top1_loss, "top1_max": top1_max_loss, "hinge": hinge_loss}
+        return plain[self.loss](positive, negative, usable)
 
 
 def _log(expected: Tensor) -> Tensor:

@@ -100,6 +100,64 @@ def gbce_loss(
     return -(power * logsigmoid(positive) + against.sum(1)) / (1 + count)
 
 
+def bpr_loss(positive: Tensor, negative: Tensor, usable: Tensor | None = None) -> Tensor:
+    """``-sum_j log s(p - n_j) / M``, ``s`` the sigmoid; the same as ``log(1 + exp(n_j - p))``.
+
+    Source: Rendle et al. 2009, Bayesian personalised ranking.
+
+    Args:
+        positive: (N,) float scores.
+        negative: (N, M) float scores.
+        usable: (N, M) bool, which of them count; all if not given.
+
+    Returns:
+        (N,) float, 0 where no negative counts.
+
+    Example:
+        >>> bpr_loss(torch.tensor([0.0]), torch.tensor([[0.0, 0.0]]))
+        tensor([0.6931])
+    """
+    return _mean(-logsigmoid(positive[:, None] - negative), usable)
+
+
+def top1_loss(positive: Tensor, negative: Tensor, usable: Tensor | None = None) -> Tensor:
+    """``sum_j (s(n_j - p) + s(n_j^2)) / M``, ``s`` the sigmoid.
+
+    Source: Hidasi et al. 2016, TOP1 of GRU4Rec.
+
+    Args:
+        positive: (N,) float scores.
+        negative: (N, M) float scores.
+        usable: (N, M) bool, which of them count; all if not given.
+
+    Returns:
+        (N,) float, 0 where no negative counts.
+
+    Example:
+        >>> top1_loss(torch.tensor([0.0]), torch.tensor([[0.0, 0.0]]))
+        tensor([1.])
+    """
+    return _mean((negative - positive[:, None]).sigmoid() + (negative**2).sigmoid(), usable)
+
+
+def hinge_loss(positive: Tensor, negative: Tensor, usable: Tensor | None = None) -> Tensor:
+    """``sum_j max(0, 1 + n_j - p) / M``: each pair should be apart by a margin of 1.
+
+    Args:
+        positive: (N,) float scores.
+        negative: (N, M) float scores.
+        usable: (N, M) bool, which of them count; all if not given.
+
+    Returns:
+        (N,) float, 0 where no negative counts.
+
+    Example:
+        >>> hinge_loss(torch.tensor([0.5]), torch.tensor([[0.0, -1.0]]))
+        tensor([0.2500])
+    """
+    return _mean((1 + negative - positive[:, None]).relu(), usable)
+
+
 def bpr_max_loss(
     positive: Tensor, negative: Tensor, usable: Tensor | None = None, *, penalty: float = 1.0
 ) -> Tensor:
@@ -146,6 +204,13 @@ def top1_max_loss(positive: Tensor, negative: Tensor, usable: Tensor | None = No
     log_share, negative, some = _shares(negative, usable)
     each = (negative - positive[:, None]).sigmoid() + (negative**2).sigmoid()
     return torch.where(some, (log_share.exp() * each).sum(1), 0.0)
+
+
+def _mean(each: Tensor, usable: Tensor | None) -> Tensor:
+    """(N,) mean over the usable ones of (N, M)."""
+    if usable is None:
+        usable = torch.ones_like(each, dtype=torch.bool)
+    return each.masked_fill(~usable, 0.0).sum(1) / usable.sum(1).clamp(min=1)
 
 
 def _shares(negative: Tensor, usable: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

@@ -149,11 +149,19 @@ class TargetOutput(nn.Module):
             hidden: (B, D) or (B, T, D) from the body.
             batch: with the labels.
             generator: not used, nothing is random here.
+
+        Raises:
+            ValueError: if a weight is below 0.
         """
         numbers, labels, weights = self.answers(hidden, batch)
         each = self.losses(numbers, labels)
         if weights is None:
             return each.sum() / max(len(each), 1)
+        if bool((weights < 0).any()):
+            lowest = weights.min().item()
+            raise ValueError(
+                f"weight {self.weight!r} of {self.target!r} is {lowest:g}, expected 0 or more: mend the data"
+            )
         return (each * weights).sum() / weights.sum().clamp(min=torch.finfo(each.dtype).tiny)
 
     def losses(self, numbers: Tensor, labels: Tensor) -> Tensor:

@@ -36,7 +36,14 @@ _MODELS: tuple[Row, ...] = (
         "mm.Model.extract",
         "A tower or table is taken out of the model",
     ),
-    ("unsupported", "", "TopKEncoder TopKIndexBlock IndexBlock TopKOutput", "mm.Model.predict", _TOPK),
+    ("unsupported", "", "TopKIndexBlock IndexBlock TopKOutput", "mm.Model.predict", _TOPK),
+    (
+        "unsupported",
+        "",
+        "TopKEncoder",
+        "merlin_models_torch.retrieval.TopKEncoder",
+        "From raw features to ids as one module; model.predict(data, k=...) for tables",
+    ),
 )
 _INPUTS: tuple[Row, ...] = (
     (
@@ -50,10 +57,11 @@ _INPUTS: tuple[Row, ...] = (
         "unsupported",
         "",
         "EmbeddingFeatures=EmbeddingTables SequenceEmbeddingFeatures=EmbeddingTables "
-        "Embeddings=EmbeddingTables EmbeddingTable PretrainedEmbeddings",
+        "Embeddings=EmbeddingTables EmbeddingTable",
         "mm.*",
-        "",
+        "Regularised by weight_decay= of OptimizerConfig(tables=...)",
     ),
+    ("unsupported", "", "PretrainedEmbeddings", "mm.*", ""),
     (
         "unsupported",
         "",
@@ -92,9 +100,11 @@ _INPUTS: tuple[Row, ...] = (
         "mm.*",
         "",
     ),
-    ("unsupported", "", "HashedCross ToOneHot=OneHot CategoryEncoding=MultiHot", "mm.*", ""),
+    ("unsupported", "", "HashedCross ToOneHot=OneHot", "mm.*", ""),
+    ("unsupported", "", "CategoryEncoding=MultiHot", "mm.*", "count=True counts"),
     ("unsupported", "", "HashedCrossAll", "mm.HashedCross", "One for each pair, given as crosses="),
-    ("unsupported", "", "AsTabular Filter=SelectKeys", "mm.ParallelBlock", "A dict of one branch"),
+    ("unsupported", "", "AsTabular", "mm.ParallelBlock", "A dict of one branch"),
+    ("unsupported", "", "Filter=SelectKeys", "mm.*", ""),
     (
         "unsupported",
         "",
@@ -161,17 +171,24 @@ _BLOCKS: tuple[Row, ...] = (
     (
         "unsupported",
         "",
-        "SequencePredictNext SequencePredictLast SequenceTargetAsInput SequenceMaskLast "
-        "SequenceMaskLastInference",
+        "SequencePredictNext SequencePredictLast",
         "mm.CausalMasking",
         'Given to the input block; targets="last" for the last item alone',
     ),
     (
         "unsupported",
         "",
-        "SequencePredictRandom SequenceMaskRandom",
+        "SequencePredictRandom",
+        "mm.CausalMasking",
+        "Every position predicts the next item, not one at random",
+    ),
+    ("unsupported", "", "SequenceMaskRandom", "mm.RandomMasking", "Given to the input block"),
+    (
+        "unsupported",
+        "",
+        "SequenceTargetAsInput SequenceMaskLast SequenceMaskLastInference",
         "mm.RandomMasking",
-        "Given to the input block",
+        "In evaluation it hides the last item, in prediction one after it, by itself",
     ),
     ("unsupported", "", "ReplaceMaskedEmbeddings", "mm.MaskVector", "The input block has one"),
 )
@@ -202,7 +219,7 @@ _OUTPUTS: tuple[Row, ...] = (
         "",
         "ColumnBasedSampleWeight",
         "mm.BinaryOutput",
-        "Outputs take weight=, the name of a column",
+        "Outputs take weight=, the name of a column; positive_weight= weighs labels of 1",
     ),
     (
         "unsupported",
@@ -228,7 +245,13 @@ _OUTPUTS: tuple[Row, ...] = (
         'Outputs take names: metrics=("ndcg", "recall"), top_ks=(10, 20)',
     ),
     ("unsupported", "", "LogLossMetric", "mm.BinaryOutput", 'With metrics=("log_loss",)'),
-    ("unsupported", "", "losses LossType", "merlin_models_torch.outputs", "Outputs take the name of a loss"),
+    (
+        "unsupported",
+        "",
+        "losses LossType",
+        "merlin_models_torch.outputs",
+        'Outputs take the name of a loss; "logistic" is "bpr"',
+    ),
 )
 _TRAINING: tuple[Row, ...] = (
     (

@@ -98,6 +98,8 @@ def test_activation_values(name, at_one):
 
 
 def test_errors_say_what_to_choose():
+    with pytest.raises(TypeError, match=r"units are 8, expected the widths of all layers, such as \[8\]"):
+        MLPBlock(8)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"units is .*at least one layer"):
         MLPBlock([])
     with pytest.raises(ValueError, match=r"activation is 'swoosh', expected one of .*'relu'"):

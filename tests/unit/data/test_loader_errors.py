@@ -148,6 +148,14 @@ def test_sequences_of_different_lengths() -> None:
         r"column 'price' of the table has 1 values in row 1 where 'item_id' has 2 \(2 such rows\): sequences"
     )
     refused(table, ITEMS + Schema([price]), text)
+    # Labels of positions are as many; a set to predict is not.
+    label = ColumnSchema("price", [Tags.TARGET, Tags.REGRESSION], dtype="float32", is_list=True)
+    refused(table, ITEMS + Schema([label]), text)
+    basket = pa.table({"item_id": [[1], [2, 3]], "next": [[4, 5, 6], [7]]})
+    both = ITEMS + Schema(
+        [ColumnSchema("next", [Tags.TARGET, Tags.CATEGORICAL], dtype="int64", is_list=True)]
+    )
+    assert next(iter(ParquetLoader(basket, both, batch_size=2))).targets["next"].lengths.tolist() == [3, 1]
 
 
 @pytest.mark.parametrize("limit", [0, 2**30])

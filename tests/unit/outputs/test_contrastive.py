@@ -17,6 +17,7 @@ from merlin_models_torch.outputs import (
     UniformNegatives,
     gbce_loss,
 )
+from merlin_models_torch.outputs.contrastive import LOSSES
 from merlin_models_torch.schema import Schema
 from tests.unit.clicks import click_schema, click_table
 from tests.unit.schemas import ITEMS, categorical, session_schema
@@ -92,7 +93,7 @@ def test_evaluation_is_the_softmax_over_the_catalogue() -> None:
     torch.testing.assert_close(output.loss(hidden, batch), full)
 
 
-@pytest.mark.parametrize("loss", ["softmax", "bce", "gbce", "bpr_max", "top1_max"])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_what_comes_next_is_learned_with_every_loss(loss: str) -> None:
     import pyarrow as pa
 
@@ -241,9 +242,10 @@ def test_normalized_scores_are_cosines_in_training_too() -> None:
 
 def test_errors_say_what_to_do() -> None:
     with pytest.raises(
-        ValueError, match="loss is 'bpr', expected one of softmax, bce, gbce, bpr_max, top1_max"
+        ValueError,
+        match="loss is 'warp', expected one of softmax, bce, gbce, bpr, bpr_max, top1, top1_max, hinge",
     ):
-        ContrastiveOutput(loss="bpr")  # type: ignore[arg-type]
+        ContrastiveOutput(loss="warp")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="calibration and penalty are 2 and 1"):
         ContrastiveOutput(loss="gbce", calibration=2)
     with pytest.raises(ValueError, match="negatives draws items of the whole catalogue"):

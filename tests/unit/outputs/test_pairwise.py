@@ -9,10 +9,13 @@ from torch import Tensor
 
 from merlin_models_torch.outputs import (
     bce_loss,
+    bpr_loss,
     bpr_max_loss,
     gbce_loss,
+    hinge_loss,
     sampled_softmax_loss,
     softmax_cross_entropy,
+    top1_loss,
     top1_max_loss,
 )
 
@@ -25,7 +28,9 @@ def gbce(positive: Tensor, negative: Tensor, usable: Tensor | None = None) -> Te
     return gbce_loss(positive, negative, usable, sampling_rate=0.2, calibration=0.5)
 
 
-LOSSES: list[Callable[..., Tensor]] = [sampled_softmax_loss, bce_loss, gbce, bpr_max_loss, top1_max_loss]
+LOSSES: list[Callable[..., Tensor]] = [
+    *(sampled_softmax_loss, bce_loss, gbce, bpr_loss, bpr_max_loss, top1_loss, top1_max_loss, hinge_loss)
+]
 
 
 def sigmoid(x: float) -> float:
@@ -61,6 +66,13 @@ def test_top1_max_by_hand() -> None:
     first = sigmoid(-log(3)) + sigmoid(0)
     second = sigmoid(-2 * log(3)) + sigmoid(log(3) ** 2)
     assert top1_max_loss(POSITIVE, NEGATIVE).item() == pytest.approx(3 / 4 * first + 1 / 4 * second)
+
+
+def test_losses_of_pairs_by_hand() -> None:
+    assert bpr_loss(POSITIVE, NEGATIVE).item() == pytest.approx(-(log(3 / 4) + log(9 / 10)) / 2)
+    first, second = sigmoid(-log(3)) + 1 / 2, sigmoid(-2 * log(3)) + sigmoid(log(3) ** 2)
+    assert top1_loss(POSITIVE, NEGATIVE).item() == pytest.approx((first + second) / 2)
+    assert hinge_loss(POSITIVE, torch.tensor([[0.5, -1.0]])).item() == pytest.approx((1.5 - log(3)) / 2)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -37,6 +37,13 @@ def test_binary_loss_is_the_cross_entropy_by_hand() -> None:
     assert output.predictions(LOGITS, batch)["click_score"].tolist() == pytest.approx([0.75, 0.5, 0.25])
 
 
+def test_a_sample_weight_below_zero_is_refused() -> None:
+    output = built(BinaryOutput("click", weight="importance", project=False))
+    batch = rows(click=[1, 0, 1], importance=[1.0, -0.5, 0.0])
+    with pytest.raises(ValueError, match=r"weight 'importance' of 'click' is -0\.5, expected 0 or more"):
+        output.loss(LOGITS, batch)
+
+
 def test_sample_weights_make_a_weighted_mean() -> None:
     batch = rows(click=[1, 1, 0], importance=[0.5, 0.0, 2.0])
     output = built(BinaryOutput("click", weight="importance", project=False))
