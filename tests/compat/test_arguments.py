@@ -119,6 +119,11 @@ def test_what_programs_read_of_the_arguments_is_there(tmp_path):
     assert given.no_cuda is True
 
 
+def test_a_run_is_named_like_its_folder(tmp_path):
+    assert arguments(tmp_path).run_name == arguments(tmp_path).output_dir
+    assert arguments(tmp_path, run_name="mine").run_name == "mine"
+
+
 def test_an_optimiser_of_apex_becomes_torchs(tmp_path):
     with pytest.warns(DeprecatedWarning, match="optim='adamw_torch_fused'"):
         assert arguments(tmp_path, optim="adamw_apex_fused").optim == "adamw_torch_fused"

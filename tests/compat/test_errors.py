@@ -177,3 +177,36 @@ def test_a_trainer_without_schema_or_data(tmp_path, options, errors, text):
     for error in errors:
         with pytest.raises(error, match=f"{text}: assign trainer"):
             trainer.get_train_dataloader()
+
+
+def test_a_width_that_heads_cannot_share():
+    with pytest.raises(ValueError, match="d_model is 9 and n_head 2: give a width that the heads divide"):
+        tr.XLNetConfig.build(9, 2, 1, LENGTH)
+    with pytest.raises(ValueError, match="no other d_head than their share"):
+        tr.XLNetConfig.build(8, 2, 1, LENGTH, d_head=3)
+
+
+def test_a_configuration_of_nobody():
+    with pytest.raises(IndexError, match="T4RecConfig has no configuration of Hugging Face among its bases"):
+        tr.T4RecConfig().to_huggingface_torch_model()
+
+
+def test_batches_that_cannot_be_joined():
+    from transformers4rec.torch.utils.torch_utils import nested_concat
+
+    with pytest.raises(AssertionError, match="a Tensor and a list cannot be joined"):
+        nested_concat(torch.ones(2), [1.0])
+    with pytest.raises(TypeError, match="tensors or arrays are joined, got int"):
+        nested_concat(1, 2)
+
+
+def test_sizes_of_another_kind():
+    with pytest.raises(IndexError, match=r"no column has a torch\.Size, got \{'a': \[2, 3\]\}"):
+        tr.ConcatFeatures().forward_output_size({"a": [2, 3]})
+
+
+def test_a_module_of_no_function():
+    from transformers4rec.torch.utils.torch_utils import LambdaModule
+
+    with pytest.raises(AssertionError, match="lambda_fn is a int: give a function of the input"):
+        LambdaModule(3)

@@ -39,6 +39,15 @@ def test_data_sets_hold_what_their_schema_says(name):
             assert values.to_numpy().max() <= domain.max + 1e-6
 
 
+def test_every_data_set_is_a_dataset_of_merlin():
+    from merlin.io import Dataset
+
+    for data in (tr.data.tabular_sequence_testing_data, tr.data.music_streaming_testing_data):
+        read = Dataset(data.path)
+        assert set(data.schema.column_names) <= set(read.schema.column_names)
+        assert read.num_rows == len(pd.read_parquet(data.path))
+
+
 def test_sequences_as_in_23_12():
     data = tr.data.tabular_sequence_testing_data
     assert data.schema.select_by_tag(Tags.ITEM_ID).column_names == ["item_id/list"]

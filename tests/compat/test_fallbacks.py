@@ -71,12 +71,56 @@ def test_a_dataset_finds_its_schema_beside_the_files(tmp_path):
     folder = tmp_path / "1"
     folder.mkdir()
     path = write_sessions(folder / "train.parquet", 3)
-    assert Dataset(path).schema["item_id"].is_list  # inferred
+    assert Dataset(path).schema["item_id"].is_list  # of its type
+    assert Dataset(path).schema["item_id"].int_domain is None
     schema().save(tmp_path / "schema.pbtxt")
     assert Dataset(path).schema["item_id"].int_domain.max == 30
     schema().select_by_name(["price"]).save(folder / ".merlin" / "schema.json")
     assert Dataset(path).schema.column_names == ["price"]
     assert Dataset(path, schema=schema()).schema == schema()
+
+
+def test_a_dataset_without_a_schema_has_the_types_of_its_columns(tmp_path):
+    import pandas as pd
+    from merlin.io import Dataset
+    from merlin.schema import Tags
+
+    frame = pd.DataFrame({"ids": [[1, 2], [3]], "price": [0.5, 1.5], "word": ["x", "y"], "clicked": [1, 0]})
+    frame.index = [7, 8]
+    frame.to_parquet(tmp_path / "data.parquet")
+    frame = frame.reset_index(drop=True)
+    for source in (str(tmp_path / "data.parquet"), frame):
+        read = Dataset(source).schema
+        assert [(column.name, column.dtype.name, column.is_list) for column in read] == [
+            ("ids", "int64", True),
+            ("price", "float64", False),
+            ("word", "object", False),
+            ("clicked", "int64", False),
+        ]
+        # What a program tags as target alone does not become an input.
+        read["clicked"] = read["clicked"].with_tags([Tags.TARGET])
+        assert read.select_by_tag(Tags.CATEGORICAL).column_names == []
+        assert set(read["clicked"].tags) == {Tags.TARGET}
+
+
+def test_a_loader_is_its_own_iterator():
+    import pandas as pd
+    from merlin.dataloader.torch import Loader
+    from merlin.io import Dataset
+
+    loader = Loader(Dataset(pd.DataFrame({"ids": [1, 2, 3]})), batch_size=1, shuffle=False)
+
+    def upcoming():
+        return next(loader)[0]["ids"].tolist()
+
+    assert upcoming() == [1]
+    assert loader.peek()[0]["ids"].tolist() == [2]
+    assert [upcoming(), upcoming()] == [[2], [3]]
+    with pytest.raises(StopIteration):
+        next(loader)
+    assert upcoming() == [1]
+    assert [inputs["ids"].tolist() for inputs, _ in loader] == [[1], [2], [3]]
+    assert loader.schema.column_names == ["ids"]
 
 
 def test_a_dataset_gives_its_rows(tmp_path):

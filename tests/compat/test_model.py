@@ -120,6 +120,39 @@ def test_training_gives_a_plain_dictionary_to_whoever_copies_it():
     assert output.get("predictions") is None
 
 
+def test_predictions_read_after_a_step_are_those_before_it():
+    built, at_once = model(), model()
+    at_once.load_state_dict(built.state_dict())
+    torch.manual_seed(1)
+    expected = at_once(batch(), training=True)["predictions"].detach()
+    torch.manual_seed(1)
+    output = built(batch(), training=True)
+    output["loss"].backward()
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter.add_(1)
+    assert torch.equal(output["predictions"], expected)
+
+
+def test_outputs_of_training_are_read_in_every_way():
+    built = model().eval()
+
+    def output():
+        torch.manual_seed(1)
+        return built(batch(), training=True)
+
+    expected = output()["predictions"]
+    for read in (
+        (output() | {})["predictions"],
+        output().setdefault("predictions", None),
+        dict([output().popitem()])["predictions"],
+    ):
+        assert torch.equal(read, expected)
+    assert "tensor(" in repr(output())
+    assert output() != {}
+    assert type(built(batch(), testing=True)) is dict
+
+
 def test_evaluation_predicts_the_last_item_of_each_session():
     inputs = batch()
     output = model().eval()(inputs, testing=True)

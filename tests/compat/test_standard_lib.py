@@ -83,6 +83,20 @@ def test_selection_keeps_the_class_and_means_all_tags(schema):
     assert (ids + schema.select_by_name("age")).column_names == ["item", "user", "age"]
 
 
+def test_columns_are_left_out_by_name_or_function(schema):
+    names = schema.column_names
+    assert schema.remove_by_name(lambda name: name == names[0]).column_names == names[1:]
+    assert schema.remove_by_name([names[0], "unknown"]).column_names == names[1:]
+
+
+def test_a_star_brings_the_schema():
+    found = {}
+    exec("from merlin_standard_lib.schema.schema import *", found)
+    assert found["Schema"] is Schema
+    assert found["ColumnSchema"] is ColumnSchema
+    assert found["IntDomain"] is schema_bp.IntDomain
+
+
 def test_no_item_column_is_named(schema):
     with pytest.raises(ValueError, match=r"no column of \['user'\] has the tag ITEM_ID"):
         schema.select_by_name("user").item_id_column_name  # noqa: B018

@@ -61,6 +61,19 @@ def test_windows_of_the_getting_started_program(tmp_path):
         assert trained.state.log_history[-1].items() >= metrics.items()
 
 
+def test_a_step_outside_of_training_gives_loss_and_gradients(tmp_path):
+    once = trainer(tmp_path)
+    torch.manual_seed(2)
+    loss = once.training_step(once.model, (batch(), None))
+    plain = model()
+    torch.manual_seed(2)
+    expected = plain(batch(), training=True)["loss"]
+    expected.backward()
+    torch.testing.assert_close(loss, expected.detach())
+    for ours, theirs in zip(once.model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
 def test_evaluation_weighs_the_last_batch_by_its_rows_and_equals_one_batch(tmp_path):
     trained = trainer(tmp_path)
     trained.eval_dataset_or_path = write_sessions(tmp_path / "valid.parquet", 10, longest=LENGTH)

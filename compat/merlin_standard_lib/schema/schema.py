@@ -22,6 +22,16 @@ FilterT = TypeVar("FilterT")
 ProtoMessageType = TypeVar("ProtoMessageType")
 
 
+__all__ = [
+    *schema_bp.__all__,
+    "ColumnSchema",
+    "ColumnSchemaOrStr",
+    "Schema",
+    "Tags",
+    "categorical_cardinalities",
+]
+
+
 def __getattr__(name: str) -> Any:
     """The messages of a schema file are here too."""
     return getattr(schema_bp, name)
@@ -119,9 +129,10 @@ class Schema(core.Schema):
         names = {to_select} if isinstance(to_select, str) else set(to_select)
         return self.filter_column_schemas(lambda column: column.name in names)
 
-    def remove_by_name(self, to_remove: str | Iterable[str]) -> Schema:
-        """All columns but the named ones."""
-        return Schema(list(self.excluding_by_name(to_remove)))
+    def remove_by_name(self, to_remove: Any) -> Schema:
+        """All columns but the named ones, or those whose name a function says yes to."""
+        gone = set(self.select_by_name(to_remove).column_names)
+        return self.filter_column_schemas(lambda column: column.name in gone, negate=True)
 
     def select_by_tag(self, to_select: Any, pred_fn: Any = None) -> Schema:
         """Columns that have all of the tags; or whose tags a function says yes to."""

@@ -69,11 +69,17 @@ class T4RecConfig:
 
     @property
     def transformers_config_cls(self) -> type:
-        """Hugging Face's class of this configuration."""
-        return next(
-            base
-            for base in type(self).__mro__
-            if issubclass(base, transformers.PretrainedConfig) and not issubclass(base, T4RecConfig)
+        """Hugging Face's class of this configuration.
+
+        Raises:
+            IndexError: if it has none among its bases.
+        """
+        for base in type(self).__mro__:
+            if issubclass(base, transformers.PretrainedConfig) and not issubclass(base, T4RecConfig):
+                return base
+        raise IndexError(
+            f"{type(self).__name__} has no configuration of Hugging Face among its bases: write "
+            "class MyConfig(T4RecConfig, transformers.BertConfig)"
         )
 
     @classmethod

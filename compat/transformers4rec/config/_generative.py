@@ -223,7 +223,16 @@ class XLNetConfig(T4RecConfig, transformers.XLNetConfig):
             log_attention_weights: whether attention weights are among the outputs.
             mem_len: positions to remember of an earlier call; calls here have none.
             **kwargs: any other field of Hugging Face's configuration.
+
+        Raises:
+            ValueError: if the width cannot be shared out among the heads.
         """
+        width_of_head, left = divmod(d_model, n_head)
+        if left or kwargs.get("d_head", width_of_head) != width_of_head:
+            raise ValueError(
+                f"d_model is {d_model} and n_head {n_head}: give a width that the heads divide, and no other "
+                "d_head than their share"
+            )
         return cls(
             d_model=d_model,
             d_inner=4 * d_model,

@@ -163,6 +163,8 @@ class T4RecTrainingArguments(TrainingArguments):
         self.local_rank = self.local_process_index
         if self.logging_dir is None:
             self.logging_dir = os.path.join(self.output_dir, default_logdir())
+        if self.run_name is None:
+            self.run_name = self.output_dir  # as loggers are told it by transformers 4.30
 
     def _given(self, name: str) -> bool:
         return getattr(self, name) != type(self).__dataclass_fields__[name].default

@@ -18,6 +18,8 @@ class FormerMethods:
     use_apex = False
     use_cuda_amp = False
     use_cpu_amp = False
+    # Of 23.12.0, for an own ``prediction_step``.
+    _use_cuda_amp = False
 
     @property
     def tokenizer(self) -> Any:

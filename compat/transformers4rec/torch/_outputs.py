@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, ItemsView, Iterator, ValuesView
 from typing import Any
+
+import torch
+from torch import Tensor
 
 
 class Deferred:
@@ -23,10 +27,33 @@ class Deferred:
             self._value, self._make = self._make(), None
         return self._value
 
+    def before_steps(self, loss: Tensor) -> Deferred:
+        """Makes the value, if somebody still has it, before a step may change the weights that make it.
+
+        Args:
+            loss: of the same batch; asking for its gradients comes before every step.
+        """
+        if loss.requires_grad:
+            kept_by_others = weakref.ref(self)
+
+            def make(gradient: Tensor) -> None:
+                deferred = kept_by_others()
+                if deferred is not None:
+                    with torch.enable_grad():
+                        deferred.value()
+
+            loss.register_hook(make)
+        return self
+
 
 def kept(outputs: dict[str, Any]) -> dict[str, Any]:
     """Values as they are kept, deferred or not, also of a plain dictionary of a head of one's own."""
     return {name: outputs.raw(name) if isinstance(outputs, Outputs) else outputs[name] for name in outputs}
+
+
+def outputs_of(values: dict[str, Any]) -> dict[str, Any]:
+    """A plain dictionary if nothing in it is deferred."""
+    return Outputs(values) if any(isinstance(value, Deferred) for value in values.values()) else values
 
 
 class Outputs(dict[str, Any]):
@@ -51,10 +78,31 @@ class Outputs(dict[str, Any]):
         except KeyError:
             return default
 
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """The value, or the default, which is taken in then."""
+        super().setdefault(name, default)
+        return self[name]
+
     def pop(self, name: str, *default: Any) -> Any:
         """Takes a value out."""
         value = super().pop(name, *default)
         return value.value() if isinstance(value, Deferred) else value
+
+    def popitem(self) -> tuple[str, Any]:
+        """Takes the last name and its value out."""
+        name = next(reversed(self))
+        return name, self.pop(name)
+
+    def __eq__(self, other: object) -> bool:
+        return self._read() == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __or__(self, other: Any) -> Any:
+        return self._read() | other
+
+    def __repr__(self) -> str:
+        return repr(self._read())
 
     def _read(self) -> dict[str, Any]:
         return {name: self[name] for name in self}

@@ -113,6 +113,8 @@ class Trainer(EvaluationMixin, FormerMethods, BaseTrainer):
         self.callback_handler = Callbacks.like(self.callback_handler)
         self.state.epoch = None
         self.model_accepts_loss_kwargs = False
+        # Set by ``train``; a loop of one's own calls ``training_step`` without it.
+        self.current_gradient_accumulation_steps = args.gradient_accumulation_steps
         self.compute_metrics = compute_metrics
         self.train_dataset_or_path = train_dataset_or_path
         self.eval_dataset_or_path = eval_dataset_or_path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ __getattr__ = only(__name__)
 
 class Loader(IterableDataset):
     """Batches of a data set: inputs by column, lists as two tensors, and targets.
+
+    It is its own iterator, as merlin-dataloader's: ``iter`` begins anew, so two loops cannot share it.
 
     Args:
         dataset: a ``merlin.io.Dataset``; its columns tagged TARGET are the targets.
@@ -64,6 +67,7 @@ class Loader(IterableDataset):
             transforms=transforms,
         )
         self._batches = loader.dataset
+        self._running: Iterator[Any] | None = None
         self.output_schema = loader.output_schema
         inputs = self.input_schema.excluding_by_tag(Tags.TARGET)
         self.label_names = self.input_schema.select_by_tag(Tags.TARGET).column_names
@@ -75,12 +79,20 @@ class Loader(IterableDataset):
         self._batches.transforms.append(fn)
         return self
 
+    @property
+    def schema(self) -> Any:
+        """The columns of the data."""
+        return self.input_schema
+
     def peek(self) -> Any:
-        """The first batch."""
-        return next(iter(self))
+        """The batch that comes next, and stays the next."""
+        batch = next(self)
+        self._running = chain([batch], self._running or ())
+        return batch
 
     def stop(self) -> None:
-        """Nothing to stop: it reads while it is iterated over."""
+        """The next batch is the first again."""
+        self._running = None
 
     def __enter__(self) -> Loader:
         return self
@@ -92,7 +104,17 @@ class Loader(IterableDataset):
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._batches)
+        self._running = iter(self._batches)
+        return self
+
+    def __next__(self) -> Any:
+        if self._running is None:
+            iter(self)
+        try:
+            return next(self._running)  # type: ignore[arg-type]
+        except StopIteration:
+            self._running = None
+            raise
 
 
 class DLDataLoader(DataLoader):

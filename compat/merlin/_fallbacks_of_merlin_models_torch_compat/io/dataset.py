@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from merlin.io._types import schema_of_types
+
 from merlin_models_torch.data.source import ParquetSource
 from merlin_models_torch.schema import Schema, as_schema
+from merlin_models_torch.schema.facts import parquet_schema
 from merlin_models_torch.storage import parquet_writer, whole_file
 
 MERLIN_METADATA_DIR_NAME = ".merlin"
@@ -88,7 +91,8 @@ class Dataset:
     Args:
         path_or_source: a file, a folder, a glob, several of them, a table or a data frame.
         engine: "parquet" or None.
-        schema: of the columns; read beside the files or inferred from them if not given.
+        schema: of the columns; if not given, read beside the files or, without tags and domains, made of the
+            types of the columns.
         **kwargs: of merlin-core's Dataset (partitions, memory, devices); not used.
 
     Raises:
@@ -106,9 +110,7 @@ class Dataset:
         self.source = path_or_source if files is None else files
         if schema is None:
             found = _schema_file(files[0]) if files else None
-            schema = (
-                Schema.load(found) if found else Schema.from_parquet(files) if files else self._inferred()
-            )
+            schema = Schema.load(found) if found else self._of_types()
         self.schema = as_schema(schema)
 
     def __getattr__(self, name: str) -> Any:
@@ -117,8 +119,9 @@ class Dataset:
             "merlin-core (Python below 3.12, pandas below 1.6), whose Dataset then takes its place"
         )
 
-    def _inferred(self) -> Schema:
-        return Schema.from_arrow(self.to_arrow(None))
+    def _of_types(self) -> Schema:
+        files = isinstance(self.source, list)
+        return schema_of_types(parquet_schema(self.source) if files else self.to_arrow(None).schema)
 
     @property
     def num_rows(self) -> int:
@@ -190,8 +193,12 @@ class Dataset:
             )
 
     def infer_schema(self, n: int = 1) -> Schema:
-        """Takes the schema that the rows speak for."""
-        self.schema = Schema.from_parquet(self.source) if isinstance(self.source, list) else self._inferred()
+        """Takes the schema that the types of the columns speak for.
+
+        Args:
+            n: rows that merlin-core looks at; not used.
+        """
+        self.schema = self._of_types()
         return self.schema
 
     def to_parquet(self, output_path: str, **kwargs: Any) -> None:

@@ -80,10 +80,9 @@ class Block(BlockBase):
 
 
 @cache
-def _parameters(module_class: type[Module]) -> tuple[frozenset[str], bool]:
-    """Names of the parameters of forward, and whether it takes any others."""
-    parameters = inspect.signature(module_class.forward).parameters.values()
-    return frozenset(p.name for p in parameters), any(p.kind is p.VAR_KEYWORD for p in parameters)
+def _parameters(module_class: type[Module]) -> frozenset[str]:
+    """Names of the parameters of forward."""
+    return frozenset(inspect.signature(module_class.forward).parameters)
 
 
 @legacy
@@ -160,13 +159,13 @@ class SequentialBlock(BlockBase, torch.nn.Sequential):
             input: what the first module takes.
             training: given to those modules but the last that take it.
             testing: the same.
-            **kwargs: given to the last module, as far as it takes them.
+            **kwargs: given to the last module, whose ``__call__`` may take more than its ``forward``.
         """
         modules = list(self)
         if not modules:
             return input
         for module in modules[:-1]:
-            names, _ = _parameters(type(module))
+            names = _parameters(type(module))
             mode = {}
             if "training" in names:
                 mode = (
@@ -175,9 +174,7 @@ class SequentialBlock(BlockBase, torch.nn.Sequential):
                     else {"training": training}
                 )
             input = module(input, **mode)
-        names, others = _parameters(type(modules[-1]))
-        taken = kwargs if others else {name: value for name, value in kwargs.items() if name in names}
-        return modules[-1](input, **taken)
+        return modules[-1](input, **kwargs)
 
     def build(self, input_size: Any, schema: Any = None, **kwargs: Any) -> SequentialBlock:
         """Builds every module with the size that the one before it gives."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from transformers4rec._legacy import legacy
-from transformers4rec.torch._outputs import Outputs
+from transformers4rec.torch._outputs import Outputs, outputs_of
 from transformers4rec.torch.block._reading import read_by
 from transformers4rec.torch.model._reader import only_reader
 from transformers4rec.torch.model._task import PredictionTask
@@ -180,7 +180,7 @@ class Head(torch.nn.Module, LossMixin, MetricsMixin):
         return {
             "loss": getattr(losses, self.loss_reduction)(),
             "labels": {name: result["labels"] for name, result in results.items()},
-            "predictions": Outputs({name: _predictions(result) for name, result in results.items()}),
+            "predictions": outputs_of({name: _predictions(result) for name, result in results.items()}),
         }
 
     def calculate_metrics(self, predictions: Any, targets: Any) -> dict[str, Any]:

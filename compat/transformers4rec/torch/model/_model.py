@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from transformers4rec._legacy import legacy, tell_once
-from transformers4rec.torch._outputs import Outputs, kept
+from transformers4rec.torch._outputs import kept, outputs_of
 from transformers4rec.torch.model import _loops, _saved
 from transformers4rec.torch.model._head import Head
 from transformers4rec.torch.model._task import PredictionTask
@@ -122,14 +122,16 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
             [result["loss"] * weight for result, weight in zip(results, self.head_weights, strict=True)]
         )
         labels = {name: label for result in results for name, label in result["labels"].items()}
-        predictions = Outputs()
+        predictions: dict[str, Any] = {}
         for result in results:
             predictions.update(kept(result["predictions"]))
         alone = next(iter(labels)) if len(labels) == 1 else None
-        return Outputs(
-            loss=getattr(losses, self.head_reduction)(),
-            labels=labels if alone is None else labels[alone],
-            predictions=predictions if alone is None else predictions.raw(alone),
+        return outputs_of(
+            {
+                "loss": getattr(losses, self.head_reduction)(),
+                "labels": labels if alone is None else labels[alone],
+                "predictions": outputs_of(predictions) if alone is None else predictions[alone],
+            }
         )
 
     def compute_loss(
@@ -254,14 +256,15 @@ class Model(torch.nn.Module, LossMixin, MetricsMixin):
 
     @property
     def input_schema(self) -> Any:
-        """The columns that the heads take."""
-        schemas = [head.body.inputs.schema for head in self.heads]
-        return sum(schemas[1:], schemas[0])
+        """The columns that the heads take, as a schema of ``merlin.schema``."""
+        from transformers4rec.torch.model._schemas import input_schema
+
+        return input_schema(self)
 
     @property
     def output_schema(self) -> Any:
         """The columns of the predictions."""
-        from transformers4rec.torch.model._output_schema import output_schema
+        from transformers4rec.torch.model._schemas import output_schema
 
         return output_schema(self)
 

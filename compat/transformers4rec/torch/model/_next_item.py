@@ -181,7 +181,8 @@ class NextItemPredictionTask(PredictionTask):
             return Outputs(loss=ranked.loss, labels=labels, predictions=ranked)
         elif training and not testing and self._loss_needs_no_scores():
             loss = self._loss_without_scores(x, labels)
-            return Outputs(loss=loss, labels=labels, predictions=Deferred(lambda: self.pre(x)[0]))
+            scores = Deferred(lambda: self.pre(x)[0]).before_steps(loss)
+            return Outputs(loss=loss, labels=labels, predictions=scores)
         scores, labels = self.pre(x, targets=labels, training=training, testing=testing)
         return {"loss": self.loss(scores, labels), "labels": labels, "predictions": scores}
 

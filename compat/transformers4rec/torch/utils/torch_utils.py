@@ -6,13 +6,14 @@ import abc
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from merlin.schema import Tags
 from torch import Tensor
 
 from merlin_models_torch._pages import use_large_pages
 from merlin_models_torch.schema import as_schema
-from transformers4rec._legacy import elsewhere
+from transformers4rec._legacy import Refused, elsewhere
 from transformers4rec.config.schema import SchemaMixin, requires_schema
 
 __all__ = [
@@ -93,9 +94,15 @@ class MetricsMixin:
 
 
 class LambdaModule(torch.nn.Module):
-    """A function as a module."""
+    """A function as a module.
+
+    Raises:
+        Refused: if it is none.
+    """
 
     def __init__(self, lambda_fn: Any) -> None:
+        if not callable(lambda_fn):
+            raise Refused(f"lambda_fn is a {type(lambda_fn).__name__}: give a function of the input")
         super().__init__()
         self.lambda_fn = lambda_fn
 
@@ -131,10 +138,17 @@ def get_output_sizes_from_schema(
 
 
 def calculate_batch_size_from_input_size(input_size: Any) -> int:
-    """First dimension of a size, or of the first of several sizes by column."""
-    if isinstance(input_size, dict):
-        input_size = next(size for size in input_size.values() if isinstance(size, torch.Size))
-    return input_size[0]
+    """First dimension of a size, or of the first of several sizes by column.
+
+    Raises:
+        IndexError: if none of several is a ``torch.Size``.
+    """
+    if not isinstance(input_size, dict):
+        return input_size[0]
+    sizes = [size for size in input_size.values() if isinstance(size, torch.Size)]
+    if not sizes:
+        raise IndexError(f"no column has a torch.Size, got {input_size}: give the size of one at least")
+    return sizes[0][0]
 
 
 def _nested(tensors: Any, function: Any) -> Any:
@@ -149,7 +163,7 @@ def _nested(tensors: Any, function: Any) -> Any:
 
 def nested_detach(tensors: Any) -> Any:
     """Lists, tuples and dictionaries of tensors, each detached."""
-    return _nested(tensors, torch.Tensor.detach)
+    return _nested(tensors, lambda tensor: tensor.detach())
 
 
 def nested_numpify(tensors: Any) -> Any:
@@ -167,7 +181,17 @@ def nested_truncate(tensors: Any, limit: int) -> Any:
 
 
 def nested_concat(tensors: Any, new_tensors: Any, padding_index: int = -100) -> Any:
-    """Two batches of the same nesting, see :func:`concat_batches`."""
+    """Two batches of the same nesting, tensors or arrays; see :func:`concat_batches`.
+
+    Raises:
+        Refused: if they are of two types.
+        TypeError: if they are neither tensors nor arrays.
+    """
+    if type(tensors) is not type(new_tensors):
+        raise Refused(
+            f"a {type(tensors).__name__} and a {type(new_tensors).__name__} cannot be joined: give two of one "
+            "type"
+        )
     return concat_batches([tensors, new_tensors], padding_index)
 
 
@@ -175,14 +199,21 @@ def concat_batches(batches: list[Any], padding_index: int = -100) -> Any:
     """Batches of the same nesting, one after the other; narrower matrices are padded on the right.
 
     Args:
-        batches: at least one; tensors, or lists, tuples and dictionaries of them.
+        batches: at least one; tensors or arrays, or lists, tuples and dictionaries of them.
         padding_index: fills the places of narrower matrices.
+
+    Raises:
+        TypeError: if they are neither.
     """
     first = batches[0]
     if isinstance(first, list | tuple):
         return type(first)(concat_batches(list(parts), padding_index) for parts in zip(*batches, strict=True))
     if isinstance(first, Mapping):
         return type(first)({key: concat_batches([b[key] for b in batches], padding_index) for key in first})
+    if isinstance(first, np.ndarray):
+        return concat_batches([torch.from_numpy(array) for array in batches], padding_index).numpy()
+    if not isinstance(first, Tensor):
+        raise TypeError(f"tensors or arrays are joined, got {type(first).__name__}")
     tensors = [tensor if tensor.dim() else tensor[None] for tensor in batches]
     shapes = [tensor.shape for tensor in tensors]
     if len(shapes[0]) > 1 and len({shape[1] for shape in shapes}) > 1:
