@@ -127,7 +127,11 @@ def test_predictions_read_after_a_step_are_those_before_it():
     expected = at_once(batch(), training=True)["predictions"].detach()
     torch.manual_seed(1)
     output = built(batch(), training=True)
+    scored = []
+    task = built.heads[0].prediction_task_dict["next-item"]
+    task.pre.register_forward_hook(lambda *_: scored.append(1))
     output["loss"].backward()
+    assert not scored, "all scores were made though nobody had read them"
     with torch.no_grad():
         for parameter in built.parameters():
             parameter.add_(1)

@@ -6,7 +6,6 @@ import weakref
 from collections.abc import Callable, ItemsView, Iterator, ValuesView
 from typing import Any
 
-import torch
 from torch import Tensor
 
 
@@ -27,23 +26,22 @@ class Deferred:
             self._value, self._make = self._make(), None
         return self._value
 
-    def before_steps(self, loss: Tensor) -> Deferred:
-        """Makes the value, if somebody still has it, before a step may change the weights that make it.
+    def before_steps(self, loss: Tensor, frozen: Callable[[], Callable[[], Any]]) -> None:
+        """Keeps what the value is made of, if somebody still has it, before a step may change the weights.
 
         Args:
             loss: of the same batch; asking for its gradients comes before every step.
+            frozen: makes the value with the weights as they are when this is called.
         """
         if loss.requires_grad:
             kept_by_others = weakref.ref(self)
 
-            def make(gradient: Tensor) -> None:
+            def freeze(gradient: Tensor) -> None:
                 deferred = kept_by_others()
-                if deferred is not None:
-                    with torch.enable_grad():
-                        deferred.value()
+                if deferred is not None and deferred._make is not None:
+                    deferred._make = frozen()
 
-            loss.register_hook(make)
-        return self
+            loss.register_hook(freeze)
 
 
 def kept(outputs: dict[str, Any]) -> dict[str, Any]:

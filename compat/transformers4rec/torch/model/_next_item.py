@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 import torchmetrics as tm
 from torch import Tensor
+from torch.func import functional_call
 
 from merlin_models_torch.outputs.losses import softmax_cross_entropy
 from transformers4rec._legacy import legacy, tell_once
@@ -181,7 +182,8 @@ class NextItemPredictionTask(PredictionTask):
             return Outputs(loss=ranked.loss, labels=labels, predictions=ranked)
         elif training and not testing and self._loss_needs_no_scores():
             loss = self._loss_without_scores(x, labels)
-            scores = Deferred(lambda: self.pre(x)[0]).before_steps(loss)
+            scores = Deferred(lambda: self.pre(x)[0])
+            scores.before_steps(loss, lambda: self._scores_as_they_are(x))
             return Outputs(loss=loss, labels=labels, predictions=scores)
         scores, labels = self.pre(x, targets=labels, training=training, testing=testing)
         return {"loss": self.loss(scores, labels), "labels": labels, "predictions": scores}
@@ -215,6 +217,11 @@ class NextItemPredictionTask(PredictionTask):
         except ValueError as error:
             # What torch raises for a label that is no class.
             raise IndexError(str(error)) from error
+
+    def _scores_as_they_are(self, x: Tensor) -> Callable[[], Tensor]:
+        """Makes the scores of today's weights later. A copy of these is small beside the scores."""
+        weights = {name: weight.detach().clone() for name, weight in self.pre.named_parameters()}
+        return lambda: functional_call(self.pre, weights, (x.detach(),))[0]
 
     def _last(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Row and position that answer what comes next."""
