@@ -136,3 +136,17 @@ def test_a_metric_with_a_mean_of_its_own_gives_it_for_a_batch_too():
     metric(torch.tensor([[1.0, 0.0]]), torch.tensor([0]))
     assert metric(torch.eye(2), torch.tensor([0, 0])).item() == 1.0
     assert metric(torch.tensor([[1.0, 0.0]]), torch.tensor([1])).item() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ([1, 2, 60], "a target is 1 or 60, but the items are 0 to 8"),
+        ([-1, 2, 3], "a target is -1 or 3"),
+        ([1], "there are 1 targets for 3 rows of scores"),
+    ],
+)
+def test_targets_that_are_no_items(targets, message):
+    metric = rm.NDCGAt(top_ks=[2], labels_onehot=True)
+    with pytest.raises((RuntimeError, ValueError), match=message):
+        metric(torch.rand(3, 9), torch.tensor(targets))

@@ -240,6 +240,21 @@ def test_weight_tying_adds_a_projection_where_widths_differ(caplog):
     assert block[0][0].weight.shape == (12, 8)
 
 
+def test_a_vector_of_each_row_stands_beside_sequences():
+    columns = schema().select_by_name(["item_id"])
+    vector = ColumnSchema("vector", tags=[Tags.EMBEDDING], dtype=np.float32, dims=(None, 5))
+    inputs = tr.TabularSequenceFeatures.from_schema(
+        Schema([*columns, vector]), aggregation="concat", embedding_dim_default=4
+    )
+    assert inputs.output_size() == (-1, 20, 9)
+    vectors = torch.arange(20.0).reshape(4, 5)
+    output = inputs({**batch(), "vector": vectors})
+    assert torch.equal(output[..., 4:], vectors[:, None].expand(-1, LENGTH, -1))
+    alone = tr.TabularFeatures.from_schema(Schema([vector]), aggregation="concat")
+    assert alone.output_size() == (-1, 5)
+    assert torch.equal(alone({"vector": vectors}), vectors)
+
+
 def test_a_masking_can_be_assigned():
     inputs = model().heads[0].body[0]
     masking = tr.masking.CausalLanguageModeling(hidden_size=8)

@@ -115,12 +115,16 @@ class RankingMetric(tm.Metric):
             preds: (N, V) scores, or their ranking.
             target: (N,) ids or (N, V) labels; None with a ranking.
             **kwargs: not used.
+
+        Raises:
+            RuntimeError: if an id is no item.
+            ValueError: if there are not as many ids as rows, or ``_metric`` refuses scores and labels.
         """
         if isinstance(preds, Ranking):
             values = self._at(self.top_ks, preds.top(max(self.top_ks)))
         elif self.shares_ranking:
             _, items = best_items(preds.reshape(-1, preds.shape[-1]), max(self.top_ks))
-            values = self._at(self.top_ks, Ranking.of_targets(items, target))
+            values = self._at(self.top_ks, Ranking.of_targets(items, _ids(target, preds)))
         else:
             if self.labels_onehot:
                 target = torch.nn.functional.one_hot(target.reshape(-1).long(), preds.shape[-1]).float()
@@ -152,6 +156,19 @@ class RankingMetric(tm.Metric):
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:
         """(N, number of cut-offs) of a ranking of at least the largest cut-off."""
         raise NotImplementedError(f"{type(self).__name__} has to define _metric(ks, scores, labels)")
+
+
+def _ids(target: Any, scores: Tensor) -> Any:
+    """The targets, if each row of the scores has one and it is an item."""
+    rows, items = scores.shape[:-1].numel(), scores.shape[-1]
+    if target.numel() != rows:
+        raise ValueError(f"there are {target.numel()} targets for {rows} rows of scores: give one for each")
+    if rows and not 0 <= int(target.min()) <= int(target.max()) < items:
+        raise RuntimeError(
+            f"a target is {int(target.min())} or {int(target.max())}, but the items are 0 to {items - 1}: "
+            "give ids of items, or labels (rows, items) with labels_onehot=False"
+        )
+    return target
 
 
 def _each(measure: Callable[..., Tensor], ks: Any, ranking: Ranking, **more: Any) -> Tensor:

@@ -255,11 +255,16 @@ class Trainer(EvaluationMixin, FormerMethods, BaseTrainer):
             super()._run_epoch(**given)
 
     def _maybe_log_save_evaluate(self, tr_loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Takes the arguments of transformers 4.30 too, which had no norm before the model and no start."""
-        if not args or isinstance(args[0], torch.nn.Module):
-            args = (kwargs.pop("grad_norm", None), *args)
+        """Takes the arguments of transformers 4.30 too, which had no norm before the model and no start.
+
+        ``log`` is told what it was then: the rate of the next step, and no norm of the gradients.
+        """
+        if args and not isinstance(args[0], torch.nn.Module):
+            args = args[1:]
+        else:
             kwargs.setdefault("start_time", None)
-        super()._maybe_log_save_evaluate(tr_loss, *args, **kwargs)
+        kwargs.pop("grad_norm", None)
+        super()._maybe_log_save_evaluate(tr_loss, None, *args, **{**kwargs, "learning_rate": None})
 
     # ---- saving
 

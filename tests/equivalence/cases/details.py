@@ -9,7 +9,8 @@ import pandas as pd
 import torch
 from merlin.dataloader.torch import Loader
 from merlin.io import Dataset
-from merlin.schema import Tags
+from merlin.schema import ColumnSchema, Tags
+from merlin.schema import Schema as CoreSchema
 from merlin_standard_lib import Schema
 from transformers4rec import torch as tr
 from transformers4rec.config.trainer import T4RecTrainingArguments
@@ -17,7 +18,7 @@ from transformers4rec.torch.utils import torch_utils
 
 from tests.equivalence.cases._common import LENGTH, refuses, sessions
 from tests.equivalence.cases.models import next_item_model
-from tests.equivalence.cases.training import arguments
+from tests.equivalence.cases.training import arguments, batches, build
 from tests.equivalence.side import Side
 
 TEXT = """
@@ -145,6 +146,26 @@ def without_training(side: Side) -> None:
     side.gradients(model)
 
 
+class Listening(tr.Trainer):
+    """Keeps what its log is told."""
+
+    def log(self, logs: Any) -> None:
+        self.__dict__.setdefault("told", []).append(dict(logs))
+        super().log(logs)
+
+
+def told_to_the_log(side: Side) -> None:
+    """An override of ``log`` is told the loss and the next rate, and no more."""
+    trainer = Listening(
+        model=build(side), args=arguments(side, logging_steps=2), train_dataloader=batches(side, 5)
+    )
+    trainer.train()
+    steps = trainer.told[:-1]
+    side.value("names", [sorted(logs) for logs in steps])
+    side.close("rates", [logs["learning_rate"] for logs in steps])
+    side.curve("losses", [logs["loss"] for logs in steps])
+
+
 class Plain(tr.TabularModule):
     """Its ``forward`` takes no arguments, its ``__call__`` those of every tabular module."""
 
@@ -177,6 +198,28 @@ def odd_arguments(side: Side) -> None:
     refuses(side, "no class", IndexError, lambda: tr.T4RecConfig().transformers_config_cls)
 
 
+def vectors_by_row(side: Side) -> None:
+    """Vectors with and without positions: their sizes, and sequences beside a vector of each row."""
+    count = {"value_count": {"min": 0, "max": LENGTH}}
+    domain = {"domain": {"min": 0, "max": 9}}
+    schema = CoreSchema(
+        [
+            ColumnSchema("row", dtype="float32", tags=[Tags.EMBEDDING], dims=(None, 5)),
+            ColumnSchema("many", dtype="float32", tags=[Tags.EMBEDDING], dims=(None, (0, LENGTH), 6)),
+            ColumnSchema("one", dtype="float32", tags=[Tags.CONTINUOUS]),
+            ColumnSchema("ids", dtype="int64", tags=[Tags.CATEGORICAL], properties={**domain, **count}),
+        ]
+    )
+    for name, options in {"any": {}, "given": {"batch_size": 3, "max_sequence_length": 4}}.items():
+        sizes = torch_utils.get_output_sizes_from_schema(schema, **options)
+        side.value(name, {column: list(size) for column, size in sizes.items()})
+    together = schema.select_by_name(["row", "ids"])
+    inputs = tr.TabularSequenceFeatures.from_schema(together, aggregation="concat", embedding_dim_default=4)
+    side.value("together", list(inputs.output_size()))
+    of_rows = tr.TabularFeatures.from_schema(schema.select_by_name(["row"]), aggregation="concat")
+    side.value("of rows", list(of_rows.output_size()))
+
+
 def columns_left_out(side: Side) -> None:
     """Columns of ``merlin_standard_lib`` are left out by a function, and come by ``*``."""
     schema = Schema().from_proto_text(TEXT.format("item", "price"))
@@ -195,6 +238,8 @@ CASES = {
     "as-a-dictionary": as_a_dictionary,
     "known-columns": known_columns,
     "without-training": without_training,
+    "told-to-the-log": told_to_the_log,
     "odd-arguments": odd_arguments,
+    "vectors-by-row": vectors_by_row,
     "columns-left-out": columns_left_out,
 }

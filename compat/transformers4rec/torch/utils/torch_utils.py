@@ -129,9 +129,12 @@ def get_output_sizes_from_schema(
     sizes = {}
     for column in as_schema(schema):
         shape = [batch_size]
-        if column.value_count or (column.is_list and Tags.EMBEDDING not in column.tags):
+        is_vector = Tags.EMBEDDING in column.tags
+        # One vector a row looks like a list of numbers.
+        has_positions = len(column.shape.dims or ()) > 2 if is_vector else column.is_list
+        if has_positions:
             shape.append(max_sequence_length or int(column.value_count.max or -1))
-        if Tags.EMBEDDING in column.tags:
+        if is_vector:
             shape.append(int(column.shape[-1].min))
         sizes[column.name] = torch.Size(shape)
     return sizes
@@ -189,8 +192,8 @@ def nested_concat(tensors: Any, new_tensors: Any, padding_index: int = -100) -> 
     """
     if type(tensors) is not type(new_tensors):
         raise Refused(
-            f"a {type(tensors).__name__} and a {type(new_tensors).__name__} cannot be joined: give two of one "
-            "type"
+            f"a {type(tensors).__name__} and a {type(new_tensors).__name__} cannot be joined: "
+            "give two of one type"
         )
     return concat_batches([tensors, new_tensors], padding_index)
 
