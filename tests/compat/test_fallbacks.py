@@ -123,6 +123,17 @@ def test_a_loader_is_its_own_iterator():
     assert loader.schema.column_names == ["ids"]
 
 
+def test_a_dataset_takes_files_and_folders_whatever_their_names_look_like(tmp_path):
+    from merlin.io import Dataset
+
+    folder = tmp_path / "runs [1]*?"
+    folder.mkdir()
+    path = folder / "day [2]*.parquet"
+    write_sessions(path, 3)
+    for source in (path, str(path), folder, f"{folder}/", [path], str(tmp_path / "runs*" / "day*")):
+        assert Dataset(source).num_rows == 3
+
+
 def test_a_dataset_gives_its_rows(tmp_path):
     from merlin.io import Dataset
 

@@ -114,6 +114,18 @@ def test_the_class_of_an_object_is_not_changed(folder: Path) -> None:
     refused(folder, "the saved model holds")
 
 
+@pytest.mark.parametrize("name", ["forward", "state_dict", "_call_impl"])
+def test_no_attribute_takes_the_place_of_a_method(name: str, folder: Path) -> None:
+    """A model whose ``forward`` is another's ``save`` would write where its maker likes."""
+
+    def change(value: Any) -> None:
+        if "state" in value and "children" in value:
+            value["state"][name] = {"method": "half", "of": {"same": value["id"]}}
+
+    changed(folder, change)
+    refused(folder, f"the saved model holds .*{name}")
+
+
 @pytest.mark.parametrize("size", [10**9, 10**12, 10**30, -1])
 def test_sizes_that_the_weights_do_not_have_are_refused(size: int, folder: Path) -> None:
     sizes = {"in_features", "out_features", "num_embeddings", "embedding_dim", "d_model", "vocab_size"}

@@ -22,6 +22,8 @@ def _files(source: Any) -> list[str] | None:
     """Paths that a source names, None if it is no path."""
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
+        if os.path.isfile(path):
+            return [path]  # whatever its name looks like
         pattern = os.path.join(glob.escape(path), "*.parquet") if os.path.isdir(path) else path
         return sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [path]
     if isinstance(source, list | tuple) and source and all(isinstance(p, str | os.PathLike) for p in source):

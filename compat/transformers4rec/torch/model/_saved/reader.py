@@ -148,7 +148,8 @@ class Reader:
                 built._modules[name] = self.read(value)
             built.training = bool(module["training"])
         for name, value in state.items():
-            if name.startswith("__"):
+            # An attribute in the place of a method would be called like one.
+            if name.startswith("__") or inspect.isroutine(getattr(cls, name, None)):
                 raise _malformed({name: value})
             object.__setattr__(built, name, self.read(value))
         return built
