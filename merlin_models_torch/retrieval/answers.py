@@ -161,7 +161,7 @@ def _items(model: Model, best: Best, k: int, item_id: str) -> Callable[[Batch, K
     def columns(batch: Batch, own: Keyed) -> dict[str, pa.Array]:
         seen = None if own.seen is None else own.seen.to(model.device)
         scores, items = best(batch.to(model.device), seen)
-        _check_answered(items, batch)
+        check_answered(items, batch)
         rows, numbers = items.flatten().cpu().numpy(), pa.array(scores.flatten().float().cpu().numpy())
         return {
             item_id: pa.FixedSizeListArray.from_arrays(original_ids(model.item_vocabulary, rows), k),
@@ -171,8 +171,16 @@ def _items(model: Model, best: Best, k: int, item_id: str) -> Callable[[Batch, K
     return columns
 
 
-def _check_answered(found: Tensor, batch: Batch) -> None:
-    """Refuses rows of a batch from which nothing, one of (N, ...), was predicted; a graph cannot look."""
+def check_answered(found: Tensor, batch: Batch) -> None:
+    """Refuses sessions that nothing was predicted from; a graph cannot look.
+
+    Args:
+        found: (N, ...) one entry for each row of the batch that there is one for.
+        batch: of B rows.
+
+    Raises:
+        ValueError: if N is less than B.
+    """
     if is_recorded() or len(found) == len(batch):
         return
     raise ValueError(
@@ -214,7 +222,7 @@ def _of_catalogue(
     def best(batch: Batch, exclude: Tensor | None, candidates: Tensor | None = None) -> tuple[Tensor, Tensor]:
         planned = model.for_prediction(batch)
         queries = output.queries(model.hidden_states(planned), planned)
-        _check_answered(queries, batch)
+        check_answered(queries, batch)
         if wanted and planned.plan is not None and model.inputs.item_id is not None:
             shown = seen_items(batch, planned, model.inputs.item_id)
             exclude = shown if exclude is None else torch.cat([shown, exclude], 1)

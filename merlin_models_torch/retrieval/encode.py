@@ -13,7 +13,7 @@ from merlin_models_torch.batch import Batch, Ragged
 from merlin_models_torch.data import ParquetLoader
 from merlin_models_torch.inputs import EmbeddingTable
 from merlin_models_torch.outputs import CategoricalOutput, TwoTowerOutput
-from merlin_models_torch.retrieval.answers import as_arrow, original_ids
+from merlin_models_torch.retrieval.answers import as_arrow, check_answered, original_ids
 from merlin_models_torch.retrieval.candidates import encode_candidates, tower
 from merlin_models_torch.retrieval.inference import evaluating, placed
 from merlin_models_torch.retrieval.keys import RowKeys, key_names
@@ -70,7 +70,9 @@ def encode_sessions(
 
     def vectors(batch: Batch) -> Tensor:
         planned = model.for_prediction(batch)
-        return output.queries(model.hidden_states(planned), planned)
+        queries: Tensor = output.queries(model.hidden_states(planned), planned)
+        check_answered(queries, batch)
+        return queries
 
     return _encoded(model, vectors, model.schema, data, keys=keys, batch_size=batch_size)
 

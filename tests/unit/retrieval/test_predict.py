@@ -236,3 +236,7 @@ def test_sessions_without_items_are_answered_by_a_place_of_their_own_or_refused(
     for some, text in ((table, "2 of 3 rows"), (table.slice(1), "2 of 2 rows")):
         with pytest.raises(ValueError, match=f"{text} have no items, and the model predicts from the last"):
             answers(session_model(), some)
+        loader = mm.ParquetLoader(some, both.schema, batch_size=3, empty="keep")
+        assert session_model(mm.RandomMasking()).encode_sessions(loader).num_rows == len(some)
+        with pytest.raises(ValueError, match=f"{text} have no items"):
+            session_model().encode_sessions(loader)
