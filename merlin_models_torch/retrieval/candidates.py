@@ -217,7 +217,7 @@ def _rows_within(model: Model, items: Any, size: int, name: str) -> Tensor:
     if len(wrong):
         raise ValueError(
             f"{name} holds item {int(wrong[0])}, but the catalogue has rows 0 to {size - 1}: give items as "
-            "the data holds them"
+            f"the data holds them, original ids as model.raw_ids({{{str(model.output.item_id)!r}: ids}})"
         )
     return ids
 
@@ -230,11 +230,14 @@ def _item_rows(model: Model, candidates: Any, name: str) -> Tensor:
 
     if isinstance(candidates, Tensor):
         return candidates.reshape(-1).to("cpu", torch.int64)
-    if isinstance(candidates, (pa.Array, pa.ChunkedArray)):
-        candidates = np.asarray(candidates)
+    if hasattr(candidates, "__array__") and not hasattr(candidates, "columns"):
+        candidates = np.asarray(candidates)  # of Arrow, or a column of a data frame
     numbers = isinstance(candidates, (Sequence, np.ndarray)) and not isinstance(candidates, str)
     if numbers and not any(isinstance(one, (str, Path)) for one in candidates):
-        return torch.as_tensor(np.asarray(candidates, dtype=np.int64)).reshape(-1)
+        rows = np.asarray(candidates)
+        if rows.size and rows.dtype.kind not in "iu":
+            raise TypeError(f"{name} holds {rows.dtype} values, expected whole numbers: give rows of items")
+        return torch.from_numpy(rows.astype(np.int64)).reshape(-1)
     item_id = str(model.output.item_id)
     try:
         source = open_source(candidates)

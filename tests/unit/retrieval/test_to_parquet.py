@@ -153,6 +153,23 @@ class TestFilters:
         found = model.predict(table, k=5, candidates=given)["item_id"].to_pylist()
         assert found == plain(model, table, 5, set(items), [set()] * 10)
 
+    def test_candidates_may_be_a_column_and_are_whole_numbers(self) -> None:
+        model, table, items = model_of_sessions(), session_table(10), [7, 0, 22, 3, 3, 15, 29]
+        wanted = model.predict(table, k=5, candidates=items)
+        pytest.importorskip("pandas")
+        arrow = pa.array(items)
+        for column in (
+            arrow,
+            pa.chunked_array([arrow]),
+            arrow.to_pandas(),
+            arrow.to_pandas().astype("int32"),
+        ):
+            assert model.predict(table, k=5, candidates=column).equals(wanted)
+        with pytest.raises(TypeError, match="candidates holds float64 values, expected whole numbers"):
+            model.predict(table, k=1, candidates=[2.5])
+        with pytest.raises(ValueError, match=r"original ids as model\.raw_ids\({'item_id': ids}\)"):
+            model.predict(table, k=1, exclude=[1000])
+
     @pytest.mark.parametrize("form", ["list", "tensor", "table", "file"])
     def test_items_of_the_deny_list_are_no_answers(self, form: str, tmp_path: Path) -> None:
         model, table, items = model_of_sessions(), session_table(10), [7, 22, 3, 3, 15, 29]
