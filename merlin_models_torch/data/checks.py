@@ -89,7 +89,8 @@ def empty_rows(item: str, column: Ragged, *, file: str, first_row: int) -> DataE
     first = first_row + int(empty.int().argmax())
     return DataError(
         f"column {item!r} of {file} has {count} empty rows, the first is row {first}: "
-        'leave them out of the data or by ParquetLoader(..., empty="drop"), or keep them by empty="keep"'
+        'leave them out of the data or by ParquetLoader(..., empty="drop"), or keep them by empty="keep", '
+        "if the model can do without"
     )
 
 

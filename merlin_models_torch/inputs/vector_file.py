@@ -143,7 +143,8 @@ def save_vectors(
         The path.
 
     Raises:
-        ValueError: if there is not one id for each vector, or none of them is in the vocabulary.
+        ValueError: if there is not one id for each vector, none of them is in the vocabulary, or a number is
+            not finite.
 
     Example:
         >>> colours = Vocabulary(pa.array(["red", "blue", "green"]))  # codes 2, 3 and 4
@@ -170,6 +171,12 @@ def save_vectors(
         raise ValueError(
             f"none of the {len(ids)} ids of the vectors is in the vocabulary: give the original ids, of its "
             "type"
+        )
+    wrong = ~np.isfinite(matrix).all(1)
+    if wrong.any():
+        raise ValueError(
+            f"the vector of {ids[int(wrong.argmax())]!r} holds numbers that are not finite: fill them, or "
+            "leave this id out"
         )
     rows = np.zeros((vocabulary.cardinality, matrix.shape[1]), np.float32)
     if missing == "mean":

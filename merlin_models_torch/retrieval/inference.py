@@ -14,14 +14,15 @@ from merlin_models_torch.data.errors import RowError
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, and in its own mode again afterwards; nothing is kept for gradients."""
-    training = model.training
+    """The model in evaluation mode, and each part in its own again afterwards; no gradients are kept."""
+    learning = [module for module in model.modules() if module.training]
     model.eval()
     try:
         with torch.inference_mode():
             yield
     finally:
-        model.train(training)
+        for module in learning:
+            module.training = True
 
 
 @contextmanager

@@ -92,6 +92,8 @@ def test_original_ids_find_their_vectors(tmp_path: Path) -> None:
         mm.save_vectors(tmp_path / "w.npy", MATRIX[:1], ids=["?"], vocabulary=vocabulary)
     with pytest.raises(ValueError, match=r"shape \(2, 3\) and there are 1 ids"):
         mm.save_vectors(tmp_path / "w.npy", MATRIX[:2], ids=["a"], vocabulary=vocabulary)
+    with pytest.raises(ValueError, match="the vector of 'b' holds numbers that are not finite"):
+        mm.save_vectors(tmp_path / "w.npy", [[1.0], [float("nan")]], ids=["a", "b"], vocabulary=vocabulary)
 
 
 def test_bad_files_and_ids_are_named(tmp_path: Path) -> None:

@@ -153,6 +153,23 @@ class TestFilters:
         found = model.predict(table, k=5, candidates=given)["item_id"].to_pylist()
         assert found == plain(model, table, 5, set(items), [set()] * 10)
 
+    def test_rows_without_items_that_are_kept_are_refused_where_they_cannot_be_answered(self) -> None:
+        schema = session_schema().select_by_name(["item_id"])
+        rows = pa.table({"item_id": [[1, 2], []]})
+        loader = mm.ParquetLoader(rows, schema, batch_size=2, empty="keep")
+        with pytest.raises(ValueError, match="1 rows of a batch hold no item"):
+            mm.SessionModel(schema, dim=8, layers=1).predict(loader, k=2)
+        assert mm.SessionModel(schema, dim=8, layers=1, masking="random").predict(loader, k=2).num_rows == 2
+
+    def test_parts_in_eval_mode_stay_so(self) -> None:
+        model = model_of_sessions()
+        model.train()
+        model.body.layers[0].eval()
+        model.predict(session_table(2), k=1)
+        modes = [module.training for module in model.body.layers]
+        assert modes == [False] + [True] * (len(modes) - 1)
+        assert model.training
+
     def test_candidates_may_be_a_column_and_are_whole_numbers(self) -> None:
         model, table, items = model_of_sessions(), session_table(10), [7, 0, 22, 3, 3, 15, 29]
         wanted = model.predict(table, k=5, candidates=items)
