@@ -401,6 +401,7 @@ def test_the_signature_tells_schema_dimensions_and_vocabularies(exports: Exports
         "fill": 0,
         "vocabulary": "item_id",
         "rows": 31,
+        "left_out": True,
     }
     assert inputs["price"]["dims"] == ["batch", "item_id_length"]
     assert inputs["price"]["dtype"] == "float32"
