@@ -173,18 +173,17 @@ def compare(model: mm.Model, answers: Answers) -> Comparison:
         CheckpointError: if the answers differ.
     """
     import merlin_models_torch as mm
+    from merlin_models_torch._modes import eval_mode
     from merlin_models_torch.outputs import ItemOutput
 
-    was_training = model.training
     answers = _without_lonely(answers, model)
-    with torch.no_grad():
-        step = mm.Step(model.eval(), _batch(answers.columns, model), "predict")
+    with eval_mode(model), torch.no_grad():
+        step = mm.Step(model, _batch(answers.columns, model), "predict")
         if isinstance(model.output, ItemOutput):
             found = {"": step.scores}
         else:
             found = dict(model.output.predictions(step.hidden, step.planned))
             found = {name.removesuffix("_score"): scores for name, scores in found.items()}
-    model.train(was_training)
     worst, same_best = 0.0, None
     for task, expected in answers.scores.items():
         scores = found.get(task.partition("/")[0], next(iter(found.values())) if len(found) == 1 else None)

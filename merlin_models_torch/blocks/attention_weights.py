@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from merlin_models_torch._modes import eval_mode
+
 
 def attention_weights(model: nn.Module, *inputs: Any) -> dict[str, tuple[Tensor, ...]]:
     """How much each position takes from each, in every body of a model that has attention.
@@ -54,16 +56,13 @@ def attention_weights(model: nn.Module, *inputs: Any) -> dict[str, tuple[Tensor,
     hooks = [
         body.register_forward_pre_hook(remember(name), with_kwargs=True) for name, body in bodies.items()
     ]
-    training = model.training
-    model.eval()
     try:
-        with torch.no_grad():
+        with eval_mode(model), torch.no_grad():
             model(*inputs)
             return {
                 name: bodies[name].attention_weights(*args, **kwargs)
                 for name, (args, kwargs) in found.items()
             }
     finally:
-        model.train(training)
         for hook in hooks:
             hook.remove()

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from merlin_models_torch._modes import eval_mode
 from merlin_models_torch.masking.sight import Sight
 
 Way = Literal["pairs", "pairs and positions", "permutation", "padding"]
@@ -74,15 +75,11 @@ def find_way(model: nn.Module, width: int) -> MaskWay | None:
     ways: list[Way] = ["pairs", "pairs and positions", "padding"]
     if "perm_mask" in parameters:
         ways = ["permutation"]
-    training = model.training
-    model.eval()
-    try:
+    with eval_mode(model):
         for way in ways:
             seen = _tried(model, MaskWay(way, True), width)
             if seen is not None:
                 return MaskWay(way, seen)
-    finally:
-        model.train(training)
     return None
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
+from merlin_models_torch._modes import eval_mode
 from merlin_models_torch.exporting.graph import Graph, ItemGraph, ScoreGraph
 from merlin_models_torch.exporting.index import GraphIndex, exact_order, order_of_onnx
 from merlin_models_torch.exporting.inputs import Columns, columns_of
@@ -95,19 +96,14 @@ def export(
             "CPU, of a model in one piece; call model.cpu(), or unshard_items(model) in all processes first"
         )
     onnx = format in ("onnx", "triton")
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            # Of torch's own making: what it will do differently one day.
-            warnings.simplefilter("ignore")
-            graph = _graph(model, k, candidates, exclude, exclude_seen, max_sequence_length, onnx=onnx)
-            program = trace(graph, model)
-            described = signature(model, graph, program, k=k)
-            # Converted before anything is written, since this is what may fail.
-            write = program.writer(format)
-    finally:
-        model.train(training)
+    with eval_mode(model), torch.no_grad(), warnings.catch_warnings():
+        # Of torch's own making: what it will do differently one day.
+        warnings.simplefilter("ignore")
+        graph = _graph(model, k, candidates, exclude, exclude_seen, max_sequence_length, onnx=onnx)
+        program = trace(graph, model)
+        described = signature(model, graph, program, k=k)
+        # Converted before anything is written, since this is what may fail.
+        write = program.writer(format)
     with new_folder(folder, overwrite=overwrite) as work:
         described |= {"runtime": "onnx" if onnx else format, "program": write(work, described)}
         (work / SIGNATURE).write_text(json.dumps(described, ensure_ascii=False), encoding="utf-8")

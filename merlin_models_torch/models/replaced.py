@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from merlin_models_torch._modes import eval_mode
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.mlp import MLPBlock
 from merlin_models_torch.data import Vocabulary
@@ -85,12 +86,8 @@ class ReplacedItemModel(Model):
         )
 
     def _width(self) -> int:
-        was = self.body.training
-        self.body.eval()
-        with torch.no_grad():
-            width = self.body(self.inputs.for_prediction(sample_batch(self.schema))).shape[-1]
-        self.body.train(was)
-        return int(width)
+        with eval_mode(self.body), torch.no_grad():
+            return int(self.body(self.inputs.for_prediction(sample_batch(self.schema))).shape[-1])
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Both losses of one batch, weighted: a scalar."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from merlin_models_torch._modes import eval_mode
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks import Block
 from merlin_models_torch.blocks.tree import children_of
@@ -114,13 +115,10 @@ def _shapes(model: Model) -> dict[int, str]:
         found[id(module)] = _shape(given)
 
     hooks = [module.register_forward_hook(remember) for module in model.body.modules()]
-    training = model.training
-    model.eval()
     try:
-        with torch.no_grad():
+        with eval_mode(model), torch.no_grad():
             model.body(model.for_prediction(sample_batch(model.schema, rows=2, length=2).to(model.device)))
     finally:
-        model.train(training)
         for hook in hooks:
             hook.remove()
     return found

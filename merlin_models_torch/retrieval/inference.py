@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from merlin_models_torch._modes import eval_mode
 from merlin_models_torch.data import ParquetLoader
 from merlin_models_torch.data.errors import RowError
 
@@ -15,14 +16,8 @@ from merlin_models_torch.data.errors import RowError
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """The model in evaluation mode, and each part in its own again afterwards; no gradients are kept."""
-    learning = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for module in learning:
-            module.training = True
+    with eval_mode(model), torch.inference_mode():
+        yield
 
 
 @contextmanager
