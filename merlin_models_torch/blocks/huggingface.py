@@ -64,7 +64,8 @@ class HuggingFaceBlock(nn.Module):
         self.name = str(model.config.model_type)
         words = model.get_input_embeddings()
         self.in_features = int(words.weight.shape[1])
-        model.set_input_embeddings(nn.Embedding(1, self.in_features).to(words.weight))
+        unused = nn.Embedding(1, self.in_features).to(words.weight).train(model.training)
+        model.set_input_embeddings(unused)
         model.config.use_cache = False
         self._freeze(model)
         way = find_way(model, self.in_features)
