@@ -100,10 +100,11 @@ def batch_for(model: mm.Model, data: str | Path | None = None, *, rows: int = 16
         batch = next(iter(mm.ParquetLoader(data, model.schema, batch_size=rows, **options)))
     except (ValueError, OSError) as error:
         raise CheckpointError(str(error)) from error
-    return {
+    columns: dict[str, Any] = {
         name: batch.padded(name, longest) if model.schema[name].is_list else batch[name]
         for name in batch.features
     }
+    return columns
 
 
 def ask(model: Any, state: Mapping[str, Tensor], columns: Mapping[str, Tensor], by: str) -> Answers:

@@ -76,6 +76,7 @@ def _models(source: Source) -> tuple[mm.Model, Any]:
     import merlin_models_torch as mm
     from merlin_migrate.running import model_of
 
+    new: Any
     old = None
     if source.model.suffix != ".py":
         try:

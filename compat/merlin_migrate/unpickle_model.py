@@ -16,17 +16,21 @@ what the model answers to a batch of made-up sessions, by which ``merlin-migrate
 checks what it converts; and model.json, which says how the model was built.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
 import sys
 import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 FORMAT = "merlin-23.12"
 FILES = ("model.safetensors", "answers.safetensors", "model.json")
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Reads the pickle and writes the files."""
     parser = argparse.ArgumentParser(description="Turns a pickled model into safetensors and JSON.")
     parser.add_argument("pickle", help="t4rec_model_class.pkl, of your own making")
@@ -37,7 +41,7 @@ def main(argv=None):
     write_folder(read_model(given.pickle), given.folder)
 
 
-def read_model(path):
+def read_model(path: str) -> Any:
     """The model in a pickle, or in a file of ``torch.save``. Runs what the file says."""
     if zipfile.is_zipfile(path):
         import torch
@@ -49,13 +53,13 @@ def read_model(path):
         return cloudpickle.load(file)
 
 
-def taken_by(folder):
+def taken_by(folder: str) -> str | None:
     """The first of the files that the folder has already, if any."""
     paths = (os.path.join(folder, name) for name in FILES)
     return next((path for path in paths if os.path.exists(path)), None)
 
 
-def write_folder(model, folder, batch=None):
+def write_folder(model: Any, folder: str, batch: Mapping[str, Any] | None = None) -> None:
     """Writes weights, answers and description of a model.
 
     Args:
@@ -89,7 +93,7 @@ def write_folder(model, folder, batch=None):
         json.dump(content, file, indent=1)
 
 
-def made_batch(columns, rows=16):
+def made_batch(columns: Mapping[str, dict[str, Any]], rows: int = 16) -> dict[str, Any]:
     """Sessions of all lengths, of random ids and numbers, zeros behind each.
 
     Args:
@@ -113,7 +117,7 @@ def made_batch(columns, rows=16):
     return batch
 
 
-def answers_of(model, batch):
+def answers_of(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
     """A batch and what the model answers: ``batch/COLUMN`` and ``answers/TASK``, "" for a single task."""
     import torch
 
@@ -135,7 +139,7 @@ def answers_of(model, batch):
     return {**{f"batch/{name}": tensor.cpu().contiguous() for name, tensor in batch.items()}, **answered}
 
 
-def asked(model, batch):
+def asked(model: Any, batch: Mapping[str, Any]) -> Any:
     """What the model answers, of either library."""
     if hasattr(model, "heads"):
         return model(batch, training=False, testing=False)
@@ -144,15 +148,15 @@ def asked(model, batch):
     return model(batch, batch=Batch(batch))
 
 
-def shared_names(model):
+def shared_names(model: Any) -> list[list[str]]:
     """Names in the state dict, those of one tensor together."""
-    groups = {}
+    groups: dict[int, list[str]] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         groups.setdefault(id(tensor), []).append(name)
     return list(groups.values())
 
 
-def describe(model):
+def describe(model: Any) -> dict[str, Any]:
     """How a model was built, as far as it still knows."""
     heads = []
     for head in getattr(model, "heads", ()):
@@ -172,15 +176,15 @@ def describe(model):
     }
 
 
-def of_metric(metric):
+def of_metric(metric: Any) -> dict[str, Any]:
     """Class and options of a metric."""
     options = ("top_ks", "labels_onehot")
     return {"class": type(metric).__name__, **{n: getattr(metric, n) for n in options if hasattr(metric, n)}}
 
 
-def plain_attributes(thing):
+def plain_attributes(thing: Any) -> dict[str, Any]:
     """Class and attributes of plain values."""
-    values = {"class": type(thing).__name__}
+    values: dict[str, Any] = {"class": type(thing).__name__}
     for name, value in vars(thing).items():
         items = value if isinstance(value, (list, tuple)) else [value]
         is_plain = all(item is None or isinstance(item, (bool, int, float, str)) for item in items)
@@ -189,17 +193,17 @@ def plain_attributes(thing):
     return values
 
 
-def transformers_of(model):
+def transformers_of(model: Any) -> dict[str, Any]:
     """Configurations of Hugging Face by place of the model that has them."""
     found = {}
     for name, module in model.named_modules():
-        config = getattr(module, "config", None)
+        config: Any = getattr(module, "config", None)
         if hasattr(config, "to_json_string") and hasattr(module, "get_input_embeddings"):
             found[name] = json.loads(config.to_json_string(use_diff=False))
     return found
 
 
-def columns_of(model):
+def columns_of(model: Any) -> dict[str, dict[str, Any]]:
     """Columns that the input blocks take; the length is that of their lists, None for one value a row."""
     columns = {}
     if not hasattr(model, "heads"):
@@ -220,7 +224,7 @@ def columns_of(model):
     return columns
 
 
-def length_of(sizes, name):
+def length_of(sizes: Any, name: str) -> int | None:
     """Positions of a column, as the input block was built for."""
     size = tuple(sizes[name]) if isinstance(sizes, dict) and name in sizes else ()
     return int(size[1]) if len(size) > 1 and size[1] > 0 else None

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from merlin_migrate.codemod.rule import MARK, Program
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import MARK, Rule
 from merlin_migrate.codemod.rules import RULES
 from merlin_migrate.codemod.split import SplitRule
 from merlin_migrate.codemod.tree import Tree, bound_name, is_used
@@ -96,7 +97,8 @@ def rewrite_source(source: bytes, *, rules: Collection[str] | None = None, moder
     tree = Tree(module)
     program = _program(tree)
     program.modern = modern
-    chosen = [rule for rule in (SplitRule, *RULES) if rules is None or rule.number in {*rules, "MM109"}]
+    every: tuple[type[Rule], ...] = (SplitRule, *RULES)
+    chosen = [rule for rule in every if rules is None or rule.number in {*rules, "MM109"}]
     for rule in chosen:
         try:
             changed = rule(program).apply(tree)

@@ -57,7 +57,8 @@ class Rule:
         return changed
 
     def _changed(self, node: cst.CSTNode) -> Left:
-        visit, leave, states = _methods(type(self), type(node))
+        own: Any = type(self)
+        visit, leave, states = _methods(own, type(node))
         if states:
             self._marks.append([])
         enter = visit is None or visit(self, node) is not False

@@ -22,7 +22,7 @@ _NUMBERS = {
     **dict.fromkeys(("torchmetrics.MeanAbsoluteError", "torchmetrics.regression.MeanAbsoluteError"), "mae"),
 }
 _DEFAULTS = {"BinaryOutput": ("precision", "recall", "accuracy"), "RegressionOutput": ("mse",)}
-_LOSSES = {
+_LOSSES: dict[str, dict[str, str | None]] = {
     "BinaryOutput": {"BCELoss()": None},
     "RegressionOutput": {"MSELoss()": None, "L1Loss()": "mae", "HuberLoss()": "huber"},
 }
@@ -50,9 +50,8 @@ class TargetTask:
         if bound is None or "target_name" not in bound:
             raise ValueError("a task is rewritten with its target_name given only")
         self.bound = bound
-        for name in ("task_block",):
-            if name in bound and code(bound[name].value) != "None" and not of_rows:
-                raise ValueError(f"the argument {name} has no successor: put the block before the output")
+        if "task_block" in bound and code(bound["task_block"].value) != "None" and not of_rows:
+            raise ValueError("the argument task_block has no successor: put the block before the output")
         self.loss = self._loss()
         self.metrics = self._metrics()
         summary = str(literal(bound["summary_type"].value)) if "summary_type" in bound else "first"

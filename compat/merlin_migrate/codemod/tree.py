@@ -46,7 +46,7 @@ def below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     """The nodes right below a node."""
     for name in syntax_fields(type(node)):
         value = getattr(node, name)
-        kind = type(value)
+        kind: Any = type(value)
         if _is_node(kind):
             yield value
         elif kind in _SEVERAL:
@@ -70,7 +70,7 @@ def with_children(node: cst.CSTNode, change: Callable[[cst.CSTNode], Left]) -> c
     changes: dict[str, Any] = {}
     for name in syntax_fields(type(node)):
         value = getattr(node, name)
-        kind = type(value)
+        kind: Any = type(value)
         if _is_node(kind):
             new = change(value)
             if new is not value:
@@ -123,7 +123,7 @@ class _SyntaxVisitor(ScopeVisitor):
         if super().on_visit(node):
             for name in _AS_WRITTEN.get(type(node)) or syntax_fields(type(node)):
                 value = getattr(node, name)
-                kind = type(value)
+                kind: Any = type(value)
                 if _is_node(kind):
                     value.visit(self)
                 elif kind in _SEVERAL:

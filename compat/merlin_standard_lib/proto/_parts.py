@@ -45,7 +45,7 @@ class _Owned:
 class _Part(_Owned, Domain):
     """A domain that is false where nothing is said."""
 
-    _shown = ("name", "min", "max")
+    _shown: tuple[str, ...] = ("name", "min", "max")
 
     def __bool__(self) -> bool:
         return bool(self.min or self.max)

@@ -44,7 +44,7 @@ def __getattr__(name: str) -> Any:
         from merlin_standard_lib.schema.schema import ColumnSchema
 
         return ColumnSchema
-    value = None
+    value: Any = None
     if not name.startswith("_"):
         from tensorflow_metadata.proto.v0 import path_pb2, schema_pb2
 
@@ -52,6 +52,7 @@ def __getattr__(name: str) -> Any:
     if value is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if not isinstance(value, type):
-        value = IntEnum(name, dict(value.items()))  # type: ignore[misc]
+        make: Any = IntEnum
+        value = make(name, dict(value.items()))
     globals()[name] = value
     return value

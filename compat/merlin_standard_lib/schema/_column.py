@@ -196,7 +196,7 @@ class ColumnSchema(core.ColumnSchema):
             **kwargs: of the column.
         """
         flags = dict(zip(_FLAGS, (disallow_nan, disallow_inf, is_embedding), strict=True))
-        properties = {flag: True for flag, value in flags.items() if value}
+        properties: dict[str, Any] = {flag: True for flag, value in flags.items() if value}
         if min_value is not None and max_value is not None:
             kind = float if is_float else int
             properties["domain"] = {"name": name, "min": kind(min_value), "max": kind(max_value)}

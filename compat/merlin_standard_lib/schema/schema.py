@@ -155,14 +155,14 @@ class Schema(core.Schema):
         return self.filter_column_schemas(_of_type(to_remove), negate=True)
 
     def filter_column_schemas(
-        self, filter_fn: Callable[[core.ColumnSchema], bool], negate: bool = False
+        self, filter_fn: Callable[[ColumnSchema], bool], negate: bool = False
     ) -> Schema:
         """Columns that a function says yes to, or no with ``negate``."""
-        return Schema([column for column in self if bool(filter_fn(column)) != negate])
+        return Schema([column for column in self.feature if bool(filter_fn(column)) != negate])
 
-    def map_column_schemas(self, map_fn: Callable[[core.ColumnSchema], core.ColumnSchema]) -> Schema:
+    def map_column_schemas(self, map_fn: Callable[[ColumnSchema], core.ColumnSchema]) -> Schema:
         """A function's value of every column."""
-        return Schema([map_fn(column) for column in self])
+        return Schema([map_fn(column) for column in self.feature])
 
     def filter_columns_from_dict(self, input_dict: Mapping[str, Any]) -> dict[str, Any]:
         """The entries of a dictionary whose names are columns."""
@@ -192,7 +192,7 @@ class Schema(core.Schema):
 
     def copy(self, **kwargs: Any) -> Schema:
         """A new schema of the same columns, or of those given as ``feature``."""
-        return Schema(**{"feature": [column.copy() for column in self], **kwargs})
+        return Schema(**{"feature": [column.copy() for column in self.feature], **kwargs})
 
     def add(self, other: Any, allow_overlap: bool = True) -> Schema:
         """These columns, then the other's; tags of columns that both have are added.
@@ -220,7 +220,7 @@ class Schema(core.Schema):
         mine, theirs = ({column.name: column for column in one} for one in (self, other))
         return mine == theirs
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __add__(self, other: Any) -> Schema:
         return self.add(other)

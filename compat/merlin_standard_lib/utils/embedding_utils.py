@@ -17,7 +17,7 @@ __all__ = [
 
 def get_embedding_size_from_cardinality(cardinality: int, multiplier: float = 2.0) -> int:
     """The fourth root of the number of ids times a multiplier, rounded up."""
-    return math.ceil(cardinality**0.25 * multiplier)
+    return math.ceil(math.pow(cardinality, 0.25) * multiplier)
 
 
 def get_embedding_sizes_from_schema(schema: Any, multiplier: float = 2.0) -> dict[str, int]:

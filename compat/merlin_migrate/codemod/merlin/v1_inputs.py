@@ -173,15 +173,16 @@ class InputsOfV1:
         display = self.rule.origin(bound["feature_config"].value) if bound and len(bound) == 1 else None
         if not isinstance(display, cst.Dict):
             raise ValueError("EmbeddingFeatures is followed with a dict of FeatureConfig written here only")
-        found = []
+        found: list[tuple[str, Mapping[str, cst.Arg], list[cst.Call]]] = []
         for element in display.elements:
             config = self.rule.origin(element.value)
-            given = bind(config, ("table",)) if isinstance(config, cst.Call) else None
+            if not isinstance(element, cst.DictElement) or not isinstance(config, cst.Call):
+                raise ValueError(f"the configuration {code(element.value)} cannot be followed")
+            given = bind(config, ("table",))
             table = (
-                self.rule.origin(given["table"].value) if given and set(given) <= {"table", "name"} else None
+                self.rule.origin(given["table"].value) if given and {*given} <= {"table", "name"} else None
             )
-            followed = isinstance(config, cst.Call) and isinstance(table, cst.Call)
-            if not isinstance(element, cst.DictElement) or not followed:
+            if not isinstance(table, cst.Call):
                 raise ValueError(f"the configuration {code(element.value)} cannot be followed")
             sizes = bind(table, _TABLE)
             if (

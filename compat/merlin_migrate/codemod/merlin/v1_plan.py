@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import libcst as cst
 
 from merlin_migrate.codemod.follow import made
@@ -12,7 +15,8 @@ from merlin_migrate.codemod.merlin.v1_inputs import InputsOfV1
 from merlin_migrate.codemod.merlin.v1_models import Model, ModelsOfV1
 from merlin_migrate.codemod.merlin.v1_steps import StepsOfV1
 from merlin_migrate.codemod.merlin.v1_writer import WriterOfV1
-from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import Rule
 
 _MLP = ("dimensions", "activation", "use_bias", "dropout", "normalization", "filter_features")
 _INPUTS = ("TabularFeatures.from_schema", "MergeTabular")
@@ -66,7 +70,7 @@ class PlanOfV1(Rule):
         asked = set(self.program.imports)
         self._plan()
         for use, name in found:
-            self._tried(use, lambda use=use, name=name: self._try(use, name))  # type: ignore[misc]
+            self._tried(use, partial(self._try, use, name))
         self._moves = not self._reasons
         self.program.stays = not self._moves
         # What was tried has asked for imports; what is done asks again.
@@ -75,9 +79,9 @@ class PlanOfV1(Rule):
             self.program.alias = alias_of(node) or self.program.alias
         return True
 
-    def _tried(self, at: cst.CSTNode, step: object) -> None:
+    def _tried(self, at: cst.CSTNode, step: Callable[[], None]) -> None:
         try:
-            step()  # type: ignore[operator]
+            step()
         except ValueError as error:
             statement = self.statement_of(at)
             if statement is not None:
@@ -86,12 +90,12 @@ class PlanOfV1(Rule):
     def _plan(self) -> None:
         """Finds models, bodies and parts, and what is done with them."""
         for call in self.calls():
-            self._tried(call, lambda call=call: self._plan_call(call))  # type: ignore[misc]
-        for node in self.tree.all_of(cst.BinaryOperation):
-            if isinstance(node.operator, cst.RightShift):
-                self._tried(node, lambda node=node: self._plan_arrow(node))  # type: ignore[misc]
-        for node in self.tree.all_of(cst.Name):
-            self._tried(node, lambda node=node: self._plan_name(node))  # type: ignore[misc]
+            self._tried(call, partial(self._plan_call, call))
+        for operation in self.tree.all_of(cst.BinaryOperation):
+            if isinstance(operation.operator, cst.RightShift):
+                self._tried(operation, partial(self._plan_arrow, operation))
+        for name in self.tree.all_of(cst.Name):
+            self._tried(name, partial(self._plan_name, name))
 
     def _plan_call(self, call: cst.Call) -> None:
         model = self._models.model(call)

@@ -7,7 +7,8 @@ from typing import ClassVar
 import libcst as cst
 
 from merlin_migrate.codemod.layout import bind, code, renamed, with_args
-from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import Rule
 
 SCHEMAS = ("merlin.schema.Schema", "merlin_standard_lib.Schema", "transformers4rec.torch.Schema")
 NAMES = {

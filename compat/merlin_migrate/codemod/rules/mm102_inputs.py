@@ -9,7 +9,8 @@ import libcst as cst
 
 from merlin_migrate.codemod.layout import ROOM, bind, code, fit, keyword, relaid, renamed, with_args
 from merlin_migrate.codemod.maskings import ARGUMENTS, NAMES, REGISTRY, masking_of
-from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import Rule
 from merlin_migrate.codemod.vectors import OF_VECTORS, Vectors, trainable
 
 FROM_SCHEMA = "transformers4rec.torch.TabularSequenceFeatures.from_schema"

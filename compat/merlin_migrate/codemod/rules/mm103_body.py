@@ -9,7 +9,8 @@ import libcst as cst
 
 from merlin_migrate.codemod.configs import BUILD, FIELDS, huggingface_block
 from merlin_migrate.codemod.layout import bind, code, fit, keyword, renamed, with_args
-from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import Rule
 
 TR = "transformers4rec.torch"
 # Where the table has the configurations, and their classes.

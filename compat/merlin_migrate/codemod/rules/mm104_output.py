@@ -8,7 +8,8 @@ from typing import ClassVar
 import libcst as cst
 
 from merlin_migrate.codemod.layout import bind, code, fit, is_plain, keyword, literal, renamed, with_args
-from merlin_migrate.codemod.rule import Program, Rule, count_returns
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import Rule, count_returns
 from merlin_migrate.codemod.targets import TASKS, TargetTask
 
 TR = "transformers4rec.torch"

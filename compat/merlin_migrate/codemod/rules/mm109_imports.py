@@ -7,7 +7,8 @@ from typing import ClassVar
 import libcst as cst
 
 from merlin_migrate.codemod.layout import code
-from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import Rule
 from merlin_migrate.codemod.tree import bound_name, is_used
 
 MERLIN = (

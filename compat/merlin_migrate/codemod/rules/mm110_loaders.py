@@ -8,7 +8,8 @@ import libcst as cst
 
 from merlin_migrate.codemod.follow import is_loader, is_model
 from merlin_migrate.codemod.layout import bind, code, fit, keyword, relaid, renamed, with_args
-from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import Rule
 from merlin_migrate.codemod.tree import walk
 
 PARAMETERS = ("schema", "paths_or_dataset", "batch_size", "max_sequence_length")
@@ -71,9 +72,10 @@ class LoadersRule(Rule):
 
     def visit_For(self, node: cst.For) -> None:
         """Finds out whether the loop does anything with a batch but give it to a model."""
-        batch = self._batch(node)
-        if batch is None:
+        names = self._names(node)
+        if names is None:
             return
+        batch = names[0]
         reads = [each for each in walk(node.body) if isinstance(each, cst.Name) and each.value == batch.value]
         if any(not self._to_model(each) for each in reads):
             self._opened.update(reads)
@@ -83,26 +85,26 @@ class LoadersRule(Rule):
         call = self.parent(arg) if isinstance(arg, cst.Arg) else None
         return isinstance(call, cst.Call) and call.args[0] is arg and is_model(self, call.func)
 
-    def _batch(self, loop: cst.For) -> cst.Name | None:
-        """The variable of the batch in ``for batch, targets in loader``."""
+    def _names(self, loop: cst.For) -> tuple[cst.Name, cst.Name] | None:
+        """The variables of ``for batch, targets in loader``."""
         target = loop.target
         if is_loader(self, loop.iter) is None or not isinstance(target, cst.Tuple):
             return None
-        names = [element.value for element in target.elements]
-        if len(names) != 2 or not all(isinstance(name, cst.Name) for name in names):
+        names = [element.value for element in target.elements if isinstance(element.value, cst.Name)]
+        if len(names) != 2 or len(target.elements) != 2:
             return None
-        return names[0]  # type: ignore[return-value]
+        return names[0], names[1]
 
     def leave_For(self, original_node: cst.For, updated_node: cst.For) -> cst.BaseStatement:
         """One loop over a loader."""
         loader = is_loader(self, original_node.iter)
-        batch = self._batch(original_node)
+        names = self._names(original_node)
         if loader is None:
             return updated_node
-        if batch is None:
+        if names is None:
             self.mark("a loader gives one batch at a time, with its targets in it", ANCHOR)
             return updated_node
-        labels = original_node.target.elements[1].value  # type: ignore[union-attr]
+        batch, labels = names
         if any(not self._is_targets(each) for each in self._reads(original_node, labels)):
             self.mark(f"{code(labels)} is used: a batch has its targets in batch.targets", ANCHOR)
             return updated_node
@@ -143,5 +145,6 @@ class LoadersRule(Rule):
         """Positions of the old loader's matrices, where that may be written elsewhere in the program."""
         bound = bind(loader, PARAMETERS) or {}
         value = bound["max_sequence_length"].value if "max_sequence_length" in bound else None
-        constant = isinstance(value, cst.Name) and value.value.isupper()
-        return code(value) if constant or isinstance(value, cst.Integer) else None
+        if isinstance(value, cst.Integer) or (isinstance(value, cst.Name) and value.value.isupper()):
+            return code(value)
+        return None

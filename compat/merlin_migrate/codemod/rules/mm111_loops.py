@@ -9,7 +9,8 @@ from libcst import metadata as meta
 
 from merlin_migrate.codemod.follow import is_inputs, is_model
 from merlin_migrate.codemod.layout import bind, code, keyword
-from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import Rule
 
 FORWARD = ("inputs", "targets", "training", "testing")
 FIT = (
@@ -27,6 +28,14 @@ PLANS = {"train": "for_training", "evaluate": "for_evaluation", "predict": "for_
 PLANNED = {"masked_targets": "targets", "mask_schema": "replaced"}
 PARTS = {"loss": "loss", "predictions": "scores", "labels": "targets"}
 ANCHOR = "loaders-and-loops"
+
+
+def _only_call(line: cst.SimpleStatementLine) -> cst.Call:
+    """The call that a statement consists of."""
+    (small,) = line.body
+    if not isinstance(small, cst.Expr) or not isinstance(small.value, cst.Call):
+        raise TypeError(f"{code(line).strip()} is no call")
+    return small.value
 
 
 class LoopsRule(Rule):
@@ -65,10 +74,11 @@ class LoopsRule(Rule):
         self, original: cst.SimpleStatementLine, updated: cst.SimpleStatementLine
     ) -> cst.BaseStatement:
         """``planned = inputs.for_evaluation(batch)``."""
-        call = original.body[0].value  # type: ignore[union-attr]
-        name, mode = code(call.func), str(self._mode(call))  # type: ignore[union-attr, arg-type]
-        batch = cst.Call(self.api("Batch"), [cst.Arg(updated.body[0].value.args[0].value)])  # type: ignore[union-attr]
-        made = cst.Call(cst.parse_expression(f"{name}.{PLANS[mode]}"), [cst.Arg(batch)])
+        call, new = _only_call(original), _only_call(updated)
+        given = (bind(new, FORWARD) or {})["inputs"].value
+        batch = cst.Call(self.api("Batch"), [cst.Arg(given)])
+        plan = PLANS[str(self._mode(call))]
+        made = cst.Call(cst.parse_expression(f"{code(call.func)}.{plan}"), [cst.Arg(batch)])
         self.done()
         target = cst.AssignTarget(cst.Name(self._plans[original]))
         return updated.with_changes(body=[cst.Assign([target], made)])
@@ -81,8 +91,13 @@ class LoopsRule(Rule):
             return updated_node
         head = original_node.value
         heads = head.value if isinstance(head, cst.Subscript) else None
-        if isinstance(heads, cst.Attribute) and heads.attr.value == "heads" and is_model(self, heads.value):
-            if original_node.attr.value == "body" and code(head.slice[0]) == "0":  # type: ignore[union-attr]
+        if (
+            isinstance(head, cst.Subscript)
+            and isinstance(heads, cst.Attribute)
+            and heads.attr.value == "heads"
+            and is_model(self, heads.value)
+        ):
+            if original_node.attr.value == "body" and code(head.slice[0]) == "0":
                 self.done()
                 return updated_node.with_changes(value=heads.value)
             self.mark("a model has no heads: its body is model.body, its task model.output", "model")
@@ -257,9 +272,8 @@ class LoopsRule(Rule):
         fits = isinstance(func, cst.Attribute) and func.attr.value == "fit" and is_model(self, func.value)
         if not self._legacy or not isinstance(func, cst.Attribute) or not fits:
             return updated_node
-        new = updated_node.body[0].value  # type: ignore[union-attr]
         try:
-            lines = self._fit(new, code(func.value))  # type: ignore[arg-type]
+            lines = self._fit(_only_call(updated_node), code(func.value))
         except ValueError as error:
             self.mark(str(error), ANCHOR)
             return updated_node

@@ -9,7 +9,8 @@ import libcst as cst
 
 from merlin_migrate.codemod.layout import bind, code, fit, keyword
 from merlin_migrate.codemod.maskings import ARGUMENTS, CLASSES, masking
-from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import Rule
 from merlin_migrate.codemod.tree import walk
 
 TR = "transformers4rec.torch"

@@ -8,7 +8,8 @@ import libcst as cst
 
 from merlin_migrate.codemod.layout import bind, code
 from merlin_migrate.codemod.maskings import REGISTRY
-from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import Rule
 from merlin_migrate.codemod.tree import walk
 
 BASE = "transformers4rec.torch.masking.MaskSequence"

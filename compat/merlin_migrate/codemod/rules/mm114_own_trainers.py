@@ -8,7 +8,8 @@ from typing import ClassVar
 import libcst as cst
 
 from merlin_migrate.codemod.layout import bind, code, is_plain, literal
-from merlin_migrate.codemod.rule import MARK, Program, Rule
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import MARK, Rule
 from merlin_migrate.codemod.trainers.callbacks import MovedClass, moved_callback
 from merlin_migrate.codemod.trainers.models import METHODS, MovedTrainer, moved_trainer
 from merlin_migrate.codemod.trainers.statements import NotMoved, names_in, statement

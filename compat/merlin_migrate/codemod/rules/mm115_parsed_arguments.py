@@ -8,7 +8,8 @@ import libcst as cst
 
 from merlin_migrate.codemod.arguments import WITHOUT_EFFECT
 from merlin_migrate.codemod.layout import bind, code, with_args
-from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import Rule
 from merlin_migrate.codemod.trainers.of_self import is_super, own_names
 from merlin_migrate.codemod.trainers.statements import attributes_of
 from merlin_migrate.codemod.tree import walk

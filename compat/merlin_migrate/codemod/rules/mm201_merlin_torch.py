@@ -11,7 +11,8 @@ from merlin_migrate.codemod.layout import code, fit
 from merlin_migrate.codemod.merlin.data import Data
 from merlin_migrate.codemod.merlin.models import V2, ModelsOfTorch
 from merlin_migrate.codemod.merlin.uses import alias_of, imports, is_v1, moved_alias, short, uses
-from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import Rule
 
 _MODELS = {f"{V2}.{name}" for name in ("Model", "DLRMModel", "DCNModel")}
 

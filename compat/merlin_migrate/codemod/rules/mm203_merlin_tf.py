@@ -9,7 +9,8 @@ import libcst as cst
 from merlin_migrate.codemod.layout import code, fit
 from merlin_migrate.codemod.merlin.tensorflow import TF, ModelsOfTensorFlow
 from merlin_migrate.codemod.merlin.uses import alias_of, moved_alias, uses
-from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import Rule
 
 _KERAS = {
     "compile": "give optimizer= to the model, metrics= and top_ks= to its output",

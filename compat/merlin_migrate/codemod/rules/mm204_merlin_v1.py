@@ -188,7 +188,7 @@ class MerlinV1Rule(PlanOfV1):
         self.done()
         lines = list(cst.parse_module(text).body)
         first = lines[0].with_changes(leading_lines=updated_node.leading_lines)
-        return cst.FlattenSentinel([first, *lines[1:]])  # type: ignore[list-item]
+        return cst.FlattenSentinel([first, *lines[1:]])
 
     def _is_part(self, small: cst.BaseSmallStatement) -> bool:
         """Whether a statement gives a part of a model, or a list of these, a name."""

@@ -57,7 +57,8 @@ def moved_callback(
         What becomes of the class, or None and why, by method.
     """
     events = [each for each in owner.body.body if isinstance(each, cst.FunctionDef)]
-    moved, reasons = {}, {}
+    moved = {}
+    reasons: dict[cst.CSTNode, str] = {}
     for event in events:
         try:
             made = _moved(event, strategy=strategy, accumulates=accumulates, waiting=waiting)

@@ -288,7 +288,7 @@ def _after(
         raise NotMoved(
             "training_step reads the loss and the gradients, which no hook of Lightning has together"
         )
-    if "global_step" in code(cst.Module(lines)):
+    if any("global_step" in code(line) for line in lines):
         raise NotMoved("training_step reads the loss and the number of the step before the optimiser's")
     body = as_model(old, all_replaced(lines, {loss: 'outputs["loss"]'}), own, model)
     return method("on_train_batch_end(self, outputs, batch, batch_idx)", body, like)

@@ -74,7 +74,7 @@ def moved_trainer(
     Returns:
         What becomes of the class, or None and why, by method; the class itself where it is none of them.
     """
-    moved, reasons = MovedTrainer(), {}
+    moved, reasons = MovedTrainer(), dict[cst.CSTNode, str]()
     methods = [each for each in owner.body.body if isinstance(each, cst.FunctionDef)]
     own = own_names(owner) - set(METHODS) - {"optimizer", "lr_scheduler"}
     if both := sorted((own - {"__init__"}) & OF_MODELS):
@@ -163,7 +163,7 @@ def _other(old: cst.FunctionDef, own: set[str], moved: MovedTrainer, mm: str) ->
     if name in OF_TRAINERS or old.decorators or not isinstance(old.body, cst.IndentedBlock):
         raise NotMoved(f"{name} has no successor: lightning.Trainer calls the hooks")
     lines = [*old.body.body]
-    changed = as_model(old, lines, own)  # type: ignore[arg-type]
+    changed = as_model(old, lines, own)
     moved.methods[old] = [old.with_changes(body=old.body.with_changes(body=changed))]
 
 

@@ -74,12 +74,12 @@ def _whole(line: cst.CSTNode, text: str) -> bool:
     before_dots = [
         node.value for node in walk(line) if isinstance(node, cst.Attribute) and code(node.value) == text
     ]
-    parts = [node.attr for node in walk(line) if isinstance(node, cst.Attribute)]
+    parts: list[cst.CSTNode] = [node.attr for node in walk(line) if isinstance(node, cst.Attribute)]
     parts += [
         node.args[-1].value
         for node in walk(line)
         if isinstance(node, cst.Call) and code(node.func) == "super" and node.args
-    ]  # type: ignore[misc]
+    ]
     return any(all(node is not other for other in (*before_dots, *parts)) for node in found)
 
 
@@ -89,7 +89,7 @@ IN_BOTH = {"bias", ".bias", "LayerNorm.weight", "LayerNorm.bias"}
 
 def _refuse_names(name: str, lines: Body) -> None:
     """Refuses what tells parameters by a part of their names that may be another now."""
-    if "named_parameters" not in code(cst.Module(lines)):
+    if not any("named_parameters" in code(line) for line in lines):
         return
     for node in (each for line in lines for each in walk(line)):
         compared: list[cst.CSTNode] = []

@@ -201,9 +201,10 @@ def without_last_return(lines: Sequence[cst.BaseStatement]) -> Body:
         NotMoved: if another return is left, behind which further statements of a hook would be skipped.
     """
     kept = list(lines)
-    if kept and isinstance(kept[-1], cst.SimpleStatementLine) and returns(kept[-1]):
-        last = kept.pop()
-        before = [small for small in last.body if not isinstance(small, cst.Return)]  # type: ignore[union-attr]
+    last = kept[-1] if kept else None
+    if isinstance(last, cst.SimpleStatementLine) and returns(last):
+        kept.pop()
+        before = [small for small in last.body if not isinstance(small, cst.Return)]
         if before:
             kept.append(last.with_changes(body=before))
     return kept

@@ -9,7 +9,8 @@ import libcst as cst
 
 from merlin_migrate.codemod.arguments import Training, parsed_fields, sorted_arguments
 from merlin_migrate.codemod.layout import bind, code, is_plain, keyword
-from merlin_migrate.codemod.rule import Program, Rule
+from merlin_migrate.codemod.program import Program
+from merlin_migrate.codemod.rule import Rule
 from merlin_migrate.codemod.rules.mm115_parsed_arguments import ALWAYS, WHERE_MENTIONED
 from merlin_migrate.codemod.trainers.callbacks import MovedClass
 from merlin_migrate.codemod.trainers.given import (
@@ -249,20 +250,20 @@ class PlanOfTraining(Rule):
         method = self._uses.method(use)
         call = self.parent(attribute) if method else None
         whole = isinstance(small, cst.Expr) and small.value is call
-        given = bind(call, ("eval_dataset",)) if isinstance(call, cst.Call) else None
+        bound = bind(call, ("eval_dataset",)) if isinstance(call, cst.Call) else None
         if self._uses.sets_data(attribute, small):
             self._edits[statement] = lambda updated: [self._emit.loader(updated, plan, attr)]
         elif (method == "reset_lr_scheduler" and whole) or self._uses.counts_steps(attr, small):
             self._edits[statement] = lambda updated: [self.dropped(updated)]
         elif isinstance(call, cst.Call) and whole and self._added(use) is not None:
             self._edits[statement] = lambda updated: [self._emit.add_callback(updated, plan, call.args[0])]
-        elif method == "train" and whole and given == {} and "train_dataset_or_path" in plan.fed:
+        elif method == "train" and whole and bound == {} and "train_dataset_or_path" in plan.fed:
             self._edits[statement] = lambda updated: self._emit.fit(updated, plan)
         elif (
             isinstance(call, cst.Call)
             and method == "evaluate"
-            and given is not None
-            and set(given) <= {"metric_key_prefix"}
+            and bound is not None
+            and set(bound) <= {"metric_key_prefix"}
             and "eval_dataset_or_path" in plan.fed
         ):
             self._calls[call] = lambda: self._emit.validate(plan)
