@@ -112,7 +112,8 @@ def diff(path: Path, result: Result, *, colour: bool) -> Iterator[str]:
     before, after = (
         content.decode("utf-8", "replace").splitlines() for content in (result.before, result.after)
     )
-    for number, line in enumerate(difflib.unified_diff(before, after, f"a/{path}", f"b/{path}", lineterm="")):
+    name = path.as_posix().removeprefix("/")
+    for number, line in enumerate(difflib.unified_diff(before, after, f"a/{name}", f"b/{name}", lineterm="")):
         if not colour:
             yield line
         elif number < 2:

@@ -24,8 +24,8 @@ def test_shows_the_difference_and_writes_nothing(tmp_path: Path, capsys: pytest.
     assert file.read_text() == OLD
     out, err = capsys.readouterr()
     assert out.splitlines() == [
-        f"--- a/{file}",
-        f"+++ b/{file}",
+        f"--- a{file}",
+        f"+++ b{file}",
         "@@ -1,3 +1,3 @@",
         "-from transformers4rec import torch as tr",
         "+import merlin_models_torch as mm",

@@ -198,6 +198,6 @@ def test_many_files_are_shared_out_and_reported_in_order(tmp_path: Path) -> None
     out, err = io.StringIO(), _Terminal()
     assert rewrite([tmp_path], Rewriting(), colour=False, out=out, err=err) == 2
     changed = [line for line in out.getvalue().splitlines() if line.startswith("--- ")]
-    assert changed == [f"--- a/{tmp_path / f'{number:02}.py'}" for number in range(1, 60, 2)]
+    assert changed == [f"--- a{tmp_path / f'{number:02}.py'}" for number in range(1, 60, 2)]
     assert f"\r[{'#' * 30}] 60 of 60 files\n" in err.getvalue()
     assert "30 files to rewrite, 0 places marked for a hand, 29 without legacy names" in err.getvalue()

@@ -87,3 +87,34 @@ def is_loader(rule: Rule, node: cst.BaseExpression | None) -> cst.Call | None:
         return None
     entry = rule.entry(func.value)
     return call if entry is not None and entry.name == LOADER else None
+
+
+def over_loader(rule: Rule, node: cst.BaseExpression) -> tuple[cst.Call | None, bool]:
+    """The loader that a loop goes over, if it does, and whether its batches are counted.
+
+    Args:
+        rule: that asks.
+        node: the loader, or ``enumerate`` or ``tqdm`` around it.
+    """
+    counted = 0
+    while isinstance(node, cst.Call) and node.args and (name := _last_name(node.func)) in _AROUND:
+        counted += name == "enumerate"
+        node = node.args[0].value
+    return is_loader(rule, node) if counted < 2 else None, bool(counted)
+
+
+_AROUND = ("enumerate", "tqdm")
+
+
+def _last_name(node: cst.BaseExpression) -> str:
+    return code(node).rpartition(".")[2]
+
+
+def first_of_loader(rule: Rule, node: cst.BaseExpression) -> cst.Call | None:
+    """The loader whose first pair of inputs and targets an expression is: ``next(iter(loader))``."""
+    inner = node
+    for name in ("next", "iter"):
+        if not isinstance(inner, cst.Call) or code(inner.func) != name or len(inner.args) != 1:
+            return None
+        inner = inner.args[0].value
+    return is_loader(rule, inner)

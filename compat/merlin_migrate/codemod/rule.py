@@ -190,6 +190,11 @@ class Rule:
         found = {access.node for assigned in scope[node.value] for access in assigned.references}
         return sorted(found, key=self.tree.places.__getitem__)
 
+    def assignments_of(self, node: cst.Name) -> int:
+        """How often the variable is set in its scope."""
+        scope = self.scope(node)
+        return sum(isinstance(bound, meta.Assignment) for bound in scope[node.value]) if scope else 0
+
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """The node around a node."""
         return self.tree.parents.get(node)

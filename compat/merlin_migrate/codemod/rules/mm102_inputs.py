@@ -29,6 +29,8 @@ PARAMETERS = (
     "masking",
 )
 SAME = ("max_sequence_length", "continuous_projection")
+PARTS = ("to_merge", "categorical_module", "continuous_module", "pretrained_module", "pre", "post")
+"""Attributes of the old block that hold its parts."""
 WITHOUT_EFFECT = {("automatic_build", "True")}
 
 
@@ -60,10 +62,19 @@ class InputsRule(Rule):
     def leave_Attribute(
         self, original_node: cst.Attribute, updated_node: cst.Attribute
     ) -> cst.BaseExpression:
-        """``inputs.item_embedding_table``."""
-        if original_node.attr.value != "item_embedding_table":
+        """``inputs.item_embedding_table``, and parts that an input block has no more."""
+        attr = original_node.attr.value
+        if (
+            attr not in ("item_embedding_table", *PARTS)
+            or self.origin(original_node.value) not in self._blocks
+        ):
             return updated_node
-        if self.origin(original_node.value) not in self._blocks:
+        if attr in PARTS:
+            self.mark(
+                f"an input block has no {attr}: the table of the items is inputs.item_table, that of "
+                "another column model.extract(name)",
+                "inputs",
+            )
             return updated_node
         self.done()
         return updated_node.with_changes(attr=cst.Name("item_table"))

@@ -127,6 +127,9 @@ class ModelRule(Rule):
                 self.done()
                 made = found[1]
                 return fit(made, column=self.column(original_node), block=self.depth(original_node))
+            if self._is_loading(original_node):
+                self.done()
+                return updated_node.with_changes(func=self.api("load"))
             if self._is_to_model(original_node):
                 return self._to_model(updated_node)
         except ValueError as error:
@@ -164,6 +167,14 @@ class ModelRule(Rule):
                 cst.Arg(output),
             ],
         )
+
+    def _is_loading(self, call: cst.Call) -> bool:
+        """Whether a call is ``Model.load(folder)``."""
+        func = call.func
+        if not isinstance(func, cst.Attribute) or func.attr.value != "load" or len(call.args) != 1:
+            return False
+        entry = self.entry(func.value)
+        return entry is not None and entry.name == f"{TR}.Model" and call.args[0].keyword is None
 
     def _is_to_model(self, call: cst.Call) -> bool:
         func = call.func

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import libcst as cst
 
-from merlin_migrate.codemod.layout import code
 from merlin_migrate.codemod.training.looking import PlanOfTraining
+from merlin_migrate.codemod.tree import walk
 
 WIPE_MEMORY = "transformers4rec.torch.utils.examples_utils.wipe_memory"
+WEIGHTS = "pytorch_model.bin"
+
+Text = TypeVar("Text", cst.SimpleString, cst.FormattedStringText)
 
 
 class TrainingRule(PlanOfTraining):
@@ -25,21 +28,42 @@ class TrainingRule(PlanOfTraining):
             self.program.imports.add("gc")
             return cst.parse_expression("gc.collect()")
         if self.qualified(original_node.func) == "torch.load" and self.program.checkpoints:
-            return self._loaded(updated_node)
+            return self._loaded(original_node, updated_node)
         make = self._calls.get(original_node)
         if make is None:
             return updated_node
         self.done()
         return make()
 
-    def _loaded(self, call: cst.Call) -> cst.BaseExpression:
+    def _loaded(self, original: cst.Call, call: cst.Call) -> cst.BaseExpression:
         """``torch.load`` of a file with weights that the old trainer wrote: Lightning's has them inside."""
-        changed = call.visit(_Files())
-        if not isinstance(changed, cst.Call) or code(changed) == code(call):
+        named = [node for arg in original.args for node in walk(arg.value)]
+        named += [
+            node for name in named if isinstance(name, cst.Name) for node in walk(self.origin(name) or name)
+        ]
+        if not any(_is_weights(node) for node in named):
             return call
         self.done()
         weights = cst.SubscriptElement(cst.Index(cst.SimpleString('"state_dict"')))
-        return cst.Subscript(changed, [weights])
+        return cst.Subscript(call, [weights])
+
+    def leave_SimpleString(
+        self, original_node: cst.SimpleString, updated_node: cst.SimpleString
+    ) -> cst.BaseExpression:
+        """The name of the file with weights in a checkpoint."""
+        return self._file(updated_node)
+
+    def leave_FormattedStringText(
+        self, original_node: cst.FormattedStringText, updated_node: cst.FormattedStringText
+    ) -> cst.BaseFormattedStringContent:
+        """The same in a string that is put together."""
+        return self._file(updated_node)
+
+    def _file(self, node: Text) -> Text:
+        if not self.program.checkpoints or not _is_weights(node):
+            return node
+        self.done()
+        return node.with_changes(value=node.value.replace(WEIGHTS, "pytorch_model.ckpt"))
 
     def leave_Attribute(
         self, original_node: cst.Attribute, updated_node: cst.Attribute
@@ -79,14 +103,8 @@ class TrainingRule(PlanOfTraining):
         return updated
 
 
-class _Files(cst.CSTTransformer):
-    """The name of the file with weights in a checkpoint."""
-
-    def leave_SimpleString(
-        self, original_node: cst.SimpleString, updated_node: cst.SimpleString
-    ) -> cst.BaseExpression:
-        """One string."""
-        value = original_node.value
-        if not value.strip("'\"").endswith("pytorch_model.bin"):
-            return updated_node
-        return updated_node.with_changes(value=value.replace("pytorch_model.bin", "pytorch_model.ckpt"))
+def _is_weights(node: cst.CSTNode) -> bool:
+    """Whether a node is the path of a file with weights, or its end."""
+    if not isinstance(node, (cst.SimpleString, cst.FormattedStringText)):
+        return False
+    return node.value.strip("'\"").endswith(WEIGHTS)

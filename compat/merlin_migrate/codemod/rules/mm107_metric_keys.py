@@ -11,7 +11,7 @@ from merlin_migrate.codemod.layout import code
 from merlin_migrate.codemod.metric_keys import new_key
 from merlin_migrate.codemod.rule import Rule
 
-_PART = re.compile(r"_/next-item|_/loss")
+_PART = re.compile(r"\bnext-item/|_/next-item|_/loss")
 
 
 class MetricKeysRule(Rule):

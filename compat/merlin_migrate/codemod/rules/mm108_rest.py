@@ -7,6 +7,8 @@ from typing import ClassVar
 import libcst as cst
 
 from merlin_migrate.codemod.rule import LEGACY_ROOTS, Rule
+from merlin_migrate.table import entries
+from merlin_migrate.table.entry import GUIDES
 
 TR = "transformers4rec.torch"
 ANNOTATIONS = {
@@ -19,7 +21,19 @@ ANNOTATIONS = {
     f"{TR}.NextItemPredictionTask": "CategoricalOutput",
 }
 
-
+FILES = {
+    "t4rec_model_class.pkl": (
+        "is a pickle, which is not loaded: convert it, mm.load(folder) reads what becomes of it and what "
+        "model.save(folder) wrote",
+        "pickled-models",
+    ),
+    "pytorch_model.bin": (
+        "has weights under their old names: merlin-migrate checkpoint converts it, mm.load(folder) "
+        "reads what becomes of it",
+        "the-shortest-way",
+    ),
+}
+"""What becomes of files that the old library wrote: why, and where that is told."""
 OWN = {f"{TR}.Trainer", "transformers4rec.config.trainer.T4RecTrainingArguments"}
 
 
@@ -53,6 +67,25 @@ class RestRule(Rule):
         """An imported name."""
         return self._rest(original_node) or updated_node
 
+    def leave_SimpleString(
+        self, original_node: cst.SimpleString, updated_node: cst.SimpleString
+    ) -> cst.BaseExpression:
+        """A file of the old library that the program names."""
+        self._file(original_node.value)
+        return updated_node
+
+    def leave_FormattedStringText(
+        self, original_node: cst.FormattedStringText, updated_node: cst.FormattedStringText
+    ) -> cst.BaseFormattedStringContent:
+        """The same at the end of a string that is put together."""
+        self._file(original_node.value)
+        return updated_node
+
+    def _file(self, text: str) -> None:
+        for name, (reason, anchor) in FILES.items():
+            if text.strip("'\"").endswith(name):
+                self.mark(f"{name} {reason}", link=f"{GUIDES}/checkpoints.md#{anchor}")
+
     def _rest(self, node: cst.Attribute | cst.Name) -> cst.BaseExpression | None:
         parent = self.parent(node)
         # The longest dotted name is the one to judge; in a chain the inner nodes are parts of it.
@@ -68,7 +101,11 @@ class RestRule(Rule):
             return None
         entry = self.entry(node)
         if entry is None:
-            if not name.startswith("merlin."):
+            if any(known.name.startswith(f"{name}.") for known in entries()):
+                self.mark(
+                    f"the module {name} is used as a whole: its names have successors, one by one", "imports"
+                )
+            elif not name.startswith("merlin."):
                 self.mark(f"{name} is not known to the table of names", "not-yet")
             return None
         if entry.name in ANNOTATIONS and self._in_annotation(node):

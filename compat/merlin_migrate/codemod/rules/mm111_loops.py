@@ -8,7 +8,8 @@ import libcst as cst
 from libcst import metadata as meta
 
 from merlin_migrate.codemod.follow import is_inputs, is_model
-from merlin_migrate.codemod.layout import bind, code, keyword
+from merlin_migrate.codemod.layout import bind, code, keyword, renamed, with_args
+from merlin_migrate.codemod.model_parts import model_part, task_of
 from merlin_migrate.codemod.program import Program
 from merlin_migrate.codemod.rule import Rule
 
@@ -89,19 +90,9 @@ class LoopsRule(Rule):
         """``inputs.masking.masked_targets``, and ``model.heads[0].body``."""
         if not self._legacy:
             return updated_node
-        head = original_node.value
-        heads = head.value if isinstance(head, cst.Subscript) else None
-        if (
-            isinstance(head, cst.Subscript)
-            and isinstance(heads, cst.Attribute)
-            and heads.attr.value == "heads"
-            and is_model(self, heads.value)
-        ):
-            if original_node.attr.value == "body" and code(head.slice[0]) == "0":
-                self.done()
-                return updated_node.with_changes(value=heads.value)
-            self.mark("a model has no heads: its body is model.body, its task model.output", "model")
-            return updated_node
+        part_of_model = model_part(self, original_node, updated_node)
+        if part_of_model is not None:
+            return part_of_model
         name, _, part = code(original_node).rpartition(".masking.")
         if part not in PLANNED or not isinstance(original_node.value, cst.Attribute):
             return updated_node
@@ -141,7 +132,11 @@ class LoopsRule(Rule):
     def leave_Subscript(
         self, original_node: cst.Subscript, updated_node: cst.Subscript
     ) -> cst.BaseExpression:
-        """``output["loss"]``."""
+        """``output["loss"]``, and the task of a head."""
+        model = task_of(self, original_node)
+        if model is not None:
+            self.done()
+            return cst.Attribute(model, cst.Name("output"))
         name = original_node.value
         if not isinstance(name, cst.Name) or name.value not in self._steps:
             return updated_node
@@ -210,7 +205,19 @@ class LoopsRule(Rule):
             return self._measured(original, evaluation)
         if name == "evaluate":
             return self._evaluated(call, model)
+        if name == "save":
+            return self._saved(call)
         return call
+
+    def _saved(self, call: cst.Call) -> cst.BaseExpression:
+        """``model.save(folder)``, which wrote over what an earlier run had left."""
+        if any(arg.keyword is not None and arg.keyword.value == "overwrite" for arg in call.args):
+            return call
+        bound = bind(call, ("path", "model_name"))
+        if bound is None or set(bound) != {"path"}:
+            raise ValueError("a model is saved as a folder, without model_name: model.save(folder)")
+        self.done()
+        return with_args(call, [renamed(bound["path"], None), keyword("overwrite", cst.Name("True"))])
 
     def _measured(self, original: cst.Call, evaluation: str) -> cst.BaseExpression:
         """``model.calculate_metrics(output["predictions"], output["labels"])``."""
