@@ -12,6 +12,7 @@ from merlin_migrate.codemod.program import Program
 from merlin_migrate.codemod.rule import MARK, Rule
 from merlin_migrate.codemod.rules import RULES
 from merlin_migrate.codemod.split import SplitRule
+from merlin_migrate.codemod.star import StarRule
 from merlin_migrate.codemod.tree import Tree, bound_name, is_used
 
 LEGACY = re.compile(
@@ -97,7 +98,7 @@ def rewrite_source(source: bytes, *, rules: Collection[str] | None = None, moder
     tree = Tree(module)
     program = _program(tree)
     program.modern = modern
-    every: tuple[type[Rule], ...] = (SplitRule, *RULES)
+    every: tuple[type[Rule], ...] = (StarRule, SplitRule, *RULES)
     chosen = [rule for rule in every if rules is None or rule.number in {*rules, "MM109"}]
     for rule in chosen:
         try:

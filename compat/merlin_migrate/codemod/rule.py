@@ -64,7 +64,15 @@ class Rule:
         enter = visit is None or visit(self, node) is not False
         updated = with_children(node, self._changed) if enter else node
         result: Left = updated if leave is None else leave(self, node, updated)
-        return _marked(result, self._marks.pop()) if states else result
+        return _marked(result, self._new_marks(node)) if states else result
+
+    def _new_marks(self, statement: cst.CSTNode) -> list[str]:
+        """The marks of a statement; comments before the first one are the module's, older marks too."""
+        texts, module = self._marks.pop(), self.tree.module
+        if not texts or statement is not module.body[0]:
+            return texts
+        present = {line.comment.value for line in module.header if line.comment}
+        return [text for text in texts if text not in present]
 
     def rewritten(self, node: cst.BaseExpression) -> cst.BaseExpression:
         """What the pass makes of an expression of the program that is to stand elsewhere."""

@@ -6,8 +6,10 @@ from typing import ClassVar
 
 import libcst as cst
 
+from merlin_migrate.codemod.layout import code
 from merlin_migrate.codemod.rule import LEGACY_ROOTS, Rule
-from merlin_migrate.table import entries
+from merlin_migrate.codemod.star import names_of
+from merlin_migrate.table import entries, find
 from merlin_migrate.table.entry import GUIDES
 
 TR = "transformers4rec.torch"
@@ -49,11 +51,8 @@ class RestRule(Rule):
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
         """Imports are the last rule's, but a star hides names."""
-        root = node.module
-        while isinstance(root, cst.Attribute):
-            root = root.value  # type: ignore[assignment]
-        legacy = isinstance(root, cst.Name) and root.value in LEGACY_ROOTS[:2]
-        if legacy and isinstance(node.names, cst.ImportStar):
+        star = isinstance(node.names, cst.ImportStar) and node.module is not None and not node.relative
+        if star and (names_of(node) or code(node.module).partition(".")[0] in LEGACY_ROOTS[:2]):  # type: ignore[arg-type]
             self.mark("names of a star import cannot be followed: import them by name", "imports")
         return False
 
@@ -117,6 +116,9 @@ class RestRule(Rule):
             return cst.parse_expression("lightning.Trainer")
         if self._is_base(node) and entry.name in OWN:
             return None
+        if name.rpartition(".")[2].isupper() and find(name) is None:
+            # The members of an enumeration have one successor: that of their class.
+            name = name.rpartition(".")[0]
         details = entry.details.rpartition(". See ")[0] or "no successor yet"
         self.mark(f"{name}: {details}.", link=entry.link)
         return None
