@@ -11,6 +11,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from merlin_models_torch._counts import check_count
 from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.data.errors import DataError
 from merlin_models_torch.data.layout import Layout, plan_layout
@@ -66,6 +67,7 @@ class ParquetLoader:
         DataError: if files, columns or values do not fit the schema; before the first batch for data in
             memory and for what parquet statistics tell, else when the row group is read.
         ValueError: if an argument is out of its range.
+        TypeError: if one that counts something is no whole number.
 
     Example:
         >>> from merlin_models_torch.schema import ColumnSchema, Schema, Tags
@@ -299,7 +301,10 @@ def _process() -> tuple[int, int]:
 
 def _at_least_one(**arguments: int | None) -> None:
     for name, value in arguments.items():
-        if value is not None and value < 1:
+        if value is None:
+            continue
+        check_count(name, value)
+        if value < 1:
             raise ValueError(f"{name} is {value}, expected at least 1")
 
 

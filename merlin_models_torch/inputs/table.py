@@ -202,6 +202,7 @@ class EmbeddingTable(nn.Embedding):
 
         Raises:
             IndexError: if an id is outside of the domain and ``unknown`` is not given.
+            TypeError: if ids are no integers.
         """
         span = self.span(name)
         combiner = self.combiner if combine else None
@@ -212,6 +213,11 @@ class EmbeddingTable(nn.Embedding):
             return self._dense(span.find(ids, beyond=self.num_embeddings), combiner)
         except (IndexError, RuntimeError) as error:
             values = ids.values if isinstance(ids, Ragged) else ids
+            if values.dtype not in (torch.int64, torch.int32):
+                raise TypeError(
+                    f"column {name!r} has ids of type {values.dtype}, expected torch.int64: convert them by "
+                    ".long()"
+                ) from error
             # After an error of its kernels a GPU answers nothing more.
             outside = (values < 0) | (values > span.size) if values.device.type == "cpu" else None
             if outside is None or not bool(outside.any()):

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from merlin_models_torch._counts import check_count
 from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.blocks.join import aligned, stacked
 from merlin_models_torch.blocks.mlp import MLPBlock
@@ -76,7 +77,7 @@ class TabularInputBlock(ColumnEncoder):
     Raises:
         ValueError: if the schema has no column to use, masking finds no item-id list, an option names a
             column that there is not, or a column's module has fewer rows than the column has ids.
-        TypeError: if the masking is none.
+        TypeError: if the masking is none, or a number of positions no whole number.
 
     Example:
         >>> inputs = TabularInputBlock(schema, embedding_dim=8, masking=CausalMasking())
@@ -138,7 +139,10 @@ class TabularInputBlock(ColumnEncoder):
                 f"masking is a {type(masking).__name__}, expected a masking such as CausalMasking(): make one"
             )
         for argument, given in (("max_sequence_length", max_sequence_length), ("pad_to", pad_to)):
-            if given is not None and given < 1:
+            if given is None:
+                continue
+            check_count(argument, given)
+            if given < 1:
                 raise ValueError(f"{argument} is {given}, expected at least 1 position, or None for no limit")
         if masking is not None and self.item_id not in self.sequences:
             raise ValueError(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from merlin_models_torch._counts import as_names
 from merlin_models_torch.metrics.answers import COVERAGE
 from merlin_models_torch.metrics.ranking import MEASURES, relevance_of
 from merlin_models_torch.metrics.streaming import RankingMetrics
@@ -42,7 +43,7 @@ class RetrievalMetrics(Metric):
     def __init__(self, metrics: Sequence[str] = ("recall", "ndcg"), top_ks: Sequence[int] = (10, 20)) -> None:
         super().__init__()
         # Checks names and cut-offs; in a tuple, so that it is no part of this metric's state.
-        others = [name for name in metrics if name != COVERAGE]
+        others = [name for name in as_names("metrics", metrics) if name != COVERAGE]
         self._ranking = (RankingMetrics(others or ["recall"], top_ks),)
         self.metrics = tuple(metrics)
         for name in ("queries", "candidates", "ids"):

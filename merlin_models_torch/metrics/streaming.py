@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from merlin_models_torch._counts import as_cut_offs, as_names
 from merlin_models_torch.metrics.ranking import MEASURES, relevance_of
 
 
@@ -23,6 +24,7 @@ class RankingMetrics(Metric):
 
     Raises:
         ValueError: if a name is not known, or a cut-off below 1.
+        TypeError: for one name or number instead of several, or a cut-off that is no whole number.
 
     Example:
         >>> metrics = RankingMetrics(metrics=("recall", "mrr"), top_ks=(1, 2))
@@ -40,18 +42,16 @@ class RankingMetrics(Metric):
 
     def __init__(self, metrics: Sequence[str] = ("recall", "ndcg"), top_ks: Sequence[int] = (10, 20)) -> None:
         super().__init__()
-        unknown = [name for name in metrics if name not in MEASURES]
+        names, cut_offs = as_names("metrics", metrics), as_cut_offs("top_ks", top_ks)
+        unknown = [name for name in names if name not in MEASURES]
         if unknown:
             known = ", ".join(sorted(MEASURES))
             raise ValueError(
                 f"metric {unknown[0]!r} is not known: choose from {known} (and coverage, in an output)"
             )
-        if not metrics or not top_ks or min(top_ks) < 1:
-            raise ValueError(
-                f"metrics {tuple(metrics)} at {tuple(top_ks)}: give names, and cut-offs of at least 1"
-            )
-        self.metrics = tuple(metrics)
-        self.top_ks = tuple(int(k) for k in top_ks)
+        if not names:
+            raise ValueError(f"metrics is empty, expected names of {', '.join(sorted(MEASURES))}")
+        self.metrics, self.top_ks = names, cut_offs
         self.add_state("total", torch.zeros(len(self.metrics), len(self.top_ks)), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 

@@ -133,8 +133,8 @@ class BinaryOutput(TargetOutput):
         return _METRICS[name]()
 
     def judged(self, labels: Tensor) -> Tensor:
-        """Labels as integers, which is what torchmetrics takes."""
-        return labels.long()
+        """Labels as integers, which is what torchmetrics takes; of a probability, the likelier one."""
+        return (labels > 0.5).long()
 
     def init_arguments(self) -> dict[str, Any]:
         """What builds this output again."""

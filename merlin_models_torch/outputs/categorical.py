@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from merlin_models_torch._counts import as_cut_offs, as_names
 from merlin_models_torch.batch import Batch, Ragged
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.inputs.made import ROW_MAKER
@@ -99,8 +100,8 @@ class CategoricalOutput(nn.Module):
         self.label_smoothing = label_smoothing
         self.exclude = tuple(exclude)
         self.exclude_seen = exclude_seen
-        self.metrics = tuple(metrics)
-        self.top_ks = _USUAL_TOP_KS if top_ks is None else tuple(top_ks)
+        self.metrics = as_names("metrics", metrics)
+        self.top_ks = _USUAL_TOP_KS if top_ks is None else as_cut_offs("top_ks", top_ks)
         self._chooses_top_ks = top_ks is None
         self.has_bias = bias
         self.projection: nn.Linear | None = None

@@ -11,6 +11,7 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.metrics import JointMetrics
+from merlin_models_torch.outputs.answered import check_answered
 from merlin_models_torch.outputs.base import Never, Widths
 from merlin_models_torch.outputs.binary import BinaryOutput
 from merlin_models_torch.outputs.categorical import CategoricalOutput
@@ -196,6 +197,9 @@ class TabularOutputBlock(nn.Module):
                 items of the input's domain.
             never: item rows that are no answers, besides each output's ``exclude``; by target, where their
                 items are not of one domain.
+
+        Raises:
+            ValueError: if a session has no items and the masking no place to answer it from.
         """
         columns: dict[str, Column] = {}
         for name, output in self._each():
@@ -208,6 +212,7 @@ class TabularOutputBlock(nn.Module):
                     seen=seen if output.answers_inputs else None,
                     never=_rows_of(name, never),
                 )
+                check_answered(items, batch)
                 counts = torch.full_like(items[:, 0], items.shape[1])
                 columns[f"{output.item_id}"] = Ragged.from_padded(items, counts)
                 columns[f"{output.item_id}_score"] = Ragged.from_padded(scores, counts)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
+from merlin_models_torch._counts import as_names
 from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.outputs.base import Widths
 from merlin_models_torch.outputs.labels import by_position, column_of, items_visible, per_row, single_column
@@ -56,7 +57,7 @@ class TargetOutput(nn.Module):
             raise ValueError(f"summary is {summary!r}, expected 'last', 'first', 'mean' or 'none'")
         self.target = column.name
         self.weight = weight
-        self.metrics = tuple(metrics)
+        self.metrics = as_names(f"metrics of {column.name!r}", metrics)
         self.summary: Summary = summary or ("none" if column.is_list else "last")
         self.project = project
         self.numbers = numbers

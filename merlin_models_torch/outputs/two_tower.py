@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from merlin_models_torch._counts import as_cut_offs, as_names
 from merlin_models_torch.batch import Batch, Column
 from merlin_models_torch.metrics import RetrievalMetrics
 from merlin_models_torch.outputs.base import Widths
@@ -110,8 +111,8 @@ class TwoTowerOutput(nn.Module):
         self.contrast = Contrast(loss, log_q=log_q, calibration=calibration, penalty=penalty)
         self.normalized = normalized
         self.temperature = temperature
-        self.metrics = tuple(metrics)
-        self.top_ks = tuple(top_ks)
+        self.metrics = as_names("metrics", metrics)
+        self.top_ks = as_cut_offs("top_ks", top_ks)
 
     def build(self, inputs: Any, width: Widths) -> None:
         """Gives the sampler its sizes.

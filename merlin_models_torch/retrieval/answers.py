@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from merlin_models_torch._recording import is_recorded
 from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.outputs import CategoricalOutput, ItemOutput, TwoTowerOutput
+from merlin_models_torch.outputs.answered import check_answered
 from merlin_models_torch.outputs.seen import seen_items
 from merlin_models_torch.retrieval.candidates import (
     Candidates,
@@ -169,25 +169,6 @@ def _items(model: Model, best: Best, k: int, item_id: str) -> Callable[[Batch, K
         }
 
     return columns
-
-
-def check_answered(found: Tensor, batch: Batch) -> None:
-    """Refuses sessions that nothing was predicted from; a graph cannot look.
-
-    Args:
-        found: (N, ...) one entry for each row of the batch that there is one for.
-        batch: of B rows.
-
-    Raises:
-        ValueError: if N is less than B.
-    """
-    if is_recorded() or len(found) == len(batch):
-        return
-    raise ValueError(
-        f"{len(batch) - len(found)} of {len(batch)} rows have no items, and the model predicts from the last "
-        "one: leave them out, as ParquetLoader(..., empty='drop') does, or train with RandomMasking, which "
-        "has a place for what comes first"
-    )
 
 
 def _of_towers(

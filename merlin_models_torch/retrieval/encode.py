@@ -13,7 +13,8 @@ from merlin_models_torch.batch import Batch, Ragged
 from merlin_models_torch.data import ParquetLoader
 from merlin_models_torch.inputs import EmbeddingTable
 from merlin_models_torch.outputs import CategoricalOutput, TwoTowerOutput
-from merlin_models_torch.retrieval.answers import as_arrow, check_answered, original_ids
+from merlin_models_torch.outputs.answered import check_answered
+from merlin_models_torch.retrieval.answers import as_arrow, original_ids
 from merlin_models_torch.retrieval.candidates import encode_candidates, tower
 from merlin_models_torch.retrieval.inference import evaluating, placed
 from merlin_models_torch.retrieval.keys import RowKeys, key_names

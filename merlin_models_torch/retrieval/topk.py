@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
+from merlin_models_torch._counts import check_count
 from merlin_models_torch._products import in_lines, put_scores
 from merlin_models_torch._recording import is_recorded
 from merlin_models_torch.retrieval.partition import best_by_partition
@@ -117,6 +118,7 @@ def topk_of_scores(scores: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
         raise ValueError(
             f"scores have shape {tuple(scores.shape)}, but must be (B, V): give one row per query"
         )
+    check_count("k", k)
     if not 1 <= k <= scores.shape[1]:
         raise ValueError(f"k is {k}, but the catalogue has {scores.shape[1]} items: choose k from 1 to that")
     with torch.no_grad():
@@ -220,6 +222,7 @@ def as_exclusions(
 
 def check_k(k: int, catalogue: int, never: int) -> None:
     """Refuses a number of answers below 1 or above what the catalogue has, less rows never answered."""
+    check_count("k", k)
     if k < 1:
         raise ValueError(f"k is {k}, but must be at least 1")
     if k > catalogue - never:

@@ -10,12 +10,14 @@ import lightning
 import torch
 from torch import Tensor, nn
 
+from merlin_models_torch._counts import check_count
 from merlin_models_torch.batch import Batch, Column
 from merlin_models_torch.blocks.base import Block
 from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.masking import Mode
 from merlin_models_torch.outputs import CategoricalOutput, ItemOutput, ScoreOutput, TabularOutputBlock
+from merlin_models_torch.outputs.answered import check_answered
 from merlin_models_torch.outputs.base import Never
 from merlin_models_torch.outputs.seen import seen_items
 from merlin_models_torch.training.pairs import as_batch
@@ -68,6 +70,12 @@ class Answering(TableAnswers, lightning.LightningModule):
             }
         return sorted({*besides, *self.never_answered})
 
+    def _of_items(self, found: Any) -> list[Tensor]:
+        """What :meth:`forward` gives of outputs that name items."""
+        if isinstance(self.output, TabularOutputBlock):
+            return [found[name] for name in self.output.items]
+        return [found] if isinstance(self.output, ItemOutput) else []
+
     def _check_top_ks(self) -> None:
         block = self.output
         outputs = block.items.values() if isinstance(block, TabularOutputBlock) else [block]
@@ -90,7 +98,9 @@ class Answering(TableAnswers, lightning.LightningModule):
 
         Raises:
             ValueError: if the catalogue holds fewer items, those that are never answered left out.
+            TypeError: if it is no whole number.
         """
+        check_count(name, k)
         possible = self._possible(self.output if output is None else output)
         if not 1 <= k <= possible:
             raise ValueError(
@@ -160,15 +170,19 @@ class Answering(TableAnswers, lightning.LightningModule):
             Scores (B, k) in falling order and item rows (B, k) int64.
 
         Raises:
-            ValueError: if k is larger than the catalogue.
-            TypeError: if the output does not answer with items.
+            ValueError: if k is larger than the catalogue, or a session has no items and the masking no place
+                to answer it from.
+            TypeError: if the output does not answer with items, or k is no whole number.
         """
         if not isinstance(self.output, ItemOutput):
             raise TypeError(f"{type(self.output).__name__} does not answer with items: use scores()")
         planned = self._planned(batch, "predict")
         seen = self._seen(batch, planned, self.output.exclude_seen if exclude_seen is None else exclude_seen)
         hidden = self.hidden_states(planned)
-        return self.output.topk(hidden, planned, k=k, seen=seen, never=self.never_answered)
+        best = self.output.topk(hidden, planned, k=k, seen=seen, never=self.never_answered)
+        # Not before: other processes may wait for what this one has to say of sharded items.
+        check_answered(best[1], planned)
+        return best
 
     def _seen(self, batch: Batch, planned: Batch, wanted: bool) -> Tensor | None:
         item_id = self.inputs.item_id

@@ -20,6 +20,7 @@ from merlin_models_torch.data import Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
 from merlin_models_torch.masking import Mode
 from merlin_models_torch.outputs import Output
+from merlin_models_torch.outputs.answered import check_answered
 from merlin_models_torch.outputs.growth import Start
 from merlin_models_torch.schema import ColumnSchema, Schema, Selection
 from merlin_models_torch.serialize import serializable
@@ -155,9 +156,15 @@ class Model(Answering):
         Returns:
             Logits of what comes next, one row a session, (B, V), from a :class:`CategoricalOutput`; (B,) from
             a :class:`BinaryOutput` or :class:`RegressionOutput`.
+
+        Raises:
+            ValueError: if a session has no items and the masking no place to answer it from.
         """
         batch = self._planned(as_batch(batch, self.output), "predict")
-        return self.output(self.hidden_states(batch), batch)
+        found = self.output(self.hidden_states(batch), batch)
+        for logits in self._of_items(found):
+            check_answered(logits, batch)
+        return found
 
     @property
     def optimizer(self) -> OptimizerConfig | MissingOptimizer:

@@ -30,6 +30,13 @@ def refused(source: Any, schema: Schema, text: str, **arguments: Any) -> None:
         ParquetLoader(source, schema, **{"batch_size": 2, **arguments})
 
 
+@pytest.mark.parametrize("name", ["batch_size", "max_sequence_length", "bucket", "buffer_groups", "world"])
+@pytest.mark.parametrize("value", [2.5, "2", True])
+def test_what_counts_something_is_a_whole_number(name: str, value: object) -> None:
+    with pytest.raises(TypeError, match=f"^{name} is {value!r}, expected a whole number, such as 10"):
+        ParquetLoader(pa.table({"item_id": [[1], [2]]}), ITEMS, **{"batch_size": 2, name: value})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("limit", [0, 2**30])
 def test_missing_column_names_the_file_and_what_it_has(parquet: Write, limit: int) -> None:
     good, bad = pa.table({"item_id": [[1]], "a": [1]}), pa.table({"other": [[1]], "a": [1]})

@@ -38,6 +38,9 @@ def test_an_id_beyond_its_domain_never_reads_the_next_one() -> None:
     pooled = mm.EmbeddingTable(BOTH.select_by_name(["genre"]), 2, combiner="mean")
     with pytest.raises(IndexError, match="column 'genre' has id 9, expected 0 to"):
         pooled(mm.Ragged(torch.tensor([1, 9]), torch.tensor([0, 2])))
+    for odd in (torch.tensor([1.0]), mm.Ragged(torch.tensor([]), torch.tensor([0, 0]))):
+        with pytest.raises(TypeError, match=r"column 'genre' has ids of type torch\.float32, expected"):
+            pooled({"genre": odd})
 
 
 @pytest.mark.parametrize("how", ["mean", "sum", "sqrtn", "max", "attention"])

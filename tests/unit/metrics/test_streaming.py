@@ -1,9 +1,11 @@
 """Averages over batches and processes."""
 
+import numpy as np
 import pytest
 import torch
 
-from merlin_models_torch.metrics import MEASURES, RankingMetrics, relevance_of
+import merlin_models_torch as mm
+from merlin_models_torch.metrics import MEASURES, RankingMetrics, RetrievalMetrics, relevance_of
 from merlin_models_torch.retrieval import topk_blockwise
 
 
@@ -105,11 +107,36 @@ def test_cut_off_above_the_catalogue_is_named():
     ("arguments", "text"),
     [
         ({"metrics": ("recall", "auc")}, "metric 'auc' is not known: choose from hit_rate, map, mrr"),
-        ({"metrics": ()}, "give names"),
-        ({"top_ks": ()}, "give names"),
-        ({"top_ks": (10, 0)}, "cut-offs of at least 1"),
+        ({"metrics": ()}, "metrics is empty, expected names of hit_rate, map"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, text):
     with pytest.raises(ValueError, match=text):
         RankingMetrics(**arguments)
+
+
+def test_one_number_or_name_instead_of_several_is_refused_by_name():
+    for arguments, text in (
+        ({"top_ks": 10}, "top_ks is 10, expected several numbers of answers, such as"),
+        ({"top_ks": "10"}, "top_ks is '10', expected several numbers of answers, such as"),
+        ({"top_ks": (2.5,)}, "one of top_ks is 2.5, expected a whole number, such as 10"),
+        ({"top_ks": (True,)}, "one of top_ks is True, expected a whole number"),
+        ({"metrics": "ndcg"}, r"metrics is 'ndcg', expected several names, such as \('ndcg',\)"),
+    ):
+        for make in (RankingMetrics, RetrievalMetrics, mm.CategoricalOutput):
+            with pytest.raises(TypeError, match=f"^{text}"):
+                make(**arguments)
+    with pytest.raises(TypeError, match=r"^metrics of 'click' is 'auc', expected several names"):
+        mm.BinaryOutput("click", metrics="auc")
+    for cuts in ((), (0,), (3, -1)):
+        with pytest.raises(ValueError, match=r"^top_ks is \(.*\), expected numbers of answers, each"):
+            RankingMetrics(top_ks=cuts)
+    whole = RankingMetrics(top_ks=[np.int64(3)]).top_ks
+    assert whole == (3,)
+    assert type(whole[0]) is int
+
+
+@pytest.mark.parametrize("k", [2.5, "3", None, True])
+def test_a_number_of_answers_is_a_whole_number(k):
+    with pytest.raises(TypeError, match=f"^k is {k!r}, expected a whole number, such as 10"):
+        topk_blockwise(torch.ones(1, 2), torch.ones(5, 2), k=k)

@@ -44,6 +44,16 @@ def test_a_sample_weight_below_zero_is_refused() -> None:
         output.loss(LOGITS, batch)
 
 
+def test_metrics_take_labels_that_are_probabilities_as_the_likelier_label() -> None:
+    output = built(BinaryOutput("click", project=False, metrics=("auc", "accuracy")))
+    metrics = output.make_metrics()
+    output.update_metrics(metrics, LOGITS, rows(click=[0.9, 0.1, 0.2]))
+    assert {name: value.item() for name, value in metrics.compute().items()} == {
+        "click_auc": 1.0,
+        "click_accuracy": pytest.approx(1.0),
+    }
+
+
 def test_sample_weights_make_a_weighted_mean() -> None:
     batch = rows(click=[1, 1, 0], importance=[0.5, 0.0, 2.0])
     output = built(BinaryOutput("click", weight="importance", project=False))

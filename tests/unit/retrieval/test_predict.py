@@ -240,3 +240,16 @@ def test_sessions_without_items_are_answered_by_a_place_of_their_own_or_refused(
         assert session_model(mm.RandomMasking()).encode_sessions(loader).num_rows == len(some)
         with pytest.raises(ValueError, match=f"{text} have no items"):
             session_model().encode_sessions(loader)
+        # A batch by hand gets one answer for each row, or the same error.
+        batch = next(iter(loader))
+        assert session_model(mm.RandomMasking()).topk(batch, k=3)[1].shape == (len(some), 3)
+        for ask in (
+            lambda model, rows: model.topk(rows, k=3),
+            lambda model, rows: model.predict_step(rows, 0),
+            lambda model, rows: model(rows),
+        ):
+            assert len(ask(session_model(mm.RandomMasking()).eval(), batch)[0]) > 0
+            with pytest.raises(
+                ValueError, match=f"{text} have no items, and the model predicts from the last"
+            ):
+                ask(session_model().eval(), batch)
