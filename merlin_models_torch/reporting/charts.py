@@ -14,6 +14,8 @@ WIDTH, HEIGHT = 360, 260
 LEFT, RIGHT, TOP, BOTTOM = 58, 8, 34, 44
 # Where a picture without a legend begins.
 BARE = 14
+# Differences beside a number, and numbers, that are none to look at.
+_ROUNDING, _LEAST = 1e-9, 1e-100
 # Characters of a name in a legend.
 _NAME = 18
 
@@ -67,14 +69,17 @@ def nice_ticks(low: float, high: float, *, count: int = 5) -> list[float]:
         count: about how many steps.
 
     Example:
-        >>> nice_ticks(0.3, 6.9)
+        >>> nice_ticks(0.3, 6.9, count=4)
         [0.0, 2.0, 4.0, 6.0, 8.0]
     """
-    span = (high - low) or abs(high) or 1.0
+    size = max(abs(low), abs(high), _LEAST)
+    # What differs by rounding alone, or is next to nothing, is drawn as one number.
+    span = high - low if high - low > size * _ROUNDING else size if size > _LEAST else 1.0
     power = 10.0 ** math.floor(math.log10(span / count))
     step = min((m * power for m in (1, 2, 5, 10)), key=lambda size: abs(math.log(span / count / size)))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(number * step, 10) for number in range(first, max(last, first + 1) + 1)]
+    digits = max(1 - math.floor(math.log10(step)), 0)
+    return [round(number * step, digits) for number in range(first, max(last, first + 1) + 1)]
 
 
 def line_chart(

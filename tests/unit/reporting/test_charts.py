@@ -27,10 +27,22 @@ def of_class(svg, kind):
         (0.1, 6, 6, [0, 1, 2, 3, 4, 5, 6]),
         (5, 5, 5, [5, 6]),
         (0, 0, 5, [0, 0.2]),
+        (1e-320, 2e-320, 5, [0, 0.2]),
+        (0.1, 0.1 + 1e-12, 5, [0.1, 0.12]),
     ],
 )
 def test_ticks_by_hand(low, high, count, ticks):
     assert nice_ticks(low, high, count=count) == pytest.approx(ticks)
+
+
+def test_lines_of_tiny_numbers_are_drawn_over_all_of_the_height():
+    assert nice_ticks(1e-12, 3e-12) == pytest.approx([1e-12, 1.5e-12, 2e-12, 2.5e-12, 3e-12], rel=1e-9, abs=0)
+    svg = ET.fromstring(
+        line_chart("T", "D", [Series("loss", [(0, 3e-12), (1, 1e-12)])], x_label="step", y_label="")
+    )
+    (line,) = of_class(svg, "line")
+    heights = [float(point.split(",")[1]) for point in line.get("points").split()]
+    assert heights == [34, 260 - 44]
 
 
 @given(NUMBERS, NUMBERS)
