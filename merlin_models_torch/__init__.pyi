@@ -64,6 +64,7 @@ from merlin_models_torch.inputs import (
     Stack,
     StochasticSwapNoise,
     TabularInputBlock,
+    WeightedMean,
     inferred_dim,
     save_vectors,
 )
@@ -218,6 +219,7 @@ __all__ = [
     "TwoTowerOutput",
     "UniformNegatives",
     "Vocabulary",
+    "WeightedMean",
     "WideAndDeepModel",
     "XLNetBlock",
     "YoutubeDNNRetrievalModel",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
 from typing import Any
 
 
@@ -21,7 +20,7 @@ def check_count(name: str, value: Any) -> None:
         raise TypeError(f"{name} is {value!r}, expected a whole number, such as 10") from None
 
 
-def as_cut_offs(name: str, given: Sequence[int]) -> tuple[int, ...]:
+def as_cut_offs(name: str, given: Any) -> tuple[int, ...]:
     """Numbers of answers to look at.
 
     Raises:
@@ -38,7 +37,7 @@ def as_cut_offs(name: str, given: Sequence[int]) -> tuple[int, ...]:
     return tuple(int(cut) for cut in cuts)
 
 
-def as_names(name: str, given: Sequence[str]) -> tuple[str, ...]:
+def as_names(name: str, given: Any) -> tuple[str, ...]:
     """Names, such as those of metrics.
 
     Raises:

@@ -166,12 +166,13 @@ def columns_of(
             leader = str(block.item_id if block.item_id in block.sequences else block.sequences[0])
             leaders.update({name: leader for name in block.sequences if name in schema.column_names})
     lists = {name for block in blocks for name in block.lists}
+    together = _weighted(blocks)
     combined = tuple(
         column.name
         for column in schema
-        if column.name in lists and column.name not in leaders and Tags.CATEGORICAL not in column.tags
+        if column.name in lists.difference(leaders, together) and Tags.CATEGORICAL not in column.tags
     )
-    features = [*_features(schema, leaders, combined)]
+    features = [*_features(schema, leaders, combined, together)]
     lengths = [
         Input(length_name(name), "length", torch.int64, ("batch",))
         for name in (*dict.fromkeys(leaders.values()), *combined)
@@ -179,13 +180,29 @@ def columns_of(
     return Columns((*features, *lengths), leaders, combined, longest, padded)
 
 
-def _features(schema: Schema, leaders: dict[str, str], combined: tuple[str, ...]) -> Iterator[Input]:
+def _weighted(blocks: tuple[TabularInputBlock, ...]) -> dict[str, str]:
+    """For each list with weights, and for its weights, the list whose length stands for all of theirs.
+
+    They need no input that says it: a weight of 0 fills up.
+    """
+    together: dict[str, str] = {}
+    for block in blocks:
+        for name, weights in block.list_weights.items():
+            together[name] = together.setdefault(weights, name)
+    return together
+
+
+def _features(
+    schema: Schema, leaders: dict[str, str], combined: tuple[str, ...], together: dict[str, str]
+) -> Iterator[Input]:
     for column in schema:
         name = column.name
         categorical = Tags.CATEGORICAL in column.tags
         dims: tuple[str, ...] = ("batch",)
         if name in leaders:
             dims = ("batch", f"{leaders[name]}_length")
+        elif name in together:
+            dims = ("batch", f"{together[name]}_length")
         elif column.is_list and not categorical and name not in combined:
             raise ValueError(
                 f"column {name!r} is a vector of numbers, which an export does not take: leave it out of the "

@@ -200,11 +200,11 @@ class ExportedModel:
                 raise RequestError(f"column {name!r} is empty, expected at least one value")
             limit = self.signature["dimensions"][dims[1]]["max"]
             values = values[-limit:] if limit else values
-            if lengths.setdefault(dims[1], len(values)) != len(values):
-                raise RequestError(
-                    f"column {name!r} has {len(values)} values and another of the same sequence has "
-                    f"{lengths[dims[1]]}: give as many"
-                )
+        if lengths.setdefault(dims[1], len(values)) != len(values):
+            raise RequestError(
+                f"column {name!r} has {len(values)} values and another of the same sequence or list has "
+                f"{lengths[dims[1]]}: give as many"
+            )
         if len(dims) == 3:
             return [[self._value(one, value) for value in _list(name, inner)] for inner in values]
         return [self._value(one, value) for value in values]

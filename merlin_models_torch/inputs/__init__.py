@@ -18,6 +18,7 @@ from merlin_models_torch.inputs.table import EmbeddingTable, inferred_dim
 from merlin_models_torch.inputs.tables import EmbeddingTables
 from merlin_models_torch.inputs.tabular import TabularInputBlock
 from merlin_models_torch.inputs.vector_file import save_vectors
+from merlin_models_torch.inputs.weighted import WeightedMean
 
 __all__ = [
     "AttentionPooling",
@@ -44,6 +45,7 @@ __all__ = [
     "Stack",
     "StochasticSwapNoise",
     "TabularInputBlock",
+    "WeightedMean",
     "inferred_dim",
     "save_vectors",
 ]

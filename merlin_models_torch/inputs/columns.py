@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from torch import Tensor, nn
 
 from merlin_models_torch.inputs.combiner import Combiner, ListCombiner, pool
+from merlin_models_torch.inputs.weighted import weights_of
 from merlin_models_torch.schema import ColumnSchema, Schema
 
 
@@ -88,7 +89,8 @@ def column_combiners(
     if combiner is None:
         return {}
     if not isinstance(combiner, Mapping):
-        return dict.fromkeys(lists, combiner)
+        # Weights for all lists are no list to combine.
+        return {name: combiner for name in lists if name != weights_of(combiner)}
     for name in combiner:
         if name not in lists:
             raise ValueError(
@@ -102,18 +104,21 @@ def is_nested(column: ColumnSchema) -> bool:
     return len(column.dims or ()) > 2
 
 
-def pooled(vectors: Tensor, inside: Tensor, combiner: nn.Module | None) -> Tensor:
+def pooled(
+    vectors: Tensor, inside: Tensor, combiner: nn.Module | None, weights: Tensor | None = None
+) -> Tensor:
     """The innermost lists as one vector each: by the combiner, or their mean.
 
     Args:
         vectors: (..., S, D).
         inside: (..., S) bool.
         combiner: a :class:`ListCombiner`.
+        weights: (..., S) float, for a combiner that takes some.
 
     Returns:
         (..., D).
     """
     if combiner is None:
         return pool(vectors, inside, "mean")
-    result: Tensor = combiner(vectors, inside)
+    result: Tensor = combiner(vectors, inside, weights)
     return result

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from merlin_models_torch.inputs.weighted import weights_of
 from merlin_models_torch.serialize import serializable
 
 Pooling = Literal["mean", "sum", "sqrtn", "max", "attention"]
@@ -101,6 +102,7 @@ class ListCombiner(nn.Module):
         self.dim = dim
         module = AttentionPooling(dim) if how == "attention" else how
         self.module = module if isinstance(module, nn.Module) else None
+        self.weights = weights_of(how)
         self._told = module is not None and self.module is not None and _takes_inside(self.module)
 
     @classmethod
@@ -108,16 +110,19 @@ class ListCombiner(nn.Module):
         """``how`` itself if it is one already."""
         return how if isinstance(how, ListCombiner) else cls(how, dim=dim)
 
-    def forward(self, vectors: Tensor, inside: Tensor) -> Tensor:
+    def forward(self, vectors: Tensor, inside: Tensor, weights: Tensor | None = None) -> Tensor:
         """Pools lists.
 
         Args:
             vectors: (..., S, D).
             inside: (..., S) bool, places in use.
+            weights: (..., S) float, of a :class:`WeightedMean`.
 
         Returns:
             (..., D).
         """
+        if self.weights is not None:
+            return cast(Tensor, self.module(vectors, inside, weights))  # type: ignore[misc]
         if self.module is None:
             return pool(vectors, inside, self.how)  # type: ignore[arg-type]
         vectors = torch.where(inside[..., None], vectors, 0.0)

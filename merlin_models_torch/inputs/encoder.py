@@ -19,6 +19,7 @@ from merlin_models_torch.inputs.layout import Unknown
 from merlin_models_torch.inputs.per_feature import FeatureDropout, FeatureLayerNorm
 from merlin_models_torch.inputs.table import EmbeddingTable
 from merlin_models_torch.inputs.tables import EmbeddingDim, by_domain, check_dims, width_of
+from merlin_models_torch.inputs.weighted import check_lengths, check_shapes, weights_by_list
 from merlin_models_torch.schema import ColumnSchema, Schema, Tags
 
 Context = Literal["broadcast", "late", "stack"]
@@ -65,7 +66,12 @@ class ColumnEncoder(nn.Module):
         for name in self.categorical:
             self._check_room(name, self.schema[name])
         hows = column_combiners(combiner, self.lists)
+        # By name of the list, the column of its weights, which is no input of its own.
+        self.list_weights = weights_by_list(hows, self.continuous, self.schema)
+        self.continuous = [name for name in self.continuous if name not in self.list_weights.values()]
+        self._check_weighted()
         pooling = {name for name in self.lists if self.embeddings.pools(name) or name in hows}
+        pooling |= {*self.list_weights.values()}
         self.sequences = [n for n in self.lists if n not in pooling or is_nested(self.schema[n])]
         self.item_id = self._find_item_id()
         self.keys = [c.name for c in schema.select(Tags.ID) if not c.is_list and c.name != self.item_id]
@@ -101,6 +107,19 @@ class ColumnEncoder(nn.Module):
             self.continuous_projection = MLPBlock(list(units))
         self.feature_dropout = FeatureDropout(feature_dropout) if feature_dropout else None
         self.layer_norm = FeatureLayerNorm(self._wide()) if layer_norm else None
+
+    def _check_weighted(self) -> None:
+        for name, weights in self.list_weights.items():
+            if self.embeddings.pools(name):
+                raise ValueError(
+                    f"the combiner of {name!r} is weighted, and the module of the column makes one vector of "
+                    "its lists by itself: give it a module without a combiner"
+                )
+            if weights in self.embeddings or weights in self.extra_embeddings:
+                raise ValueError(
+                    f"column {weights!r} holds the weights of {name!r} and has a module too: leave that out, "
+                    "weights are no input of their own"
+                )
 
     def _check_left_out(self) -> None:
         for name in self.left_out:
@@ -263,17 +282,17 @@ class ColumnEncoder(nn.Module):
             (B, D) or (B, T, D) by name of the column or cross, "continuous_projection", ``<column>_extra``.
         """
         used = [name for name in self.schema.column_names if name not in self.left_out]
-        vectors = {name: self._embedded(name, batch[name]) for name in used if name in self.categorical}
+        vectors = {name: self._embedded(name, batch) for name in used if name in self.categorical}
         for name, cross in self.crosses.items():
             vectors[name] = self._crossed(name, cross, batch)
         for name in self.extra_embeddings:
-            vectors[f"{name}_extra"] = self._by(self.extra_embeddings[name], name, batch[name])
+            vectors[f"{name}_extra"] = self._by(self.extra_embeddings[name], name, batch)
         numbers: dict[str, Tensor] = {}
         for name in [name for name in used if name in self.continuous]:
             if name in self.embeddings:
-                vectors[name] = self._embedded(name, batch[name])
+                vectors[name] = self._embedded(name, batch)
             else:
-                numbers[name] = self._number(name, batch[name])
+                numbers[name] = self._number(name, batch)
         if self.continuous_projection is not None:
             together = self.sequences and self.context != "broadcast"
             joined = {name: v for name, v in numbers.items() if not together or v.dim() == 3}
@@ -286,8 +305,8 @@ class ColumnEncoder(nn.Module):
             vectors = self.layer_norm(vectors)
         return vectors if self.feature_dropout is None else self.feature_dropout(vectors)
 
-    def _embedded(self, name: str, column: Column) -> Tensor:
-        return self._by(self.embeddings[name] if name in self.embeddings else self._table(name), name, column)
+    def _embedded(self, name: str, batch: Batch) -> Tensor:
+        return self._by(self.embeddings[name] if name in self.embeddings else self._table(name), name, batch)
 
     def _crossed(self, name: str, cross: nn.Module, batch: Batch) -> Tensor:
         """The vectors of a cross; those of a combined list's values are combined as the list's own are."""
@@ -295,11 +314,13 @@ class ColumnEncoder(nn.Module):
         features = {column: batch[column] for column in columns}
         combined = next((n for n in columns if n in self.lists and n not in self.sequences), None)
         if combined is None:
-            return self._embedded(name, cross(features))
+            return self._embedded(name, batch.with_features({name: cross(features)}))
         ids = cross({**features, combined: self._matrix(combined, features[combined])[0]})
-        return pooled(self._embedded(name, ids), ids != 0, self.combiners.find(combined))
+        vectors = self._embedded(name, batch.with_features({name: ids}))
+        weights = self._weights(combined, batch, ids)
+        return pooled(vectors, ids != 0, self.combiners.find(combined), weights)
 
-    def _by(self, module: nn.Module, name: str, column: Column) -> Tensor:
+    def _by(self, module: nn.Module, name: str, batch: Batch) -> Tensor:
         """The vectors that a module gives for a column, with its lists combined."""
 
         def embed(values: Column) -> Any:
@@ -308,6 +329,7 @@ class ColumnEncoder(nn.Module):
             found = module(values)
             return found.to(self._dtype(found))
 
+        column = batch[name]
         if getattr(module, "pools", False) and name in self.lists:
             result: Tensor = embed(column)
             return result
@@ -315,7 +337,17 @@ class ColumnEncoder(nn.Module):
         vectors: Tensor = embed(ids)
         if name not in self.lists or (name in self.sequences and ids.dim() == 2):
             return vectors
-        return pooled(vectors, inside, self.combiners.find(name))
+        return pooled(vectors, inside, self.combiners.find(name), self._weights(name, batch, ids))
+
+    def _weights(self, name: str, batch: Batch, values: Tensor) -> Tensor | None:
+        """The weights of the (..., S) values of a list, 0 behind its end; None for a list without some."""
+        column = self.list_weights.get(name)
+        if column is None:
+            return None
+        check_lengths(name, batch[name], column, batch[column])
+        weights = self._matrix(column, batch[column])[0]
+        check_shapes(name, values, column, weights)
+        return weights
 
     def _matrix(self, name: str, column: Column) -> tuple[Tensor, Tensor]:
         """Values and which of them are in use, where that matters."""
@@ -335,12 +367,15 @@ class ColumnEncoder(nn.Module):
             return torch.where(inside, column, 0), inside
         return column, column != 0
 
-    def _number(self, name: str, column: Column) -> Tensor:
-        values, inside = self._matrix(name, column)
+    def _number(self, name: str, batch: Batch) -> Tensor:
+        values, inside = self._matrix(name, batch[name])
         numbers = values.to(self._dtype(values))[..., None]
         if name not in self.lists or (name in self.sequences and values.dim() == 2):
             return numbers
-        return pooled(numbers, inside, self.combiners.find(name))
+        weights = self._weights(name, batch, values)
+        # Zeros are numbers as others; what is behind the end has no weight.
+        inside = inside if weights is None else torch.ones_like(inside)
+        return pooled(numbers, inside, self.combiners.find(name), weights)
 
     def _dtype(self, numbers: Tensor) -> torch.dtype:
         """That of the block's weights; without any, of numbers in half precision, which a model made so."""

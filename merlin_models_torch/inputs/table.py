@@ -14,6 +14,7 @@ from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.inputs.combiner import Combiner, ListCombiner
 from merlin_models_torch.inputs.layout import Span, Unknown, spans, total
 from merlin_models_torch.inputs.made import ROW_MAKER, Draw
+from merlin_models_torch.inputs.weighted import weights_of
 from merlin_models_torch.schema import ColumnSchema, Schema
 from merlin_models_torch.serialize import serializable
 
@@ -90,6 +91,12 @@ class EmbeddingTable(nn.Embedding):
             raise ValueError("an embedding table needs at least one column: select a categorical one")
         if dim is not None and dim < 1:
             raise ValueError(f"dim is {dim}, expected a width of at least 1, or None to infer one")
+        weighted = weights_of(combiner)
+        if weighted is not None:
+            raise ValueError(
+                f"combiner is WeightedMean({weighted!r}), and a table does not see that column: give it "
+                "to TabularInputBlock(combiner={...})"
+            )
         layout = spans(schema, unknown=unknown)
         given = _by_domain(weights, layout)
         width = dim or next((w.shape[1] for w in given.values()), None) or inferred_dim(total(layout))

@@ -60,9 +60,10 @@ class TabularInputBlock(ColumnEncoder):
             ones, say.
         crosses: new categorical columns by name, each with a table of its own. A cross may have one combined
             list beside columns of the row, and is combined as that list is.
-        combiner: how a list becomes one vector of the row, see :class:`ListCombiner`: for all lists, or by
-            column name; lists without one stay sequences. With a masking combine only lists that belong to
-            the row as a whole, since those of positions would show what is hidden.
+        combiner: how a list becomes one vector of the row, see :class:`ListCombiner` and
+            :class:`WeightedMean`: for all lists, or by column name; lists without one stay sequences. With a
+            masking combine only lists that belong to the row as a whole, since those of positions would show
+            what is hidden.
         context: what becomes of the vectors of a row beside its sequences: "broadcast" repeats them at every
             position; "late" leaves them out, for :class:`LateFusion`; "stack" gives a dict of "sequence" and
             "context" (B, C, D), for :class:`CrossAttentionBlock`.
@@ -203,7 +204,8 @@ class TabularInputBlock(ColumnEncoder):
         ready = self._planned(batch, "train", lambda m, ids, n: m.train(ids, n, generator=generator))
         if self.swap_noise is None:
             return ready
-        columns = {name: ready[name] for name in self.schema.column_names}
+        weights = {*self.list_weights.values()}
+        columns = {name: ready[name] for name in self.schema.column_names if name not in weights}
         return ready.with_features(self.swap_noise(columns, generator=generator))
 
     def for_evaluation(self, batch: Batch) -> Batch:

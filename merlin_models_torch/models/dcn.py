@@ -12,9 +12,8 @@ from merlin_models_torch.blocks.cross import CrossBlock
 from merlin_models_torch.blocks.mlp import MLPBlock
 from merlin_models_torch.data import SessionFiles, Vocabulary
 from merlin_models_torch.inputs import Concat, TabularInputBlock
-from merlin_models_torch.inputs.combiner import Combiner
 from merlin_models_torch.inputs.tables import EmbeddingDim
-from merlin_models_torch.models.parts import RankingOutput, columns_of, tower
+from merlin_models_torch.models.parts import Combiners, RankingOutput, columns_of, combiners_of, tower
 from merlin_models_torch.schema import Schema
 from merlin_models_torch.training.model import Model
 from merlin_models_torch.training.optim import OptimizerChoice, OptimizerConfig
@@ -29,7 +28,7 @@ def DCNModel(
     deep: Sequence[int] = (128, 64),
     structure: Literal["stacked", "parallel"] = "stacked",
     dropout: float = 0.0,
-    combiner: Combiner = "mean",
+    combiner: Combiners = "mean",
     output: RankingOutput | None = None,
     optimizer: OptimizerConfig | OptimizerChoice | None = None,
     vocabularies: Mapping[str, Vocabulary] | None = None,
@@ -47,7 +46,7 @@ def DCNModel(
         structure: "stacked" puts the deep tower after the cross layers, "parallel" beside them, the outputs
             of both joined (figure 1 of the paper).
         dropout: of the deep tower.
-        combiner: how lists become one vector.
+        combiner: how lists become one vector: all of them, or by name, the others by their mean.
         output: by default :class:`BinaryOutput`, :class:`ClassificationOutput` or
             :class:`RegressionOutput` of the schema's target, or :class:`TabularOutputBlock` of several.
         optimizer: of :class:`Model`.
@@ -66,7 +65,9 @@ def DCNModel(
         DataType(float)
     """
     columns = columns_of(data, output, vocabularies)
-    inputs = TabularInputBlock(columns.features, embedding_dim=embedding_dim, combiner=combiner)
+    inputs = TabularInputBlock(
+        columns.features, embedding_dim=embedding_dim, combiner=combiners_of(columns.features, combiner)
+    )
     return Model(
         inputs,
         *_interaction(structure, CrossBlock(depth, low_rank=low_rank), tower(deep, dropout=dropout)),

@@ -10,14 +10,16 @@ from merlin_models_torch.blocks.base import Block, ParallelBlock
 from merlin_models_torch.blocks.fm import FMBlock
 from merlin_models_torch.data import SessionFiles, Vocabulary
 from merlin_models_torch.inputs import ElementwiseSum, TabularInputBlock
-from merlin_models_torch.inputs.combiner import Combiner
 from merlin_models_torch.models.parts import (
+    Combiners,
     RankingOutput,
     columns_of,
+    combiners_of,
     logit,
     logit_output,
     number_vectors,
     tower,
+    weights_in,
 )
 from merlin_models_torch.schema import Schema
 from merlin_models_torch.training.model import Model
@@ -30,7 +32,7 @@ def DeepFMModel(
     embedding_dim: int = 64,
     deep: Sequence[int] = (128, 64),
     dropout: float = 0.0,
-    combiner: Combiner = "mean",
+    combiner: Combiners = "mean",
     output: RankingOutput | None = None,
     optimizer: OptimizerConfig | OptimizerChoice | None = None,
     vocabularies: Mapping[str, Vocabulary] | None = None,
@@ -48,7 +50,7 @@ def DeepFMModel(
         embedding_dim: width of the vectors ``v``.
         deep: units of the MLP before its last, linear unit.
         dropout: of the MLP.
-        combiner: how lists become one vector.
+        combiner: how lists become one vector: all of them, or by name, the others by their mean.
         output: by default that of the schema's target; one of your own has ``project=False``.
         optimizer: of :class:`Model`.
         vocabularies: of :class:`Model`.
@@ -70,16 +72,16 @@ def DeepFMModel(
     first = TabularInputBlock(
         columns.features,
         embedding_dim=1,
-        embeddings=number_vectors(columns.features, 1),
+        embeddings=number_vectors(columns.features, 1, besides=weights_in(combiner)),
         aggregation="sum",
-        combiner=combiner,
+        combiner=combiners_of(columns.features, combiner),
     )
     factors = TabularInputBlock(
         columns.features,
         embedding_dim=embedding_dim,
-        embeddings=number_vectors(columns.features, embedding_dim),
+        embeddings=number_vectors(columns.features, embedding_dim, besides=weights_in(combiner)),
         aggregation="stack",
-        combiner=combiner,
+        combiner=combiners_of(columns.features, combiner),
     )
     mlp = Block(nn.Flatten(1), *tower(deep, dropout=dropout), logit())
     return Model(

@@ -8,8 +8,7 @@ from merlin_models_torch.blocks.dlrm import DLRMBlock
 from merlin_models_torch.blocks.mlp import as_widths
 from merlin_models_torch.data import SessionFiles, Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
-from merlin_models_torch.inputs.combiner import Combiner
-from merlin_models_torch.models.parts import RankingOutput, columns_of, tower
+from merlin_models_torch.models.parts import Combiners, RankingOutput, columns_of, combiners_of, tower
 from merlin_models_torch.schema import Schema
 from merlin_models_torch.training.model import Model
 from merlin_models_torch.training.optim import OptimizerChoice, OptimizerConfig
@@ -22,7 +21,7 @@ def DLRMModel(
     bottom: Sequence[int] = (128,),
     top: Sequence[int] = (128, 64),
     dropout: float = 0.0,
-    combiner: Combiner = "mean",
+    combiner: Combiners = "mean",
     output: RankingOutput | None = None,
     optimizer: OptimizerConfig | OptimizerChoice | None = None,
     vocabularies: Mapping[str, Vocabulary] | None = None,
@@ -38,7 +37,7 @@ def DLRMModel(
             out where there are no numbers.
         top: units of the tower after the dot products, which stand beside the numbers' vector.
         dropout: of the top tower.
-        combiner: how lists become one vector.
+        combiner: how lists become one vector: all of them, or by name, the others by their mean.
         output: by default those of the schema's targets, as for :func:`DCNModel`.
         optimizer: of :class:`Model`.
         vocabularies: of :class:`Model`.
@@ -62,7 +61,7 @@ def DLRMModel(
         continuous_projection=[*as_widths(bottom), embedding_dim],
         # The projection of the input block is the bottom tower.
         aggregation=DLRMBlock(continuous="continuous_projection"),
-        combiner=combiner,
+        combiner=combiners_of(columns.features, combiner),
     )
     vectors = len(inputs.categorical) + bool(inputs.continuous)
     if vectors < 2:

@@ -14,9 +14,8 @@ from merlin_models_torch.blocks.repeat import repeat_parallel_like
 from merlin_models_torch.blocks.router import RouterBlock
 from merlin_models_torch.data import SessionFiles, Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
-from merlin_models_torch.inputs.combiner import Combiner
 from merlin_models_torch.inputs.tables import EmbeddingDim
-from merlin_models_torch.models.parts import RankingOutput, columns_of
+from merlin_models_torch.models.parts import Combiners, RankingOutput, columns_of, combiners_of
 from merlin_models_torch.outputs import TabularOutputBlock
 from merlin_models_torch.schema import Schema
 from merlin_models_torch.training.model import Model
@@ -34,7 +33,7 @@ def MultiTaskModel(
     depth: int = 1,
     towers: Sequence[int] = (64,),
     dropout: float = 0.0,
-    combiner: Combiner = "mean",
+    combiner: Combiners = "mean",
     output: RankingOutput | None = None,
     optimizer: OptimizerConfig | OptimizerChoice | None = None,
     vocabularies: Mapping[str, Vocabulary] | None = None,
@@ -55,7 +54,7 @@ def MultiTaskModel(
         depth: layers, of "ple" only.
         towers: units of each target's tower.
         dropout: of experts and towers.
-        combiner: how lists become one vector.
+        combiner: how lists become one vector: all of them, or by name, the others by their mean.
         output: by default :class:`TabularOutputBlock` of the schema's targets; give one for loss weights.
         optimizer: of :class:`Model`.
         vocabularies: of :class:`Model`.
@@ -97,7 +96,9 @@ def MultiTaskModel(
     else:
         raise ValueError(f"experts is {experts!r}, expected 'mmoe', 'ple' or 'none'")
     return Model(
-        TabularInputBlock(columns.features, embedding_dim=embedding_dim, combiner=combiner),
+        TabularInputBlock(
+            columns.features, embedding_dim=embedding_dim, combiner=combiners_of(columns.features, combiner)
+        ),
         *body,
         head,
         optimizer=optimizer,

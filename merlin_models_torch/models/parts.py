@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from merlin_models_torch.blocks.mlp import MLPBlock, as_widths
 from merlin_models_torch.data import SessionFiles, Vocabulary
+from merlin_models_torch.inputs.combiner import Combiner
+from merlin_models_torch.inputs.weighted import weights_of
 from merlin_models_torch.outputs import BinaryOutput, RegressionOutput, TabularOutputBlock
 from merlin_models_torch.outputs.target import TargetOutput
 from merlin_models_torch.schema import Schema, Tags, as_schema
@@ -161,6 +163,42 @@ class NumberVector(nn.Module):
         return numbers.to(self.weight.dtype)[..., None] * self.weight
 
 
-def number_vectors(schema: Schema, dim: int) -> dict[str, nn.Module]:
-    """A :class:`NumberVector` for each continuous column, by name."""
-    return {name: NumberVector(dim) for name in schema.select_by_tag(Tags.CONTINUOUS).column_names}
+Combiners = Combiner | Mapping[str, Combiner]
+"""How lists become one vector: all of them, or by name, the others by their mean."""
+
+
+def combiners_of(schema: Schema, combiner: Combiners, *, known: Schema | None = None) -> Combiners:
+    """The combiners of the lists of an input block, each of them named where some are.
+
+    Args:
+        schema: columns of the block.
+        combiner: of a builder.
+        known: columns of all blocks of the model; those of the block if not given.
+
+    Raises:
+        ValueError: if a list is named that there is not.
+    """
+    if not isinstance(combiner, Mapping):
+        return combiner
+    lists = [column.name for column in known or schema if column.is_list]
+    for name in combiner:
+        if name not in lists:
+            raise ValueError(f"combiner names {name!r}, but the list columns are {lists}: check the name")
+    weights = weights_in(combiner)
+    return {
+        column.name: combiner.get(column.name, "mean")
+        for column in schema
+        if column.is_list and column.name not in weights
+    }
+
+
+def weights_in(combiner: Combiners) -> set[str]:
+    """Names of the columns that weigh lists, which are no inputs of their own."""
+    hows = combiner.values() if isinstance(combiner, Mapping) else [combiner]
+    return {weights for how in hows if (weights := weights_of(how)) is not None}
+
+
+def number_vectors(schema: Schema, dim: int, *, besides: Collection[str] = ()) -> dict[str, nn.Module]:
+    """A :class:`NumberVector` for each continuous column that is not among some others, by name."""
+    names = schema.select_by_tag(Tags.CONTINUOUS).column_names
+    return {name: NumberVector(dim) for name in names if name not in besides}

@@ -9,9 +9,8 @@ from torch import nn
 from merlin_models_torch.blocks.base import Block, ParallelBlock
 from merlin_models_torch.data import SessionFiles, Vocabulary
 from merlin_models_torch.inputs import TabularInputBlock
-from merlin_models_torch.inputs.combiner import Combiner
 from merlin_models_torch.inputs.tables import EmbeddingDim
-from merlin_models_torch.models.parts import encoder, schema_of, vocabularies_of
+from merlin_models_torch.models.parts import Combiners, combiners_of, encoder, schema_of, vocabularies_of
 from merlin_models_torch.outputs import TwoTowerOutput
 from merlin_models_torch.schema import ColumnSchema, Schema, Selection, Tags
 from merlin_models_torch.training.model import Model
@@ -27,7 +26,7 @@ def TwoTowerModel(
     units: Sequence[int] = (128, 64),
     candidate_units: Sequence[int] | None = None,
     dropout: float = 0.0,
-    combiner: Combiner = "mean",
+    combiner: Combiners = "mean",
     output: TwoTowerOutput | None = None,
     optimizer: OptimizerConfig | OptimizerChoice | None = None,
     vocabularies: Mapping[str, Vocabulary] | None = None,
@@ -46,7 +45,7 @@ def TwoTowerModel(
         units: of the query tower; the last layer has no activation.
         candidate_units: of the candidate tower; the same if not given. Both end with the same width.
         dropout: after each hidden layer's activation.
-        combiner: how lists become one vector.
+        combiner: how lists become one vector: all of them, or by name, the others by their mean.
         output: :class:`TwoTowerOutput` of the column tagged as item id if not given.
         optimizer: of :class:`Model`.
         vocabularies: of :class:`Model`.
@@ -73,7 +72,9 @@ def TwoTowerModel(
         ("candidate", candidate, units if candidate_units is None else candidate_units),
     ):
         columns = _columns(schema, selection, name)
-        inputs = TabularInputBlock(columns, embedding_dim=embedding_dim, combiner=combiner)
+        inputs = TabularInputBlock(
+            columns, embedding_dim=embedding_dim, combiner=combiners_of(columns, combiner, known=schema)
+        )
         towers[name] = Block(inputs, *encoder(own, dropout=dropout))
     return _model(
         data, towers, output or TwoTowerOutput(_id(schema, Tags.ITEM_ID)), optimizer, vocabularies, seed

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from merlin_models_torch.blocks.base import Block, ParallelBlock
 from merlin_models_torch.data import SessionFiles, Vocabulary
 from merlin_models_torch.inputs import ElementwiseSum, HashedCross, TabularInputBlock
-from merlin_models_torch.inputs.combiner import Combiner
 from merlin_models_torch.inputs.tables import EmbeddingDim
 from merlin_models_torch.models.parts import (
+    Combiners,
     RankingOutput,
     columns_of,
+    combiners_of,
     logit,
     logit_output,
     number_vectors,
     tower,
+    weights_in,
 )
 from merlin_models_torch.schema import Schema, Selection
 from merlin_models_torch.training.model import Model
@@ -30,7 +32,7 @@ def WideAndDeepModel(
     embedding_dim: EmbeddingDim = 64,
     deep: Sequence[int] = (128, 64),
     dropout: float = 0.0,
-    combiner: Combiner = "mean",
+    combiner: Combiners = "mean",
     output: RankingOutput | None = None,
     optimizer: OptimizerConfig | OptimizerChoice | None = None,
     vocabularies: Mapping[str, Vocabulary] | None = None,
@@ -50,7 +52,8 @@ def WideAndDeepModel(
         embedding_dim: of the deep part's :class:`TabularInputBlock`.
         deep: units of the MLP before its last, linear unit.
         dropout: of the MLP.
-        combiner: how lists become one vector in the deep part; in the wide part their weights are added.
+        combiner: how lists become one vector in the deep part, all of them, or by name, the others by their
+            mean; in the wide part their weights are added.
         output: by default that of the schema's target; one of your own has ``project=False``.
         optimizer: of :class:`Model`.
         vocabularies: of :class:`Model`.
@@ -71,7 +74,7 @@ def WideAndDeepModel(
     """
     columns = columns_of(data, output, vocabularies)
     head = logit_output(columns.output, given=output is not None, model="Wide & Deep")
-    linear = columns.features.select(wide)
+    linear = columns.features.select(wide).excluding_by_name(weights_in(combiner))
     remembering = TabularInputBlock(
         linear,
         embedding_dim=1,
@@ -80,7 +83,9 @@ def WideAndDeepModel(
         aggregation="sum",
         combiner="sum",
     )
-    embedded = TabularInputBlock(columns.features, embedding_dim=embedding_dim, combiner=combiner)
+    embedded = TabularInputBlock(
+        columns.features, embedding_dim=embedding_dim, combiner=combiners_of(columns.features, combiner)
+    )
     return Model(
         ParallelBlock({"wide": remembering, "deep": Block(embedded, *tower(deep, dropout=dropout), logit())}),
         ElementwiseSum(),

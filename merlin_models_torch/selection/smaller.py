@@ -26,7 +26,8 @@ def smaller(block: TabularInputBlock, names: Set[str]) -> TabularInputBlock:
         names: columns of it, not all.
 
     Raises:
-        SchemaError: if only some of the columns that are projected together are among them.
+        SchemaError: if only some of the columns that are projected together, or one of a list and its
+            weights, are among them.
     """
     chosen = [name for name in block.continuous if name in names]
     if block.continuous_projection is not None and 0 < len(chosen) < len(block.continuous):
@@ -34,6 +35,12 @@ def smaller(block: TabularInputBlock, names: Set[str]) -> TabularInputBlock:
             f"the continuous columns {block.continuous} are projected together, and only {chosen} are "
             "selected: select all of them or none"
         )
+    for name, weights in block.list_weights.items():
+        if (name in names) != (weights in names):
+            raise SchemaError(
+                f"list column {name!r} is weighted by {weights!r}, and only one of them is selected: select "
+                "both or none"
+            )
     arguments = {name: value for name, value in arguments_of(block).items() if name not in _OVER_ALL}
     crosses = arguments.get("crosses") or {}
     known = {*block.schema.column_names, *block.domains.values(), *crosses}

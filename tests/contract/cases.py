@@ -343,6 +343,15 @@ CASES: dict[str, Case] = {
         ),
         lambda: (_prepared(),),
     ),
+    "WeightedMean": Case(
+        lambda: mm.WeightedMean("weights"),
+        lambda: (
+            *_sequence(),
+            torch.arange(5) < torch.tensor([[5], [3]]),
+            torch.arange(10.0).view(2, 5),
+        ),
+        learns=False,
+    ),
     "TabularOutputBlock": Case(
         lambda: mm.TabularOutputBlock([mm.BinaryOutput("click"), mm.RegressionOutput("stars")]),
         _scores,

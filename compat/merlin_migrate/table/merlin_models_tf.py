@@ -81,9 +81,9 @@ _INPUTS: tuple[Row, ...] = (
     (
         "unsupported",
         "",
-        "AverageEmbeddingsByWeightFeature=AttentionPooling",
+        "AverageEmbeddingsByWeightFeature=WeightedMean",
         "mm.*",
-        "With weights that it learns",
+        "Given as combiner={column: ...}; lists of padding or of weights 0 give zeros, not nan",
     ),
     ("unsupported", "", "EmbeddingWithMetadata", "mm.EmbeddingTable", ""),
     (
