@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeGuard
+from typing import ClassVar, TypeGuard
 
 import libcst as cst
 
@@ -124,9 +124,9 @@ class LoadersRule(Rule):
             return updated_node
         self.done()
         held = cst.Name(self.program.free("rows_read")) if opened else batch
-        target: Any = held
-        if counted:
-            number, pair = updated_node.target.elements  # type: ignore[union-attr]
+        target: cst.BaseAssignTargetExpression = held
+        if counted and isinstance(updated_node.target, cst.Tuple):
+            number, pair = updated_node.target.elements
             target = updated_node.target.with_changes(elements=[number, pair.with_changes(value=held)])
         if not opened:
             return updated_node.with_changes(target=target)
@@ -141,7 +141,8 @@ class LoadersRule(Rule):
         first = self._firsts.get(original_node)
         if first is None:
             return updated_node
-        if first.batch is None:
+        small = updated_node.body[0]
+        if first.batch is None or not isinstance(small, cst.Assign):
             self.mark("a loader gives one batch at a time, with its targets in it", ANCHOR)
             return updated_node
         opened = any(each in self._opened for each in self.uses(first.batch))
@@ -150,9 +151,8 @@ class LoadersRule(Rule):
             return updated_node
         self.done()
         held = self.program.free("rows_read") if opened else first.batch.value
-        taken = updated_node.body[0].value  # type: ignore[union-attr]
-        value = taken.value if isinstance(taken, cst.Subscript) else taken
-        assign = cst.Assign([cst.AssignTarget(cst.Name(held))], value)  # type: ignore[arg-type]
+        value = small.value.value if isinstance(small.value, cst.Subscript) else small.value
+        assign = cst.Assign([cst.AssignTarget(cst.Name(held))], value)
         line = updated_node.with_changes(body=[assign])
         return (
             cst.FlattenSentinel([line, self._matrices(first.batch.value, held, first.loader)])
