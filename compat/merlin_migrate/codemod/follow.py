@@ -29,7 +29,7 @@ def made(rule: Rule, node: cst.BaseExpression | None, *, depth: int = DEPTH) -> 
         given = [made(rule, value, depth=depth - 1) for value in _given(rule, node)]
         kinds = {code(call.func) for call in given if call is not None}
         return given[0] if given and None not in given and len(kinds) == 1 else None
-    if isinstance(found, cst.Call) and isinstance(found.func, cst.Name):
+    if isinstance(found, cst.Call):
         function = rule.function(found.func)
         if function is not None:
             return _returned(rule, function)

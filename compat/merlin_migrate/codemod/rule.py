@@ -67,7 +67,7 @@ class Rule:
         return _marked(result, self._new_marks(node)) if states else result
 
     def _new_marks(self, statement: cst.CSTNode) -> list[str]:
-        """The marks of a statement; comments before the first one are the module's, older marks too."""
+        """The marks that a statement does not have yet; the module has what stands before its first one."""
         texts, module = self._marks.pop(), self.tree.module
         if not texts or statement is not module.body[0]:
             return texts
@@ -181,14 +181,35 @@ class Rule:
         statement = self.assignment(node)
         return statement.value if statement else None
 
-    def function(self, name: cst.Name) -> cst.FunctionDef | None:
-        """The function of the program that a name is bound to, if to nothing else."""
+    def function(self, name: cst.BaseExpression) -> cst.FunctionDef | None:
+        """The function of the program that a name is bound to, if to nothing else; or the method."""
+        if isinstance(name, cst.Attribute):
+            return self._method_of(name)
+        if not isinstance(name, cst.Name):
+            return None
         scope = self.scope(name)
         if scope is None:
             return None
         bindings = [bound.node for bound in scope[name.value] if isinstance(bound, meta.Assignment)]
         found = bindings[0] if len(bindings) == 1 else None
         return found if isinstance(found, cst.FunctionDef) else None
+
+    def _method_of(self, name: cst.Attribute) -> cst.FunctionDef | None:
+        """The method that ``self.name`` is, where the program has but one function of that name."""
+        if code(name.value) != "self":
+            return None
+        found = [each for each in self.tree.all_of(cst.FunctionDef) if each.name.value == name.attr.value]
+        owner = self.class_of(name)
+        return (
+            found[0] if len(found) == 1 and owner is not None and self.class_of(found[0]) is owner else None
+        )
+
+    def class_of(self, node: cst.CSTNode) -> cst.ClassDef | None:
+        """The class that a node is in."""
+        above = self.parent(node)
+        while above is not None and not isinstance(above, cst.ClassDef):
+            above = self.parent(above)
+        return above
 
     def uses(self, node: cst.Name) -> list[cst.CSTNode]:
         """All nodes that read the variable, in the order of the program."""

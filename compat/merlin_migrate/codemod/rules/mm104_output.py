@@ -81,7 +81,7 @@ class OutputRule(Rule):
 
     def _display(self, node: cst.BaseExpression) -> cst.BaseExpression | None:
         """The list of metrics: written here, in a variable, or returned by a function without arguments."""
-        if not isinstance(node, cst.Call) or node.args or not isinstance(node.func, cst.Name):
+        if not isinstance(node, cst.Call) or node.args:
             return self.origin(node)
         function = self.function(node.func)
         last = function.body.body[-1] if function is not None and function.body.body else None

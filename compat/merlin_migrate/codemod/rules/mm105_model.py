@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import libcst as cst
 
+from merlin_migrate.codemod.follow import made
 from merlin_migrate.codemod.layout import bind, code, fit, is_plain, keyword, operand, renamed, with_args
 from merlin_migrate.codemod.program import Program
 from merlin_migrate.codemod.rule import Rule
@@ -57,9 +58,14 @@ class ModelRule(Rule):
         task = self.origin(bound["prediction_tasks"].value)
         if isinstance(task, (cst.List, cst.Tuple)) and len(task.elements) == 1:
             task = self.origin(task.elements[0].value)
-        if not any(self._is_new(task, output) for output in (*OUTPUTS, "CategoricalOutput")):
+        if not self._is_output(task):
+            task = made(self, task)
+        if not self._is_output(task):
             return None
         return bound["body"], bound["prediction_tasks"]
+
+    def _is_output(self, node: cst.BaseExpression | None) -> bool:
+        return any(self._is_new(node, output) for output in (*OUTPUTS, "CategoricalOutput"))
 
     def _several(self, node: cst.BaseExpression | None) -> tuple[cst.Arg, cst.Call] | None:
         """Body of a head of several tasks, and what the tasks become together."""
@@ -125,8 +131,7 @@ class ModelRule(Rule):
                 return self._model(original_node, updated_node)
             if self.is_call_of(original_node, f"{TR}.Head") and (found := self._several(original_node)):
                 self.done()
-                made = found[1]
-                return fit(made, column=self.column(original_node), block=self.depth(original_node))
+                return fit(found[1], column=self.column(original_node), block=self.depth(original_node))
             if self._is_loading(original_node):
                 self.done()
                 return updated_node.with_changes(func=self.api("load"))

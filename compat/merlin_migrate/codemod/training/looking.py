@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import libcst as cst
 
@@ -23,7 +23,7 @@ from merlin_migrate.codemod.trainers.given import (
 from merlin_migrate.codemod.trainers.models import MovedTrainer
 from merlin_migrate.codemod.training.callbacks import CallbackWriter
 from merlin_migrate.codemod.training.emit import Emitter
-from merlin_migrate.codemod.training.plan import DATASETS, Callbacks, Plan
+from merlin_migrate.codemod.training.plan import DATASETS, Callbacks, GivenArguments, Plan
 from merlin_migrate.codemod.training.uses import UsesOfTrainers
 from merlin_migrate.codemod.training.windows import windows
 from merlin_migrate.table import find
@@ -72,97 +72,114 @@ class PlanOfTraining(Rule):
             self._reasons.setdefault(statement, []).append(reason)
 
     def _plan(self, call: cst.Call) -> None:
-        assign = self.parent(call)
-        line = self.statement_of(call)
-        if not isinstance(assign, cst.Assign) or not isinstance(line, cst.SimpleStatementLine):
-            raise ValueError("a trainer is followed only through a variable of its own")
-        target = assign.targets[0].target
-        if (
-            len(assign.targets) != 1
-            or not isinstance(target, cst.Name)
-            or self.assignment(target) is not assign
-        ):
-            raise ValueError("a trainer is followed only through a variable that is assigned once")
+        """All edits for one trainer; none of them if it is refused."""
+        line, target = self._variable(call)
         bound = bind(call, PARAMETERS)
         if bound is None or not {"model", "args", "schema"} <= set(bound):
             raise ValueError("a trainer is rewritten with model, args and schema given")
-        parsed = self.program.parsed.get(code(bound["args"].value))
-        source: cst.BaseExpression | None = cst.Call(cst.Name("dict"))
-        given: dict[str, cst.Arg] | None = None
-        if parsed is None:
-            source = self.origin(bound["args"].value)
-            if self.is_call_of(source, ARGUMENTS):
-                given = bind(source, ("output_dir",))  # type: ignore[arg-type]
-        else:
-            name = code(bound["args"].value)
-            given = parsed_fields(name, self.program.arguments[parsed], self.program.given.get(name, {}))
-        if not isinstance(source, cst.Call) or (parsed is None and not self.is_call_of(source, ARGUMENTS)):
-            raise ValueError("the training arguments are not made in the same function")
-        if given is None:
-            raise ValueError("training arguments that come from * or ** cannot be followed")
-        model, made = bound["model"].value, None
-        if isinstance(model, cst.Call):
-            model, made = cst.Name(self.program.free("trained_model")), model
-        if not isinstance(model, cst.Name):
-            raise ValueError("the trainer's model is not a variable")
-        uses = self.uses(target)
-        in_windows = [use for use in uses if self._uses.windows(use) is not None]
-        renew = (
-            bool(in_windows)
-            or sum(self._uses.method(use) == "train" for use in uses) > 1
-            or any(self._uses.method(use) == "train" and self._uses.in_loop(use) for use in uses)
-        )
-        trained = self._trained(model if made is None else made)
-        training = sorted_arguments(given, carry_over=renew)
-        for name, value in training.loaders.items():
-            if not is_plain(value):
-                raise ValueError(f"{name} is computed in the training arguments: give it a name before them")
-        made_at = call if parsed is not None else source
+        given = self._given(bound["args"].value, call)
+        model, made = self._model(bound["model"].value)
+        uses = self._uses.of(target)
+        renew = self._uses.train_again(uses)
+        training = sorted_arguments(given.fields, carry_over=renew)
+        self._check(training, {*bound, *map(self._uses.set, uses)}, uses, renew=renew)
         callbacks = callbacks_of(self, bound.get("callbacks"), training)
         if callbacks is not None:
             del bound["callbacks"]
-        if training.monitor is not None and (
-            renew or "eval_dataset_or_path" not in {*bound, *map(self._uses.set, uses)}
-        ):
-            raise ValueError("the best model is kept in one training with data to evaluate on only")
         own = callbacks or Callbacks()
         own.classes += [each for use in uses if (each := self._added(use)) is not None]
-        listed = self._callbacks.written(training, own, made_at)
-        late = not all(is_made_before(self, each.value, made_at) for each in own.elements)
-        training.trainer += [] if late else listed
-        if "logging_steps" not in given and any(each.logs for each in own.classes):
-            # Lightning's own is 50.
-            training.trainer.append(keyword("log_every_n_steps", cst.Integer("500")))
+        late = self._give_callbacks(training, own, given)
+        trained = self._trained(model if made is None else made)
         acting = [*own.classes, *([trained] if trained is not None else [])]
         if training.monitor is not None and any(each.evaluates for each in acting):
             training.trainer.append(keyword("num_sanity_val_steps", cst.Integer("0")))
-        read = {name for each in acting for name in each.arguments}
-        arguments = None
-        if read:
-            arguments = bound["args"].value if parsed else self._read_arguments(read, given, call)
-        if in_windows and "max_sequence_length" not in training.loaders:
-            raise ValueError("fit_and_evaluate is written out with max_sequence_length given only")
+        arguments = self._read_arguments({name for each in acting for name in each.arguments}, given, call)
         # Nothing is refused from here on: an edit that is planned is done.
-        options = self._plan_options(source if parsed else bound["args"].value, source, training, line)
-        plan = Plan(target.value, line, model, bound["schema"].value, options, training, renew, made)
-        plan.trained = trained
-        plan.late = listed[0].value if late and listed else None
-        plan.answers = given["predict_top_k"].value if "predict_top_k" in given else cst.Integer("100")
-        plan.arguments = arguments
-        if "output_dir" in given and self._uses.written_to(given["output_dir"].value):
-            plan.folder = given["output_dir"].value
+        options = self._plan_options(given, training)
+        plan = Plan(code(target), line, model, bound["schema"].value, options, training, renew, made)
+        plan.trained, plan.late, plan.arguments = trained, late, arguments
+        fields = given.fields
+        if "predict_top_k" in fields:
+            plan.answers = fields["predict_top_k"].value
+        if "output_dir" in fields and self._uses.written_to(fields["output_dir"].value):
+            plan.folder = fields["output_dir"].value
         plan.data = {name: bound[name].value for name in DATASETS if name in bound}
         plan.fed = {*plan.data, *(a.attr.value for a in map(self._uses.attribute, uses) if a is not None)}
-        others = set(bound) - {*PARAMETERS} - WITHOUT_EFFECT
-        for name in sorted(others):
+        for name in sorted(set(bound) - {*PARAMETERS} - WITHOUT_EFFECT):
             self._mark_at(call, f"left out, no successor: {name}; callbacks and loggers are Lightning's")
         for reason in training.reasons:
-            self._mark_at(made_at, reason)
+            self._mark_at(given.made_at, reason)
+        self._plan_statements(plan, uses, given)
+
+    def _variable(self, call: cst.Call) -> tuple[cst.SimpleStatementLine, cst.Name | cst.Attribute]:
+        """The statement that makes a trainer, and its variable: a name, or ``self.name`` of one method."""
+        assign, line = self.parent(call), self.statement_of(call)
+        if not isinstance(assign, cst.Assign) or not isinstance(line, cst.SimpleStatementLine):
+            raise ValueError("a trainer is followed only through a variable of its own")
+        target = assign.targets[0].target
+        if len(assign.targets) == 1 and isinstance(target, cst.Attribute) and code(target.value) == "self":
+            if self._uses.only_in_its_method(target):
+                return line, target
+            raise ValueError(f"{code(target)} is followed only where one method makes and uses it")
+        alone = len(assign.targets) == 1 and isinstance(target, cst.Name)
+        if not alone or self.assignment(target) is not assign:
+            raise ValueError("a trainer is followed only through a variable that is assigned once")
+        return line, target  # type: ignore[return-value]
+
+    def _given(self, node: cst.BaseExpression, call: cst.Call) -> GivenArguments:
+        """The training arguments of a trainer."""
+        name = code(node)
+        parsed = self.program.parsed.get(name)
+        if parsed is not None:
+            fields = parsed_fields(name, self.program.arguments[parsed], self.program.given.get(name, {}))
+            return GivenArguments(node, cst.Call(cst.Name("dict")), fields, call)
+        source = self.origin(node)
+        if not isinstance(source, cst.Call) or not self.is_call_of(source, ARGUMENTS):
+            raise ValueError("the training arguments are not made in the same function")
+        bound = bind(source, ("output_dir",))
+        if bound is None:
+            raise ValueError("training arguments that come from * or ** cannot be followed")
+        return GivenArguments(node, source, bound, source)
+
+    def _model(self, node: cst.BaseExpression) -> tuple[cst.BaseExpression, cst.BaseExpression | None]:
+        """The variable of the model that a trainer gets, and what makes it where it has none."""
+        if isinstance(node, cst.Call):
+            return cst.Name(self.program.free("trained_model")), node
+        if not isinstance(node, cst.Name) and not (isinstance(node, cst.Attribute) and is_plain(node)):
+            raise ValueError("the trainer's model is not a variable")
+        return node, None
+
+    def _check(
+        self, training: Training, given: set[str | None], uses: Sequence[cst.CSTNode], *, renew: bool
+    ) -> None:
+        """Refuses what cannot be written for a trainer that is given these things and is used so."""
+        for name, value in training.loaders.items():
+            if not is_plain(value):
+                raise ValueError(f"{name} is computed in the training arguments: give it a name before them")
+        if training.monitor is not None and (renew or "eval_dataset_or_path" not in given):
+            raise ValueError("the best model is kept in one training with data to evaluate on only")
+        in_windows = any(self._uses.windows(use) is not None for use in uses)
+        if in_windows and "max_sequence_length" not in training.loaders:
+            raise ValueError("fit_and_evaluate is written out with max_sequence_length given only")
+
+    def _give_callbacks(
+        self, training: Training, own: Callbacks, given: GivenArguments
+    ) -> cst.BaseExpression | None:
+        """Gives the new trainer its callbacks; they are returned where they are made too late for that."""
+        listed = self._callbacks.written(training, own, given.made_at)
+        late = not all(is_made_before(self, each.value, given.made_at) for each in own.elements)
+        training.trainer += [] if late else listed
+        if "logging_steps" not in given.fields and any(each.logs for each in own.classes):
+            # Lightning's own is 50.
+            training.trainer.append(keyword("log_every_n_steps", cst.Integer("500")))
+        return listed[0].value if late and listed else None
+
+    def _plan_statements(self, plan: Plan, uses: Sequence[cst.CSTNode], given: GivenArguments) -> None:
+        """The edits of the statement that makes the trainer, and of those that use it."""
         early = self._uses.needed_early(uses)
-        inline = parsed is not None or source is bound["args"].value
-        trains = any(self._uses.method(use) == "train" or use in in_windows for use in uses)
-        self._edits[line] = lambda updated: self._emit.trainer(
-            updated, plan, source if inline else None, make=early or not renew, trains=trains
+        trains = any(self._uses.method(use) == "train" or self._uses.windows(use) is not None for use in uses)
+        self._edits[plan.statement] = lambda updated: self._emit.trainer(
+            updated, plan, given.source if given.inline else None, make=early or not plan.renew, trains=trains
         )
         for use in uses:
             if self._uses.method(use) == "predict":
@@ -185,20 +202,23 @@ class PlanOfTraining(Rule):
         return self.program.models.get(code(made.func)) if isinstance(made, cst.Call) else None
 
     def _read_arguments(
-        self, names: set[str], given: Mapping[str, cst.Arg], at: cst.CSTNode
-    ) -> cst.BaseExpression:
+        self, names: set[str], given: GivenArguments, at: cst.CSTNode
+    ) -> cst.BaseExpression | None:
         """The training arguments that methods of the program read, by name; what is missing is marked."""
+        if not names or given.parsed:
+            return given.node if names else None
         known = {**ALWAYS, **WHERE_MENTIONED}
         args = []
         for name in sorted(names):
-            if name not in given and name not in known:
+            if name not in given.fields and name not in known:
                 self._mark_at(
                     at,
                     f"a method of its own reads the training argument {name}, which is not given: give it to "
                     "the model's args",
                 )
                 continue
-            value = given[name].value if name in given else cst.parse_expression(known[name][1])
+            field = given.fields.get(name)
+            value = field.value if field is not None else cst.parse_expression(known[name][1])
             if is_plain(value):
                 args.append(keyword(name, value))
             else:
@@ -210,20 +230,18 @@ class PlanOfTraining(Rule):
         self.program.imports.add("types")
         return cst.Call(cst.parse_expression("types.SimpleNamespace"), args)
 
-    def _plan_options(
-        self, given: cst.BaseExpression, source: cst.Call, training: Training, line: cst.SimpleStatementLine
-    ) -> str:
+    def _plan_options(self, given: GivenArguments, training: Training) -> str:
         """Name of the variable with the options of ``lightning.Trainer``."""
-        if not isinstance(given, cst.Name):
+        if given.parsed or not isinstance(given.node, cst.Name):
             return self.program.free("trainer_options")
-        statement = self.statement_of(source)
+        statement = self.statement_of(given.source)
         if not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
             raise ValueError("the training arguments are not a statement of their own")
-        self._edits[statement] = lambda updated: [self._emit.options(updated, source, training)]
-        for use in self.uses(given):
+        self._edits[statement] = lambda updated: [self._emit.options(updated, given.source, training)]
+        for use in self.uses(given.node):
             if isinstance(self.parent(use), cst.Attribute):
                 self._mark_at(use, "the training arguments are a dict of Lightning's options now")
-        return given.value
+        return given.node.value
 
     def _plan_use(self, use: cst.CSTNode, plan: Plan) -> None:
         statement = self.statement_of(use)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import libcst as cst
@@ -15,6 +16,33 @@ DATASETS = {
     "eval_dataset_or_path": "eval_loader",
     "test_dataset_or_path": "test_loader",
 }
+
+
+@dataclass(frozen=True)
+class GivenArguments:
+    """The training arguments that a trainer is given.
+
+    Args:
+        node: as the trainer gets them.
+        source: the call that makes them; an empty dict where a command line gives them.
+        fields: what is given, by name.
+        made_at: where the new trainer's options are made.
+    """
+
+    node: cst.BaseExpression
+    source: cst.Call
+    fields: Mapping[str, cst.Arg]
+    made_at: cst.Call
+
+    @property
+    def parsed(self) -> bool:
+        """Whether a command line gives them."""
+        return self.made_at is not self.source
+
+    @property
+    def inline(self) -> bool:
+        """Whether the options are made in the trainer's own statement."""
+        return self.parsed or self.source is self.node
 
 
 @dataclass

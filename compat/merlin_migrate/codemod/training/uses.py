@@ -10,6 +10,7 @@ from libcst import metadata as meta
 from merlin_migrate.codemod.layout import bind, code
 from merlin_migrate.codemod.rule import Rule
 from merlin_migrate.codemod.training.plan import DATASETS
+from merlin_migrate.codemod.tree import walk
 
 TRAINER = "transformers4rec.torch.Trainer"
 FIT_AND_EVALUATE = "transformers4rec.torch.utils.examples_utils.fit_and_evaluate"
@@ -51,6 +52,43 @@ class UsesOfTrainers:
         bases = owner.bases if isinstance(owner, cst.ClassDef) else []
         entries = [self.rule.entry(base.value) for base in bases]
         return any(entry is not None and entry.name == TRAINER for entry in entries)
+
+    def of(self, variable: cst.Name | cst.Attribute) -> Sequence[cst.CSTNode]:
+        """All uses of a trainer, in the order of the program."""
+        if isinstance(variable, cst.Name):
+            return self.rule.uses(variable)
+        return [each for each in self._same(variable) if each is not variable and not self._is_none(each)]
+
+    def only_in_its_method(self, variable: cst.Attribute) -> bool:
+        """Whether ``self.name``, but for a None before, is made once and used in that method only."""
+        scope = self.rule.scope(variable)
+        others = [each for each in self._same(variable) if not self._is_none(each)]
+        made = [each for each in others if isinstance(self.rule.parent(each), cst.AssignTarget)]
+        return made == [variable] and all(self.rule.scope(each) is scope for each in others)
+
+    def _same(self, variable: cst.Attribute) -> list[cst.Attribute]:
+        """The attributes of this name in the program, whoever's they are; paths of modules are none."""
+        imports = (*self.rule.tree.all_of(cst.ImportFrom), *self.rule.tree.all_of(cst.Import))
+        paths = {node for each in imports for node in walk(each)}
+        found = self.rule.tree.all_of(cst.Attribute)
+        return [each for each in found if each.attr.value == variable.attr.value and each not in paths]
+
+    def _is_none(self, node: cst.CSTNode) -> bool:
+        """Whether a node is what ``node = None`` sets, or ``node: Kind = None``."""
+        above = self.rule.parent(node)
+        assign = self.rule.parent(above) if isinstance(above, cst.AssignTarget) else above
+        if not isinstance(assign, (cst.Assign, cst.AnnAssign)) or assign.value is None:
+            return False
+        return assign.value is not node and code(assign.value) == "None"
+
+    def train_again(self, uses: Sequence[cst.CSTNode]) -> bool:
+        """Whether a trainer trains more than once, so that each training needs a new one."""
+        training = [use for use in uses if self.method(use) == "train"]
+        return (
+            len(training) > 1
+            or any(self.in_loop(use) for use in training)
+            or any(self.windows(use) is not None for use in uses)
+        )
 
     def set(self, use: cst.CSTNode) -> str | None:
         """The attribute of the trainer that is used."""
