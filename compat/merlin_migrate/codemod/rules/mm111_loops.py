@@ -216,6 +216,12 @@ class LoopsRule(Rule):
         bound = bind(call, ("path", "model_name"))
         if bound is None or set(bound) != {"path"}:
             raise ValueError("a model is saved as a folder, without model_name: model.save(folder)")
+        folder = code(bound["path"].value)
+        named = [arg for each in self.calls() for arg in each.args if arg.keyword is not None]
+        if any(arg.keyword.value == "default_root_dir" and code(arg.value) == folder for arg in named):  # type: ignore[union-attr]
+            self.mark(
+                "a model is saved to a folder of its own, not to that of the trainer: name another", ANCHOR
+            )
         self.done()
         return with_args(call, [renamed(bound["path"], None), keyword("overwrite", cst.Name("True"))])
 
