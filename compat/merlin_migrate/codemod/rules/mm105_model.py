@@ -186,7 +186,7 @@ class ModelRule(Rule):
         if not isinstance(func, cst.Attribute) or func.attr.value != "to_torch_model":
             return False
         source = self.origin(func.value)
-        return any(map(self._is_body, self._choices(source)))
+        return any(self._is_body(node) or self._is_body(made(self, node)) for node in self._choices(source))
 
     def _is_body(self, node: cst.BaseExpression | None) -> bool:
         return self._is_new(node, "XLNetBlock") or self._is_new(node, "HuggingFaceBlock")
