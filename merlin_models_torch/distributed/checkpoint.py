@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from merlin_models_torch.storage import new_folder, read_json, verify
+from merlin_models_torch.storage import WriteError, new_folder, read_json, verify
 
 if TYPE_CHECKING:
     from torch.distributed.checkpoint.state_dict import StateDictOptions
@@ -43,6 +43,8 @@ def save_checkpoint(folder: str | Path, model: nn.Module, *optimizers: Optimizer
     Raises:
         TypeError: if an optimizer has a setting that JSON cannot hold.
         FileExistsError: in the first process, if something else is in the folder.
+        WriteError: if a process cannot write its part; an ``OSError``.
+        RuntimeError: in the other processes, if the first one failed.
 
     Example:
         >>> folder = save_checkpoint("checkpoint", shard_items(model))
@@ -57,24 +59,43 @@ def write_checkpoint(
     folder: str | Path, model: nn.Module, optimizers: Sequence[Optimizer], beside: Mapping[str, bytes]
 ) -> Path:
     """What :func:`save_checkpoint` does, with further files, by name, which the first process writes."""
+    from torch.distributed.checkpoint.api import CheckpointException
+
+    path = Path(folder)
+    try:
+        return _written(path, model, optimizers, beside)
+    except CheckpointException as error:
+        # Of torch's own, which all processes get at the same place, and which is no Exception.
+        process, (reason, _) = next(iter(error.failures.items()))
+        raise WriteError(
+            f"{path} could not be written (process {process}: {reason}) and is as it was before: make room "
+            "on the disk, or see to it that all processes may write there, and run this again"
+        ) from error
+
+
+def _written(
+    path: Path, model: nn.Module, optimizers: Sequence[Optimizer], beside: Mapping[str, bytes]
+) -> Path:
     tensors, settings = _parted(_states(model, optimizers))
     text = json.dumps(settings, indent=2)
-    path = Path(folder)
     device = next(iter(model.parameters())).device
     if not _first():
-        work = path.with_name(_told("", device))
-        _write(work, tensors)
-        _together()
+        _write(path.with_name(_heard(path, device)), tensors)
+        _heard(path, device)
         return path
-    if path.is_dir() and not any(path.iterdir()):
-        path.rmdir()
-    with new_folder(path, overwrite=True) as work:
-        _told(work.name, device)
-        _write(work, tensors)
-        (work / _SETTINGS).write_text(text)
-        for name, content in beside.items():
-            (work / name).write_bytes(content)
-    _together()
+    try:
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+        with new_folder(path, overwrite=True) as work:
+            _told(work.name, device)
+            _write(work, tensors)
+            (work / _SETTINGS).write_text(text)
+            for name, content in beside.items():
+                (work / name).write_bytes(content)
+    except Exception:
+        _told("", device)
+        raise
+    _told(path.name, device)
     return path
 
 
@@ -87,8 +108,23 @@ def _write(folder: Path, tensors: dict[str, dict[str, Any]]) -> None:
     save(tensors, storage_writer=writer, no_dist=_alone())
 
 
+def _heard(path: Path, device: torch.device) -> str:
+    """The name of a folder that the first process tells this one.
+
+    Raises:
+        RuntimeError: if it failed.
+    """
+    name = _told("", device)
+    if not name:
+        raise RuntimeError(
+            f"{path} was not written: the first process could not, and its own error says why; mend that "
+            "and run this again in all processes"
+        )
+    return name
+
+
 def _told(name: str, device: torch.device) -> str:
-    """The name of a file that the first process tells the others."""
+    """The name of a folder that the first process tells the others; empty if it failed."""
     if _alone():
         return name
     told = torch.tensor([*name.encode().ljust(_LONGEST, b"\0")], dtype=torch.uint8, device=device)
@@ -169,8 +205,3 @@ def _alone() -> bool:
 
 def _first() -> bool:
     return _alone() or torch.distributed.get_rank() == 0
-
-
-def _together() -> None:
-    if not _alone():
-        torch.distributed.barrier()

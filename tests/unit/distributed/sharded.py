@@ -158,7 +158,7 @@ def part_of(batch: Batch, rank: int, world: int) -> Batch:
     return Batch(table.take(rows), rows=rows)
 
 
-def sampled() -> dict[str, Any]:
+def sampled(tied: bool) -> dict[str, Any]:
     """Weights after steps with drawn negatives, shared out and not, in the same processes."""
     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
     found: dict[str, Any] = {}
@@ -166,7 +166,7 @@ def sampled() -> dict[str, Any]:
         torch.manual_seed(0)
         inputs = mm.TabularInputBlock(session_schema(), embedding_dim=8, masking=mm.CausalMasking())
         negatives = mm.MixedNegatives(mm.InBatchNegatives(), mm.UniformNegatives(7))
-        output = mm.ContrastiveOutput(negatives=negatives, bias=True, top_ks=(5,))
+        output = mm.ContrastiveOutput(negatives=negatives, weight_tying=tied, bias=True, top_ks=(5,))
         model = mm.Model(inputs, mm.MLPBlock([8]), output)
         if how == "sharded":
             distributed.shard_items(model, domains=["country"])
@@ -335,3 +335,39 @@ def drawn() -> dict[str, Tensor]:
             ids = torch.tensor([[1, 2, 0], [items, 0, 0]])
             tables[f"{name} {items} {width} found"] = table(ids).detach() - expected(ids).detach()
     return tables
+
+
+def interrupted(folder: Path) -> list[str]:
+    """What each process is told of checkpoints that one of them cannot write; the one before stays."""
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+
+    rank = torch.distributed.get_rank()
+    model = distributed.shard_items(small_model())
+    saved = distributed.save_checkpoint(folder / "saved", model)
+    before = {name: whole(p) for name, p in model.named_parameters()}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+    if not rank:
+        (folder / "other").mkdir()
+        (folder / "other" / "thesis.txt").write_text("words")
+    torch.distributed.barrier()
+    told = []
+
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    write = HuggingFaceStorageWriter.write_data
+    for number, target in enumerate(("other", "saved", "saved")):
+        if number and rank == number - 1:
+            HuggingFaceStorageWriter.write_data = full  # type: ignore[method-assign, assignment]
+        try:
+            distributed.save_checkpoint(folder / target, model)
+        except (OSError, RuntimeError) as error:
+            told.append(f"{type(error).__name__}: {error}".replace(str(folder), ""))
+        HuggingFaceStorageWriter.write_data = write  # type: ignore[method-assign]
+        # None is left behind in a conversation that the others have ended.
+        torch.distributed.barrier()
+    distributed.load_checkpoint(saved, model)
+    told.append(str(all(torch.equal(whole(p), before[name]) for name, p in model.named_parameters())))
+    return [*told, *sorted(path.name for path in folder.iterdir() if path.name != "interrupted-2")]

@@ -110,15 +110,29 @@ def test_pieces_of_random_numbers_are_those_of_one_draw(tmp_path: Path) -> None:
         assert all(not difference.any() for difference in rank.values())
 
 
-def test_sampled_losses_and_further_tables_equal_data_parallel(tmp_path: Path) -> None:
-    for found in run(sharded.sampled, 2, tmp_path):
+@pytest.mark.parametrize("tied", [False, True])
+def test_sampled_losses_and_further_tables_equal_data_parallel(tied: bool, tmp_path: Path) -> None:
+    for found in run(sharded.sampled, 2, tmp_path, tied):
         assert_same(found["sharded"], found["whole"])
         assert found["names"] == [
             "body.layers.0.tables.item_id.weight",
             "body.layers.0.tables.country.weight",
-            "output.weight",
+            *([] if tied else ["output.weight"]),
             "output.bias",
         ]
+
+
+def test_a_checkpoint_that_one_process_cannot_write_is_refused_by_all_and_the_last_one_stays(
+    tmp_path: Path,
+) -> None:
+    first, second = run(sharded.interrupted, 2, tmp_path, tmp_path)
+    assert first[0].startswith("FileExistsError: /other was not saved by this and is not replaced")
+    assert second[0].startswith("RuntimeError: /other was not written: the first process could not")
+    for told in (first, second):
+        for process, text in enumerate(told[1:3]):
+            reason = f"(process {process}: [Errno 28] No space left on device)"
+            assert text.startswith(f"WriteError: /saved could not be written {reason}")
+        assert told[3:] == ["True", "other", "saved"]
 
 
 def test_small_catalogues_leave_processes_without_rows(tmp_path: Path) -> None:
