@@ -26,12 +26,14 @@ def check_values(layout: ColumnLayout, column: Column, *, where: str, first_row:
     if not values.numel() or values.dtype == torch.bool:
         return
     if values.is_floating_point():
-        bad = ~values.isfinite()
+        # What has no place in float32, which batches hold, would be infinite there.
+        bad = ~values.float().isfinite()
         if layout.is_number and values.dim() > 1:
             bad &= ~values.isnan()  # what fills inner lists up
         if bool(bad.any()):
+            what = "too large for 32 bits" if bool(values[bad].isfinite().all()) else "not finite numbers"
             raise DataError(
-                f"{where} has {int(bad.sum())} values that are not finite numbers, the first in row "
+                f"{where} has {int(bad.sum())} values that are {what}, the first in row "
                 f"{first_row + _row(column, bad)}: fill them or leave these rows out"
             )
         return

@@ -224,7 +224,8 @@ def open_source(source: Any, *, limit: int = LIMIT) -> Source:
 
     Args:
         source: a parquet file, a folder of them, a glob, several of these; an Arrow table, record batch or
-            parquet dataset; a pandas or polars data frame; a dict of columns; a merlin.io.Dataset; any of
+            dataset (one with a filter, or with columns that are in the names of its folders, is read into
+            memory); a pandas or polars data frame; a dict of columns; a merlin.io.Dataset; any of
             these with original ids, as :class:`RawIds`.
         limit: see :class:`ParquetSource`.
 
@@ -234,11 +235,11 @@ def open_source(source: Any, *, limit: int = LIMIT) -> Source:
     coding = None
     if isinstance(source, RawIds):
         source, coding = source.data, source.coding
-    files = getattr(source, "files", None)
     if isinstance(source, (str, os.PathLike)) or _are_paths(source):
         opened: Source = ParquetSource(find_files(source), limit=limit, coding=coding)
-    elif hasattr(source, "scanner") and isinstance(files, list) and all(map(os.path.isfile, files)):
-        opened = ParquetSource(find_files(files), limit=limit, coding=coding)
+    elif _names_its_files(source):
+        files = ParquetSource(find_files(source.files), limit=limit, coding=coding)
+        opened = _of_dataset(source, files)
     else:
         opened = TableSource(as_table(source), coding=coding)
     if not opened.num_rows:
@@ -260,7 +261,11 @@ def find_files(source: Any) -> list[str]:
     if os.path.isdir(path):
         files = sorted(str(file) for file in Path(path).glob("*.parquet") if file.name[0] not in "._")
         if not files:
-            raise DataError(f"folder {path} holds no file *.parquet: name a folder that does")
+            below = next(Path(path).glob("*/**/*.parquet"), None)
+            raise DataError(
+                f"folder {path} holds no file *.parquet: "
+                + ("name a folder that does" if below is None else _below(path, below))
+            )
         names = {os.path.basename(file) for file in files}
         if {"train.parquet", "test.parquet"} <= names:
             raise DataError(
@@ -273,6 +278,31 @@ def find_files(source: Any) -> list[str]:
         what = "no file matches" if glob.has_magic(path) else "there is no file"
         raise DataError(f"{what} {path}: check the path (now in {os.getcwd()})")
     return files
+
+
+def _below(path: str, file: Path) -> str:
+    """What to do about files in folders of a folder."""
+    depth = len(file.relative_to(path).parts) - 1
+    return (
+        f"those in its folders are named by {os.path.join(path, *['*'] * depth, '*.parquet')!r}, and "
+        f"pyarrow.dataset.dataset({path!r}, partitioning='hive') also has the columns in the folders' names"
+    )
+
+
+def _names_its_files(source: Any) -> bool:
+    """Whether a source is an Arrow dataset of parquet files."""
+    files = getattr(source, "files", None)
+    if not hasattr(source, "scanner") or not isinstance(files, list) or not all(map(os.path.isfile, files)):
+        return False
+    return bool(source.format.default_extname == "parquet")
+
+
+def _of_dataset(dataset: Any, files: ParquetSource) -> Source:
+    """The files of a dataset, or what it makes of them: fewer rows by a filter, columns of folders' names."""
+    held = {name for _, schema in files.schemas() for name in schema.names}
+    if held.issuperset(dataset.schema.names) and dataset.count_rows() == files.num_rows:
+        return files
+    return TableSource(dataset.to_table(), coding=files.coding)
 
 
 def as_table(data: Any) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from merlin_models_torch.batch import Batch, Ragged
 from merlin_models_torch.data import ParquetLoader
+from merlin_models_torch.data.source import ParquetSource, open_source
 from merlin_models_torch.schema import ColumnSchema, Schema, Tags
 
 Write = Callable[..., str]
@@ -234,6 +236,26 @@ def test_every_way_to_name_the_source(sessions: pa.Table, schema: Schema, parque
     ]
     for source in sources:
         read_whole(source, schema, sessions)
+
+
+def test_datasets_keep_their_filters_and_the_columns_in_names_of_folders(tmp_path: Path) -> None:
+    """A filtered dataset has the files of the whole one."""
+    table = pa.table({"item": [1, 2, 3, 4], "day": [1, 1, 2, 2]})
+    ds.write_dataset(table, tmp_path, format="parquet", partitioning=["day"], partitioning_flavor="hive")
+    item, day = (ColumnSchema(name, tags=[Tags.CATEGORICAL], dtype="int64") for name in ("item", "day"))
+    whole = ds.dataset(tmp_path, partitioning="hive")
+
+    def rows(source: object, *columns: ColumnSchema) -> list[list[int]]:
+        (batch,) = ParquetLoader(source, Schema(list(columns)), batch_size=9)
+        return sorted(zip(*(batch.padded(column.name).tolist() for column in columns), strict=True))
+
+    assert rows(whole, item, day) == [(1, 1), (2, 1), (3, 2), (4, 2)]
+    assert rows(whole.filter(ds.field("item") > 3), item) == [(4,)]
+    assert rows(whole.filter(ds.field("day") == 1), item, day) == [(1, 1), (2, 1)]
+    assert rows(f"{tmp_path}/*/*.parquet", item) == [(1,), (2,), (3,), (4,)]
+    one = ds.dataset(next(tmp_path.glob("*1/*.parquet")))
+    assert isinstance(open_source(one), ParquetSource)
+    assert isinstance(open_source(one.filter(ds.field("item") > 0)), ParquetSource)  # all rows
 
 
 def read_whole(source: object, schema: Schema, sessions: pa.Table) -> None:

@@ -208,12 +208,28 @@ def test_damaged_files(parquet: Write, tmp_path: Path, limit: int) -> None:
     refused(path, ITEMS, r"rows\.parquet cannot be read \(.*\): the file is truncated", memory_limit=limit)
 
 
+@pytest.mark.parametrize("limit", [0, 2**30])
+@pytest.mark.parametrize("kind", [Tags.CONTINUOUS, Tags.TARGET])
+def test_numbers_that_32_bits_do_not_hold(kind: Tags, limit: int, parquet: Write) -> None:
+    schema = ITEMS + one(kind, name="x", dtype="float32")
+    path = parquet(pa.table({"item_id": [[1], [2]], "x": [3.4e38, -1e39]}))
+    with pytest.raises(
+        DataError, match=r"column 'x' of .* has 1 values that are too large for 32 bits, .* row 1"
+    ):
+        list(ParquetLoader(path, schema, batch_size=2, memory_limit=limit))
+
+
 def test_no_file(tmp_path: Path, parquet: Write) -> None:
     refused(
         str(tmp_path / "day-*.parquet"), ITEMS, r"no file matches .*day-\*\.parquet: check the path \(now in"
     )
     refused(tmp_path / "gone.parquet", ITEMS, r"there is no file .*gone\.parquet: check the path")
-    refused(tmp_path, ITEMS, r"folder .* holds no file \*\.parquet")
+    refused(tmp_path, ITEMS, r"folder .* holds no file \*\.parquet: name a folder that does")
+    parquet(pa.table({"item_id": [[1]]}), "parts/day=1/hour=2/a.parquet")
+    below = (
+        r"those in its folders are named by '.*/parts/\*/\*/\*\.parquet', and pyarrow\.dataset\.dataset\('"
+    )
+    refused(tmp_path / "parts", ITEMS, below)
     for name in ("train", "test"):
         parquet(pa.table({"item_id": [[1]]}), f"{name}.parquet")
     refused(
