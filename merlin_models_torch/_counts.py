@@ -17,7 +17,9 @@ def check_count(name: str, value: Any) -> None:
             raise TypeError
         operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} is {value!r}, expected a whole number, such as 10") from None
+        plain = value is None or isinstance(value, (bool, float, str))
+        given = repr(value) if plain else f"a {type(value).__name__}"
+        raise TypeError(f"{name} is {given}, expected a whole number, such as 10") from None
 
 
 def as_cut_offs(name: str, given: Any) -> tuple[int, ...]:

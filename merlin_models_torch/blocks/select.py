@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from merlin_models_torch.batch import Batch, Column
-from merlin_models_torch.schema import Schema
+from merlin_models_torch.schema import Schema, as_schema
 from merlin_models_torch.schema.selection import Selection
 from merlin_models_torch.serialize import serializable
 
@@ -17,18 +17,20 @@ class SelectKeys(nn.Module):
     """Only the columns of a schema, of a batch or of a dict.
 
     Args:
-        schema: the columns to keep.
+        schema: the columns to keep, or their names.
         joined: columns that the module before may have joined into one tensor, by the name of that. Of such
             a name and its columns it is enough that one of both is there, if both are in the schema.
 
     Example:
-        >>> SelectKeys(Schema(["a"]))({"a": torch.ones(1), "b": torch.ones(1)})
+        >>> SelectKeys(["a"])({"a": torch.ones(1), "b": torch.ones(1)})
         {'a': tensor([1.])}
     """
 
-    def __init__(self, schema: Schema, *, joined: Mapping[str, Sequence[str]] | None = None) -> None:
+    def __init__(
+        self, schema: Schema | Sequence[str], *, joined: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         super().__init__()
-        self.schema = schema
+        self.schema = as_schema([schema] if isinstance(schema, str) else schema)
         self.joined = {name: list(columns) for name, columns in (joined or {}).items()}
 
     def forward(self, inputs: Batch | Mapping[str, Column]) -> dict[str, Column]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from merlin_models_torch._counts import check_count
 from merlin_models_torch.batch import Column, Ragged
 from merlin_models_torch.serialize import serializable
 
@@ -18,6 +19,7 @@ class OneHot(nn.Module):
 
     Raises:
         ValueError: if the cardinality is less than 1.
+        TypeError: if it is no whole number, such as ``schema.cardinality("genre")``.
 
     Example:
         >>> OneHot(3)(torch.tensor([2, 0]))
@@ -27,6 +29,7 @@ class OneHot(nn.Module):
 
     def __init__(self, cardinality: int) -> None:
         super().__init__()
+        check_count("cardinality", cardinality)
         if cardinality < 1:
             raise ValueError(f"cardinality is {cardinality}, expected at least 1")
         self.cardinality = cardinality
@@ -48,6 +51,7 @@ class MultiHot(nn.Module):
 
     Raises:
         ValueError: if the cardinality is less than 1.
+        TypeError: if it is no whole number, such as ``schema.cardinality("genre")``.
 
     Example:
         >>> MultiHot(4)(torch.tensor([[2, 3, 0], [2, 2, 0]]))
@@ -59,6 +63,7 @@ class MultiHot(nn.Module):
 
     def __init__(self, cardinality: int, *, count: bool = False) -> None:
         super().__init__()
+        check_count("cardinality", cardinality)
         if cardinality < 1:
             raise ValueError(f"cardinality is {cardinality}, expected at least 1")
         self.cardinality = cardinality

@@ -116,7 +116,10 @@ class Candidates:
 
 
 def encode_candidates(
-    model: Model, items: ParquetLoader | pa.Table | str | Path | None = None, *, batch_size: int = 4096
+    model: Model,
+    items: ParquetLoader | pa.Table | str | Path | Sequence[int] | Tensor | None = None,
+    *,
+    batch_size: int = 4096,
 ) -> Candidates:
     """Vectors of items by a model's candidate tower.
 
@@ -124,8 +127,8 @@ def encode_candidates(
         model: with two towers and :class:`TwoTowerOutput`.
         items: loader, Arrow table or parquet path with the columns of the candidate tower and the item id,
             coded as in training. Of several rows of one item the first counts, so a table of events, the
-            training data's, does as well as a table of items. If not given, the whole catalogue, which needs
-            a tower that reads the item id alone.
+            training data's, does as well as a table of items. Rows of items, or the whole catalogue if not
+            given, need a tower that reads the item id alone.
         batch_size: items at a time; not used for a loader.
 
     Returns:
@@ -145,6 +148,13 @@ def encode_candidates(
                 "candidates=, a table of items (or of the training events) with these columns"
             )
         batches: Iterable[Batch] = _catalogue(item, output.size, batch_size)
+    elif _are_rows(items):
+        if part.schema.column_names != [item]:
+            raise ValueError(
+                f"candidates are rows of items, and the candidate tower reads {part.schema.column_names}: "
+                "pass a table of items (or of the training events) with these columns"
+            )
+        batches = [Batch({item: _rows_within(model, items, output.size, "candidates")})]
     else:
         batches = (
             items if isinstance(items, ParquetLoader) else _loader(items, part.schema, output, batch_size)
@@ -222,6 +232,18 @@ def _rows_within(model: Model, items: Any, size: int, name: str) -> Tensor:
     return ids
 
 
+def _are_rows(items: Any) -> bool:
+    """Whether items are given one by one, and not as a table or the files of one."""
+    import numpy as np
+
+    if isinstance(items, Tensor):
+        return True
+    if hasattr(items, "__array__") and not hasattr(items, "columns"):
+        items = np.asarray(items)  # of Arrow, or a column of a data frame
+    listed = isinstance(items, (Sequence, np.ndarray)) and not isinstance(items, str)
+    return listed and not any(isinstance(one, (str, Path)) for one in items)
+
+
 def _item_rows(model: Model, candidates: Any, name: str) -> Tensor:
     """(N,) int64 item rows of a list of items or of a table's column of items."""
     import numpy as np
@@ -233,7 +255,7 @@ def _item_rows(model: Model, candidates: Any, name: str) -> Tensor:
     if hasattr(candidates, "__array__") and not hasattr(candidates, "columns"):
         candidates = np.asarray(candidates)  # of Arrow, or a column of a data frame
     numbers = isinstance(candidates, (Sequence, np.ndarray)) and not isinstance(candidates, str)
-    if numbers and not any(isinstance(one, (str, Path)) for one in candidates):
+    if _are_rows(candidates):
         rows = np.asarray(candidates)
         if rows.size and rows.dtype.kind not in "iu":
             raise TypeError(f"{name} holds {rows.dtype} values, expected whole numbers: give rows of items")

@@ -10,6 +10,7 @@ from merlin_models_torch.schema import Selection
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from torch import Tensor
 
     from merlin_models_torch.data import ParquetLoader
     from merlin_models_torch.data.coding import RawIds
@@ -109,8 +110,8 @@ class TableAnswers:
             k: answers for each session or query, where the output answers with items.
             candidates: the allow list, items that may be answers; all if not given. Item rows, or a table
                 with the column of items. For two towers a table of items, or of events, with the columns of
-                the candidate tower; or what :meth:`encode_candidates` made of one. It may be left out where
-                that tower reads the item id alone.
+                the candidate tower; or what :meth:`encode_candidates` made of one. Item rows do, and it may
+                be left out, where that tower reads the item id alone.
             exclude: the deny list, items that are no answers to any row; item rows, or a table with the
                 column of items.
             exclude_seen: leave out items of the session; the output's choice if not given. For two towers
@@ -426,7 +427,10 @@ class TableAnswers:
         return encode(self._model, selection, data, keys=keys, batch_size=batch_size)
 
     def encode_candidates(
-        self, items: ParquetLoader | pa.Table | str | Path | None = None, *, batch_size: int = 4096
+        self,
+        items: ParquetLoader | pa.Table | str | Path | Sequence[int] | Tensor | None = None,
+        *,
+        batch_size: int = 4096,
     ) -> Candidates:
         """Items for :meth:`predict`, encoded once: see :func:`retrieval.candidates.encode_candidates`."""
         from merlin_models_torch.retrieval.candidates import encode_candidates

@@ -183,3 +183,10 @@ def test_config_and_deepcopy_keep_routes_and_sharing():
     torch.testing.assert_close(again(BATCH)["who"], want, rtol=0, atol=0)
     assert again.source["age"][1] is again.source["price"][1]
     torch.testing.assert_close(copy.deepcopy(router)(BATCH)["who"], want, rtol=0, atol=0)
+
+
+def test_columns_are_selected_by_names_as_by_their_schema() -> None:
+    columns = {name: torch.full((2,), float(number)) for number, name in enumerate("abc")}
+    for given in (["c", "a"], Schema(["c", "a"])):
+        assert list(SelectKeys(given)(columns)) == ["c", "a"]
+    assert list(SelectKeys("b")(columns)) == ["b"]

@@ -45,6 +45,11 @@ def test_one_hot_and_multi_hot_by_hand() -> None:
     assert torch.equal(mm.MultiHot(4)(IDS[:, 0]), mm.OneHot(4)(IDS[:, 0]))
     with pytest.raises(ValueError, match="cardinality is 0, expected at least 1"):
         mm.OneHot(0)
+    for make in (mm.OneHot, mm.MultiHot):
+        with pytest.raises(
+            TypeError, match="cardinality is a ColumnSchema, expected a whole number, such as 10"
+        ):
+            make(mm.ColumnSchema("genre"))
 
 
 def _splitmix(state: int) -> int:

@@ -253,3 +253,17 @@ def test_sessions_without_items_are_answered_by_a_place_of_their_own_or_refused(
                 ValueError, match=f"{text} have no items, and the model predicts from the last"
             ):
                 ask(session_model().eval(), batch)
+
+
+def test_candidates_of_a_tower_that_reads_ids_alone_may_be_rows_of_items() -> None:
+    model = factors()
+    table = model.predict(USERS, k=2, candidates=pa.table({"item_id": [2, 5, 7]}))
+    for rows in ([7, 2, 5, 7], torch.tensor([2, 5, 7]), np.array([5, 2, 7]), pa.array([2, 7, 5])):
+        assert model.predict(USERS, k=2, candidates=rows).equals(table)
+    assert {item for row in table["item_id"].to_pylist() for item in row} <= {2, 5, 7}
+    with pytest.raises(ValueError, match="candidates holds item 99, but the catalogue has rows 0 to 9"):
+        model.predict(USERS, k=2, candidates=[2, 99])
+    with pytest.raises(
+        ValueError, match=r"candidates are rows of items, and the candidate tower reads \['item_id',"
+    ):
+        towers().predict(USERS, k=2, candidates=[2, 5])
