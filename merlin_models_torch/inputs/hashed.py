@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from merlin_models_torch._counts import as_names, check_count
 from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.serialize import serializable
 
@@ -30,6 +31,7 @@ class HashedCross(nn.Module):
 
     Raises:
         ValueError: for fewer than two columns or less than one bin.
+        TypeError: for one name instead of several, or bins that are no whole number.
 
     Example:
         >>> cross = HashedCross(["country", "device"], bins=1000)
@@ -40,6 +42,8 @@ class HashedCross(nn.Module):
 
     def __init__(self, columns: Sequence[str], *, bins: int, seed: int = 0) -> None:
         super().__init__()
+        columns = as_names("columns", columns)
+        check_count("bins", bins)
         if len(set(columns)) < 2 or len(set(columns)) < len(columns):
             raise ValueError(f"columns is {list(columns)}, expected at least two different names")
         if bins < 1:

@@ -33,6 +33,7 @@ class PretrainedEmbeddings(nn.Module):
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it holds no matrix.
+        TypeError: if the path is none.
 
     Example:
         >>> np.save("vectors.npy", np.array([[0, 0], [1, 2], [3, 4]], np.float32))
@@ -58,6 +59,11 @@ class PretrainedEmbeddings(nn.Module):
         super().__init__()
         if (path is None) == (shape is None):
             raise ValueError("pretrained embeddings take either the path of a file or a shape: give one")
+        if path is not None and not isinstance(path, (str, Path)):
+            raise TypeError(
+                f"path is a {type(path).__name__}, expected that of a file: write vectors by save_vectors(), "
+                "or give those that are in memory as EmbeddingTable(column, weights=..., trainable=False)"
+            )
         file = None if path is None else VectorFile(str(Path(path).absolute()), tensor)
         self.num_embeddings, width = shape if file is None and shape is not None else _shape(file)
         # Kept out of the module's children: the file is no weight.

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from merlin_models_torch._counts import check_count
 from merlin_models_torch.batch import Batch, Column, Ragged
 from merlin_models_torch.inputs.combiner import Combiner, ListCombiner
 from merlin_models_torch.inputs.layout import Span, Unknown, spans, total
@@ -67,6 +68,7 @@ class EmbeddingTable(nn.Embedding):
 
     Raises:
         ValueError: if weights do not fit the domains, ``unknown`` is not in one, or the width is below 1.
+        TypeError: if the columns are no schema, or the width is no whole number.
 
     Example:
         >>> column = ColumnSchema("genre", properties={"domain": {"min": 0, "max": 5}}, dtype="int64")
@@ -86,7 +88,14 @@ class EmbeddingTable(nn.Embedding):
         unknown: Unknown = None,
         init_std: float = 0.05,
     ) -> None:
+        if not isinstance(columns, (ColumnSchema, Schema)):
+            raise TypeError(
+                f"columns is a {type(columns).__name__}, expected the schema of a column, such as "
+                "schema['item_id'], or of several"
+            )
         schema = Schema([columns]) if isinstance(columns, ColumnSchema) else columns
+        if dim is not None:
+            check_count("dim", dim)
         if not len(schema):
             raise ValueError("an embedding table needs at least one column: select a categorical one")
         if dim is not None and dim < 1:

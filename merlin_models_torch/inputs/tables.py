@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from merlin_models_torch._counts import check_count
 from merlin_models_torch.batch import Batch, Column
 from merlin_models_torch.inputs.combiner import Combiner
 from merlin_models_torch.inputs.layout import Unknown
@@ -33,7 +34,9 @@ def width_of(dim: EmbeddingDim, domain: str, columns: Schema) -> int:
         return inferred_dim(max(columns.cardinality(name) for name in columns.column_names))
     if isinstance(dim, str):
         raise ValueError(f"embedding_dim is {dim!r}, expected a width, widths by domain, or 'infer'")
-    return dim if isinstance(dim, int) else dim.get(domain, _DEFAULT)
+    width = dim.get(domain, _DEFAULT) if isinstance(dim, Mapping) else dim
+    check_count("embedding_dim", width)
+    return width
 
 
 def check_dims(dim: EmbeddingDim, domains: list[str]) -> None:

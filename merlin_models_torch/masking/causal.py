@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from merlin_models_torch._counts import check_count
 from merlin_models_torch.masking.plan import MaskPlan, Mode, positions
 
 _CHOICES = {"targets": ("all", "last"), "evaluate_on": ("all", "last"), "attention": ("causal", "full")}
@@ -37,6 +38,7 @@ class CausalMasking:
             targets that is the position with this many items after it, or the first.
 
     Raises:
+        TypeError: if ``next_k`` is no whole number.
         ValueError: for a choice that there is not; if ``next_k`` is less than 1, or more with a legacy option
             that shows the targets.
 
@@ -64,6 +66,7 @@ class CausalMasking:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {list(choices)}")
+        check_count("next_k", self.next_k)
         if self.next_k < 1:
             raise ValueError(f"next_k is {self.next_k}, expected at least 1 item to predict")
         if self.next_k > 1 and not self._leaves_out_last:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
+from merlin_models_torch._counts import check_count
 from merlin_models_torch.outputs.labels import single_column
 from merlin_models_torch.outputs.target import Summary, TargetOutput
 from merlin_models_torch.schema import ColumnSchema, Schema
@@ -37,6 +38,7 @@ class ClassificationOutput(TargetOutput):
 
     Raises:
         ValueError: if the number of classes is not known or below 2, or a choice is unknown.
+        TypeError: if the number of classes is no whole number.
 
     Example:
         >>> ClassificationOutput("brand", classes=5).numbers
@@ -63,6 +65,7 @@ class ClassificationOutput(TargetOutput):
                     "with an int domain"
                 )
             classes = int(largest) + 1
+        check_count(f"classes of {column.name!r}", classes)
         if classes < 2:
             raise ValueError(f"classes of {column.name!r} is {classes}, expected at least 2")
         super().__init__(

@@ -9,6 +9,7 @@ from math import log
 import torch
 from torch import Tensor, nn
 
+from merlin_models_torch._counts import check_count
 from merlin_models_torch.outputs.frequency import ItemFrequency, checked_counts
 from merlin_models_torch.serialize import serializable
 
@@ -392,6 +393,7 @@ def _built(frequency: ItemFrequency | None) -> ItemFrequency:
 
 
 def _at_least_one(name: str, value: int) -> int:
+    check_count(name, value)
     if value < 1:
         raise ValueError(f"{name} is {value}, expected at least 1")
     return value
