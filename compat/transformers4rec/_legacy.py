@@ -13,6 +13,8 @@ from typing import Any
 from merlin_migrate.table import find
 from merlin_migrate.warnings import told_before, unsupported, warn_legacy
 
+from transformers4rec._imported import imported, value_of
+
 _OURS = frozenset(
     {"transformers4rec", "merlin", "merlin_standard_lib", "merlin_migrate", "merlin_models_torch"}
 )
@@ -96,7 +98,7 @@ class NotGiven(ValueError, TypeError):
 
 
 def elsewhere(module: str, homes: Mapping[str, str], *unsupported_names: str) -> Callable[[str], Any]:
-    """A ``__getattr__`` for a module of whose names some are another module's.
+    """A ``__getattr__`` for a module of whose names some are another module's; ``*`` brings them, too.
 
     Args:
         module: its dotted name.
@@ -105,13 +107,27 @@ def elsewhere(module: str, homes: Mapping[str, str], *unsupported_names: str) ->
     """
     home_of = {name: home for home, names in homes.items() for name in names.split()}
     missing = absent(module, *unsupported_names)
+    beside = imported(module)
 
     def getattribute(name: str) -> Any:
-        if name not in home_of:
-            return missing(name)
-        return getattr(import_module(home_of[name]), name)
+        if name in home_of:
+            return getattr(import_module(home_of[name]), name)
+        if name == "__all__":
+            own = (name for name in vars(sys.modules[module]) if not name.startswith("_"))
+            return sorted({*own, *also(module, homes)})
+        return value_of(module, name) if name in beside else missing(name)
 
     return getattribute
+
+
+def also(module: str, homes: Mapping[str, str]) -> list[str]:
+    """What ``*`` brings of a module that lists its own names in ``__all__``.
+
+    Args:
+        module: its dotted name.
+        homes: as for :func:`elsewhere`.
+    """
+    return sorted({*" ".join(homes.values()).split(), *imported(module)})
 
 
 def absent(module: str, *names: str) -> Callable[[str], Any]:

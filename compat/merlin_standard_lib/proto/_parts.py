@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from typing_extensions import Self
 
 from merlin_models_torch.schema import Domain, Shape
+from merlin_standard_lib.proto._message import Message
 
 
 class FeatureType(IntEnum):
@@ -23,6 +25,17 @@ class FeatureType(IntEnum):
 
     def __str__(self) -> str:
         return f"FeatureType.{self.name}"
+
+    @classmethod
+    def from_string(cls, name: str) -> FeatureType:
+        """The type of a name.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        if name not in cls.__members__:
+            raise ValueError(f"no FeatureType is named {name!r}: write one of {list(cls.__members__)}")
+        return cls[name]
 
 
 class _Owned:
@@ -42,13 +55,20 @@ class _Owned:
             setattr(column, field, self)
 
 
-class _Part(_Owned, Domain):
+class _Part(Message, _Owned, Domain):
     """A domain that is false where nothing is said."""
 
     _shown: tuple[str, ...] = ("name", "min", "max")
 
     def __bool__(self) -> bool:
         return bool(self.min or self.max)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self._shown)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         said = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
@@ -65,13 +85,14 @@ class IntDomain(_Part):
         is_categorical: whether they are ids.
     """
 
+    _proto = "IntDomain"
     is_categorical: bool = False
     _shown = (*_Part._shown, "is_categorical")
 
     def __init__(
-        self, name: str | None = None, min: int = 0, max: int = 0, is_categorical: bool = False
+        self, name: str | None = "", min: int = 0, max: int = 0, is_categorical: bool = False
     ) -> None:
-        super().__init__(min, max, name or None)
+        super().__init__(min, max, name or "")
         object.__setattr__(self, "is_categorical", is_categorical)
 
 
@@ -87,6 +108,7 @@ class FloatDomain(_Part):
         is_embedding: kept as a property.
     """
 
+    _proto = "FloatDomain"
     disallow_nan: bool = False
     disallow_inf: bool = False
     is_embedding: bool = False
@@ -94,14 +116,14 @@ class FloatDomain(_Part):
 
     def __init__(
         self,
-        name: str | None = None,
-        min: float | None = None,
-        max: float | None = None,
+        name: str | None = "",
+        min: float = 0.0,
+        max: float = 0.0,
         disallow_nan: bool = False,
         disallow_inf: bool = False,
         is_embedding: bool = False,
     ) -> None:
-        super().__init__(min, max, name or None)
+        super().__init__(min, max, name or "")
         flags = {"disallow_nan": disallow_nan, "disallow_inf": disallow_inf, "is_embedding": is_embedding}
         for flag, value in flags.items():
             object.__setattr__(self, flag, value)
@@ -115,28 +137,37 @@ class ValueCount(_Part):
         max: most.
     """
 
+    _proto = "ValueCount"
     _shown = ("min", "max")
 
     def __init__(self, min: int = 0, max: int = 0) -> None:
         super().__init__(min, max)
 
 
-@dataclass(frozen=True)
-class ValueCountList:
+@dataclass
+class ValueCountList(Message):
     """How many values a row has on each level of nested lists."""
 
+    _proto: ClassVar[str] = "ValueCountList"
     value_count: list[ValueCount] = field(default_factory=list)
 
+    def from_dict(self, value: Mapping[str, Any]) -> Self:
+        """This list, to which the counts of a dictionary are added."""
+        counts = value.get("valueCount", value.get("value_count", ()))
+        self.value_count = [*self.value_count, *(ValueCount().from_dict(one) for one in counts)]
+        return self
 
-@dataclass(frozen=True)
-class FixedShapeDim:
+
+@dataclass
+class FixedShapeDim(Message):
     """One dimension of what a row holds."""
 
+    _proto: ClassVar[str] = "FixedShape.Dim"
     size: int = 0
     name: str = ""
 
 
-class FixedShape(Shape):
+class FixedShape(Message, Shape):
     """What every row holds.
 
     Args:
@@ -144,9 +175,19 @@ class FixedShape(Shape):
     """
 
     __slots__ = ()
+    _proto = "FixedShape"
 
     def __init__(self, dim: Any = ()) -> None:
         super().__init__((None, *(part.size for part in dim)) if dim else None)
+
+    def __repr__(self) -> str:
+        return f"FixedShape(dim={self.dim})"
+
+    def from_dict(self, value: Mapping[str, Any]) -> Self:
+        """This shape, to which the dimensions of a dictionary are added."""
+        more = [FixedShapeDim().from_dict(one) for one in value.get("dim", ())]
+        self.dims = FixedShape([*self.dim, *more]).dims
+        return self
 
     @classmethod
     def of(cls, shape: Shape) -> FixedShape:
@@ -185,9 +226,10 @@ class _Tags(list[str]):
 
 
 @dataclass
-class Annotation(_Owned):
+class Annotation(Message, _Owned):
     """Tags and properties of a column."""
 
+    _proto: ClassVar[str] = "Annotation"
     tag: list[str] = field(default_factory=list)
     comment: list[str] = field(default_factory=list)
     extra_metadata: list[dict[str, Any]] = field(default_factory=list)

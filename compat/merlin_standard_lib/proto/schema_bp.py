@@ -26,6 +26,19 @@ __all__ = [
     "ValueCount",
     "ValueCountList",
 ]
+_LOADED_WHEN_TAKEN = (
+    "BoolDomain DatasetConstraints DistributionConstraints Feature FeatureComparator"
+    " FeatureCoverageConstraints FeaturePresence FeaturePresenceWithinGroup ImageDomain InfinityNorm"
+    " JensenShannonDivergence LifecycleStage MIDDomain NaturalLanguageDomain NumericValueComparator"
+    " Path SequenceLengthConstraints SequenceValueConstraints SparseFeature SparseFeatureIndexFeature"
+    " SparseFeatureValueFeature StringDomain StructDomain TensorRepresentation"
+    " TensorRepresentationDefaultValue TensorRepresentationDenseTensor TensorRepresentationGroup"
+    " TensorRepresentationRaggedTensor TensorRepresentationRaggedTensorPartition"
+    " TensorRepresentationRowPartitionDType TensorRepresentationSparseTensor"
+    " TensorRepresentationVarLenSparseTensor TimeDomain TimeDomainIntegerTimeFormat TimeOfDayDomain"
+    " TimeOfDayDomainIntegerTimeOfDayFormat URLDomain UniqueConstraints WeightedFeature"
+)
+__all__ += _LOADED_WHEN_TAKEN.split()
 
 
 def _message(name: str, home: Any) -> Any:
@@ -40,10 +53,10 @@ def _message(name: str, home: Any) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Feature":
-        from merlin_standard_lib.schema.schema import ColumnSchema
+    if name in ("Feature", "_Schema"):
+        from merlin_standard_lib.schema.schema import ColumnSchema, Schema
 
-        return ColumnSchema
+        return ColumnSchema if name == "Feature" else Schema
     value: Any = None
     if not name.startswith("_"):
         from tensorflow_metadata.proto.v0 import path_pb2, schema_pb2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from merlin.schema import Tags
 
 from merlin_models_torch import schema as core
 from merlin_models_torch.schema.codec import features_to_schema
+from merlin_standard_lib.proto._message import Message
 from merlin_standard_lib.proto._parts import (
     Annotation,
     FeatureType,
@@ -34,14 +34,14 @@ from merlin_standard_lib.schema._text import (
 
 _DTYPES = {
     FeatureType.INT: "int64",
-    FeatureType.FLOAT: "float32",
+    FeatureType.FLOAT: "float64",
     FeatureType.BYTES: "string",
 }
 _FLAGS = ("disallow_nan", "disallow_inf", "is_embedding")
 _PARTS = ("shape", "value_count", "value_counts", "type", "int_domain", "float_domain", "annotation")
 
 
-class ColumnSchema(core.ColumnSchema):
+class ColumnSchema(Message, core.ColumnSchema):
     """A column, as the core's, that can also be made of the parts of a schema file.
 
     Args:
@@ -59,6 +59,7 @@ class ColumnSchema(core.ColumnSchema):
     Its parts can be changed in place, as messages can: ``column.int_domain.max = 9``.
     """
 
+    _proto = "Feature"
     others: dict[str, Any]
 
     @in_order
@@ -283,23 +284,14 @@ class ColumnSchema(core.ColumnSchema):
         """The lines of a ``schema.pbtxt`` that are about this column, without its name around them."""
         return text_of(self)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The feature of a ``schema.json`` that is about this column."""
+    def _content(self) -> dict[str, Any]:
         return feature_of(self)
-
-    def to_json(self, indent: int | str | None = None) -> str:
-        """The same as text."""
-        return json.dumps(feature_of(self), indent=indent, ensure_ascii=False)
 
     def from_dict(self, value: Mapping[str, Any]) -> ColumnSchema:
         """This column, changed in place to what a feature of a ``schema.json`` says."""
         known = feature_of(self) if self.name else {}
         self._become(ColumnSchema.of_feature({**known, **value}))
         return self
-
-    def from_json(self, value: str | bytes) -> ColumnSchema:
-        """The same of its text."""
-        return self.from_dict(json.loads(value))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "others" or name not in other_fields():

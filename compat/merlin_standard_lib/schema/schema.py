@@ -12,6 +12,7 @@ from merlin.schema import Tags
 
 from merlin_models_torch import schema as core
 from merlin_standard_lib.proto import schema_bp
+from merlin_standard_lib.proto._message import Message
 from merlin_standard_lib.schema._column import ColumnSchema
 from merlin_standard_lib.schema._columns import Columns
 from merlin_standard_lib.schema._text import json_of, text_of
@@ -37,13 +38,15 @@ def __getattr__(name: str) -> Any:
     return getattr(schema_bp, name)
 
 
-class Schema(core.Schema):
+class Schema(Message, core.Schema):
     """A schema that reads and writes the two kinds of files.
 
     Args:
         feature: columns or names, or columns by name.
         column_schemas: the same, by the core's name of the argument.
     """
+
+    _proto = "Schema"
 
     def __init__(self, feature: Any = None, *, column_schemas: Any = None) -> None:
         columns = column_schemas if feature is None else feature
@@ -58,24 +61,24 @@ class Schema(core.Schema):
         Raises:
             TypeError: if it is neither a list nor a dict.
         """
-        if not isinstance(column_schemas or [], list | tuple | dict):
+        if not isinstance(column_schemas or [], list | dict):
             raise TypeError(
                 "a schema is made of a list of columns or a dict of them by name, "
                 f"not {type(column_schemas).__name__}"
             )
         return cls(column_schemas, **kwargs)
 
+    def _content(self) -> dict[str, Any]:
+        return json_of(self)
+
     def from_json(self, value: str | bytes | os.PathLike[str]) -> Schema:
-        """The schema in a ``schema.json``, given as its path or its text."""
-        return _of_features(json.loads(_text(value)))
+        """This schema, to which the columns of a ``schema.json`` are added, given as its path or its text."""
+        return self.from_dict(json.loads(_text(value)))
 
     def from_dict(self, value: Mapping[str, Any]) -> Schema:
-        """The schema in the content of a ``schema.json``."""
-        return _of_features(value)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The content of a ``schema.json``."""
-        return json_of(self)
+        """This schema, to which the columns of the content of a ``schema.json`` are added."""
+        self.feature = [*self.feature, *_of_features(value)]
+        return self
 
     def from_proto_text(self, path_or_proto_text: str | os.PathLike[str]) -> Schema:
         """The schema in a ``schema.pbtxt``, given as its path or its text."""
@@ -85,10 +88,6 @@ class Schema(core.Schema):
         del struct_pb2  # imported to make Struct known, in which properties are written
         message = text_format.Parse(_text(path_or_proto_text), schema_pb2.Schema())
         return _of_features(json_format.MessageToDict(message))
-
-    def to_json(self, indent: int | str | None = None) -> str:
-        """The text of a ``schema.json``."""
-        return json.dumps(json_of(self), indent=indent, ensure_ascii=False)
 
     def to_proto_text(self) -> str:
         """The text of a ``schema.pbtxt``."""

@@ -46,6 +46,11 @@ class SchemaMixin:
         if self.REQUIRES_SCHEMA and not self.schema and not schema:
             raise ValueError(f"{type(self).__name__} requires a schema: give it one with set_schema(schema)")
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the module, if it has the schema that it needs."""
+        self.check_schema()
+        return super().__call__(*args, **kwargs)  # type: ignore[misc]
+
     def _maybe_set_schema(self, input: Any, schema: Any) -> None:
         if input and hasattr(input, "set_schema"):
             input.set_schema(schema)

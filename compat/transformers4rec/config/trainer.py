@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -207,6 +208,17 @@ class T4RecTrainingArguments(TrainingArguments):
                 _warn(f"fsdp_{option}", f"Write fsdp_config={{{option!r}: ...}} instead")
                 config = self.fsdp_config if isinstance(self.fsdp_config, dict) else {}
                 self.fsdp_config = {**config, option: value}
+
+    def get_warmup_steps(self, num_training_steps: int) -> int:
+        """``warmup_steps``, or else the share of the steps that ``warmup_ratio`` is; no schedule asks this.
+
+        Args:
+            num_training_steps: of the whole training.
+        """
+        if self.warmup_ratio and not self.warmup_steps:
+            return math.ceil(num_training_steps * self.warmup_ratio)
+        steps: int = super().get_warmup_steps(num_training_steps)
+        return steps
 
     @cached_property
     def _setup_devices(self) -> Any:

@@ -6,6 +6,7 @@ the architecture does not read; its docstring says which.
 
 from __future__ import annotations
 
+from transformers4rec._legacy import also, elsewhere
 from transformers4rec.config._base import T4RecConfig, transformer_registry
 from transformers4rec.config._encoders import (
     AlbertConfig,
@@ -29,3 +30,5 @@ __all__ = [
     "XLNetConfig",
     "transformer_registry",
 ]
+__all__ += also(__name__, {})
+__getattr__ = elsewhere(__name__, {})

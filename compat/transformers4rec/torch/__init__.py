@@ -44,7 +44,7 @@ _SUBMODULES = (
     "utils",
 )
 
-__all__ = [*_HOME_OF, "ranking_metric"]
+__all__ = [*_HOME_OF, "data", "ranking_metric"]
 
 
 def __getattr__(name: str) -> Any:

@@ -32,7 +32,7 @@ def process_metrics(metrics: dict[str, Any], prefix: str = "", to_cpu: bool = Tr
         if isinstance(value, dict):
             flat.update(process_metrics(value, prefix=prefix, to_cpu=to_cpu))
         else:
-            flat[f"{prefix}{name}"] = value.item() if to_cpu else value
+            flat[f"{prefix}{name}"] = value.cpu().numpy().item() if to_cpu else value
     return flat
 
 
@@ -131,8 +131,9 @@ class EvaluationMixin:
             if measure and step % self.args.compute_metrics_each_n_steps:
                 measure = False
             predictions, values = self._ranked(model, predictions, labels, measure)
-            if isinstance(predictions, tuple | dict):
-                self._maybe_log_predictions(labels, predictions, values, metric_key_prefix)
+            answers = predictions.get("next-item") if isinstance(predictions, dict) else predictions
+            if isinstance(answers, tuple):
+                self._maybe_log_predictions(labels, *answers, values, metric_key_prefix)
             self._keep(kept, loss, predictions, labels)
             self.control = self.callback_handler.on_prediction_step(self.args, self.state, self.control)
             accumulated = self.args.eval_accumulation_steps
@@ -211,18 +212,19 @@ class EvaluationMixin:
         self._log_predictions_callback = var
 
     def _maybe_log_predictions(
-        self, labels: Any, predictions: Any, metrics: Any, metric_key_prefix: str
+        self,
+        labels: Any,
+        pred_item_ids: Tensor,
+        pred_item_scores: Tensor,
+        metrics: Any,
+        metric_key_prefix: str,
     ) -> None:
         if not self.args.log_predictions or self.log_predictions_callback is None:
             return
-        answers = predictions.get("next-item") if isinstance(predictions, dict) else predictions
-        if answers is None:
-            return
-        items, scores = answers
         self.log_predictions_callback(
             labels=None if labels is None else labels.cpu().numpy(),
-            pred_item_ids=items.cpu().numpy(),
-            pred_item_scores=scores.float().cpu().numpy(),
+            pred_item_ids=pred_item_ids.cpu().numpy(),
+            pred_item_scores=pred_item_scores.float().cpu().numpy(),
             metrics=metrics,
             dataset_type=metric_key_prefix,
         )

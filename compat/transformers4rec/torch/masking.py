@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transformers4rec._legacy import elsewhere
+from transformers4rec._legacy import also, elsewhere
 from transformers4rec.torch._maskings.base import MaskingInfo, MaskSequence, masking_registry
 from transformers4rec.torch._maskings.causal import CausalLanguageModeling
 from transformers4rec.torch._maskings.masked import MaskedLanguageModeling
@@ -19,4 +19,6 @@ __all__ = [
     "masking_registry",
 ]
 
-__getattr__ = elsewhere(__name__, {"transformers4rec.torch.utils.torch_utils": "OutputSizeMixin"})
+_HOMES = {"transformers4rec.torch.utils.torch_utils": "OutputSizeMixin"}
+__all__ += also(__name__, _HOMES)
+__getattr__ = elsewhere(__name__, _HOMES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import abc
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +15,10 @@ from torchmetrics.utilities.data import dim_zero_cat
 
 from merlin_models_torch.metrics.ranking import map_at, mrr_at, ndcg_at, precision_at, recall_at
 from merlin_models_torch.retrieval.partition import best_by_partition
-from transformers4rec._legacy import legacy
+from transformers4rec._legacy import elsewhere, legacy
 from transformers4rec._registry import Registry
 
+__getattr__ = elsewhere(__name__, {})
 ranking_metrics_registry = Registry.class_registry("torch.ranking_metrics")
 
 
@@ -72,7 +75,7 @@ def best_items(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 class RankingMetric(tm.Metric):
-    """A metric of the best items at some cut-offs; subclasses define ``_at``, or ``_metric`` as in 23.12.0.
+    """A metric of the best items at some cut-offs; subclasses define ``_metric``.
 
     Args:
         top_ks: the cut-offs; 2 and 5 if not given.
@@ -92,7 +95,7 @@ class RankingMetric(tm.Metric):
     @property
     def shares_ranking(self) -> bool:
         """Whether one ranking for all metrics will do: not where a subclass has its own ``_metric``."""
-        return self.labels_onehot and type(self)._metric is RankingMetric._metric
+        return self.labels_onehot and type(self)._metric.__module__ == __name__
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         """Adds the rows of a batch and gives their own mean; the arguments are those of :meth:`update`.
@@ -137,25 +140,44 @@ class RankingMetric(tm.Metric):
         """The mean over all rows since the last reset, for each cut-off."""
         return dim_zero_cat(self.metric_mean).mean(0)
 
-    def _metric(self, ks: Any, scores: Tensor, labels: Tensor) -> Tensor:
-        """(N, number of cut-offs) of (N, V) scores and labels.
-
-        Raises:
-            ValueError: if they are no matrices of one size, or there is no cut-off.
-        """
-        if not isinstance(ks, list | tuple) or not ks:
-            raise ValueError(f"ks is {ks!r}: give a list of at least one cut-off")
-        if scores.dim() != 2 or scores.shape != labels.shape:
-            raise ValueError(
-                f"scores and labels have shapes {tuple(scores.shape)} and {tuple(labels.shape)}: both must "
-                "be (rows, items); give ids with labels_onehot=True"
-            )
-        _, items = best_items(scores, int(max(ks)))
-        return self._at(ks, Ranking.of_labels(items, labels))
+    @abc.abstractmethod
+    def _metric(self, ks: Any, preds: Tensor, target: Tensor) -> Tensor:
+        """(N, number of cut-offs) of (N, V) scores and labels."""
 
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:
         """(N, number of cut-offs) of a ranking of at least the largest cut-off."""
-        raise NotImplementedError(f"{type(self).__name__} has to define _metric(ks, scores, labels)")
+        raise NotImplementedError(f"{type(self).__name__} has to define _metric(ks, preds, target)")
+
+
+class _OfBest(RankingMetric):
+    """A metric that the ranking of the best items is enough for; subclasses define ``_at``."""
+
+    def _metric(self, ks: Any, scores: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
+        return self._at(ks, _ranking(ks, scores, labels))
+
+
+class _Discounted(_OfBest):
+    """One whose ``_metric`` takes a logarithm's base."""
+
+    def _metric(self, ks: Any, scores: Tensor, labels: Tensor, log_base: int = 2) -> Tensor:
+        return self._at(ks, _ranking(ks, scores, labels))
+
+
+def _ranking(ks: Any, scores: Tensor, labels: Tensor) -> Ranking:
+    """The ranking of the best items by (N, V) scores, with their labels.
+
+    Raises:
+        ValueError: if they are no matrices of one size, or there is no cut-off.
+    """
+    if not isinstance(ks, list | tuple) or not ks:
+        raise ValueError(f"ks is {ks!r}: give a list of at least one cut-off")
+    if scores.dim() != 2 or scores.shape != labels.shape:
+        raise ValueError(
+            f"scores and labels have shapes {tuple(scores.shape)} and {tuple(labels.shape)}: both must "
+            "be (rows, items); give ids with labels_onehot=True"
+        )
+    _, items = best_items(scores, int(max(ks)))
+    return Ranking.of_labels(items, labels)
 
 
 def _ids(target: Any, scores: Tensor) -> Any:
@@ -179,7 +201,7 @@ def _each(measure: Callable[..., Tensor], ks: Any, ranking: Ranking, **more: Any
 
 @ranking_metrics_registry.register_with_multiple_names("precision_at", "precision")
 @legacy
-class PrecisionAt(RankingMetric):
+class PrecisionAt(_OfBest):
     """Share of the k best items that are relevant."""
 
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:
@@ -188,7 +210,7 @@ class PrecisionAt(RankingMetric):
 
 @ranking_metrics_registry.register_with_multiple_names("recall_at", "recall")
 @legacy
-class RecallAt(RankingMetric):
+class RecallAt(_OfBest):
     """Share of the relevant items that are among the k best; 0 where nothing is relevant."""
 
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:
@@ -197,7 +219,7 @@ class RecallAt(RankingMetric):
 
 @ranking_metrics_registry.register_with_multiple_names("avg_precision_at", "avg_precision", "map")
 @legacy
-class AvgPrecisionAt(RankingMetric):
+class AvgPrecisionAt(_OfBest):
     """Precision at the places of relevant items, added up, over the smaller of k and the relevant items."""
 
     @property
@@ -212,8 +234,11 @@ class AvgPrecisionAt(RankingMetric):
 
 @ranking_metrics_registry.register_with_multiple_names("dcg_at", "dcg")
 @legacy
-class DCGAt(RankingMetric):
+class DCGAt(_Discounted):
     """Relevance discounted by the logarithm of the place, added up."""
+
+    def _metric(self, ks: Any, scores: Tensor, labels: Tensor, log_base: int = 2) -> Tensor:
+        return super()._metric(ks, scores, labels) * math.log2(log_base)
 
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:
         places = torch.arange(ranking.relevance.shape[1], device=ranking.relevance.device)
@@ -223,7 +248,7 @@ class DCGAt(RankingMetric):
 
 @ranking_metrics_registry.register_with_multiple_names("ndcg_at", "ndcg")
 @legacy
-class NDCGAt(RankingMetric):
+class NDCGAt(_Discounted):
     """DCG over that of the same items in the best order; 0 where that is 0.
 
     Relevant items that are not among the best count in neither, as in 23.12.0.
@@ -240,7 +265,7 @@ class NDCGAt(RankingMetric):
 
 @ranking_metrics_registry.register_with_multiple_names("mrr_at", "mrr")
 @legacy
-class MeanReciprocalRankAt(RankingMetric):
+class MeanReciprocalRankAt(_Discounted):
     """One over the place of the first relevant item; 0 where none is among the k best."""
 
     def _at(self, ks: Any, ranking: Ranking) -> Tensor:

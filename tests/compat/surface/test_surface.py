@@ -143,3 +143,30 @@ def test_every_module_is_there(module: str) -> None:
 @pytest.mark.parametrize(("module", "name"), NAMES, ids=[".".join(pair) for pair in NAMES])
 def test_every_name_is_there(module: str, name: str) -> None:
     assert list(differences(module, name)) == []
+
+
+STARRED = {
+    "transformers4rec.torch": "Trainer data ranking_metric",
+    "transformers4rec.torch.masking": "MaskSequence OutputSizeMixin Optional torch nn",
+    "transformers4rec.torch.model.base": "Head Schema TabularFeaturesType pad_inputs List np tm",
+    "transformers4rec.torch.model.prediction_task": "NextItemPredictionTask Optional torch sqrt",
+    "transformers4rec.torch.features.embedding": "TableConfig FilterFeatures Tags partial torch",
+    "transformers4rec.torch.features.sequence": "TabularSequenceFeatures MLPBlock MaskSequence embedding",
+    "transformers4rec.torch.block.base": "BlockBase Union torch_utils",
+    "transformers4rec.torch.tabular.transformations": "TabularDropout FeatureConfig TableConfig",
+    "transformers4rec.torch.ranking_metric": "RankingMetric abstractmethod torch_utils",
+    "transformers4rec.torch.utils.torch_utils": "OutputSizeMixin SchemaMixin one_hot_1d np torch",
+    "transformers4rec.torch.utils.data_utils": "MerlinDataLoader Schema Tags pq",
+    "transformers4rec.torch.utils.padding": "pad_batch F Dict",
+    "transformers4rec.config.transformer": "XLNetConfig Registry transformers",
+    "merlin_standard_lib.proto.schema_bp": "IntDomain Feature BoolDomain LifecycleStage",
+    "merlin_standard_lib.schema.schema": "Schema ColumnSchema FeaturePresence",
+}
+"""Some of what a star-import of 23.12.0 brings: the module's own, its siblings', what it has imported."""
+
+
+@pytest.mark.parametrize(("module", "names"), STARRED.items(), ids=STARRED)
+def test_a_star_import_brings_what_it_brought(module: str, names: str) -> None:
+    found: dict[str, Any] = {}
+    exec(f"from {module} import *", found)  # how a program writes it
+    assert [name for name in names.split() if name not in found] == []

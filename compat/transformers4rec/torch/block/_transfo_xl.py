@@ -28,6 +28,7 @@ class TransfoXLConfig(PretrainedConfig):
     }
 
     vocab_size: int = 267735
+    cutoffs: tuple[int, ...] | list[int] = (20000, 40000, 200000)
     d_model: int = 1024
     d_embed: int = 1024
     n_head: int = 16
@@ -48,6 +49,20 @@ class TransfoXLConfig(PretrainedConfig):
     proj_init_std: float = 0.01
     init_std: float = 0.02
     layer_norm_epsilon: float = 1e-5
+    eos_token_id: int | None = 0
+    # Of the adaptive softmax over words, which nothing here reads.
+    sample_softmax: int = -1
+    adaptive: bool = True
+
+    @property
+    def tie_projs(self) -> list[bool]:
+        """Whether projections of the adaptive softmax are shared, a value for each part."""
+        return [False, *[True] * len(self.cutoffs)]
+
+    @property
+    def max_position_embeddings(self) -> int:
+        """No bound: positions are relative."""
+        return -1
 
 
 @dataclass

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from torch.nn import Module
 
-from transformers4rec._legacy import legacy
+from transformers4rec._legacy import elsewhere, legacy
 from transformers4rec.torch.utils.torch_utils import (
     OutputSizeMixin,
     calculate_batch_size_from_input_size,
     check_gpu,
 )
 
+__getattr__ = elsewhere(__name__, {})
 LOG = logging.getLogger("transformers4rec")
 
 
@@ -228,6 +229,7 @@ class BuildableBlock(abc.ABC):
     @abc.abstractmethod
     def build(self, input_size: Any) -> BlockBase:
         """The block for inputs of this size."""
+        raise NotImplementedError(f"{type(self).__name__} has to define build(input_size)")
 
     def __rrshift__(self, other: Any) -> Any:
         return right_shift_block(self, other)

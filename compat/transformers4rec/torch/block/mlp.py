@@ -9,8 +9,10 @@ from typing import Any
 import torch
 
 from merlin_models_torch.blocks.linear import Linear
-from transformers4rec._legacy import legacy
+from transformers4rec._legacy import elsewhere, legacy
 from transformers4rec.torch.block.base import BuildableBlock, SequentialBlock
+
+__getattr__ = elsewhere(__name__, {})
 
 
 @legacy

@@ -1,6 +1,6 @@
 """Tasks, heads and the model, under their module's name."""
 
-from transformers4rec._legacy import elsewhere
+from transformers4rec._legacy import also, elsewhere
 from transformers4rec.torch.block.base import BlockBase, BlockOrModule, BlockType
 from transformers4rec.torch.features.base import InputBlock
 from transformers4rec.torch.model._head import Head
@@ -21,4 +21,6 @@ __all__ = [
     "name_fn",
 ]
 
-__getattr__ = elsewhere(__name__, {"merlin_standard_lib": "Schema"})
+_HOMES = {"merlin_standard_lib": "Schema"}
+__all__ += also(__name__, _HOMES)
+__getattr__ = elsewhere(__name__, _HOMES)

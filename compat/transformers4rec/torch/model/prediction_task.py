@@ -1,5 +1,6 @@
 """The tasks, under their module's name."""
 
+from transformers4rec._legacy import also, elsewhere
 from transformers4rec.torch.block.base import Block, BuildableBlock, SequentialBlock
 from transformers4rec.torch.block.mlp import MLPBlock
 from transformers4rec.torch.masking import MaskedLanguageModeling
@@ -38,3 +39,5 @@ __all__ = [
     "SequentialBlock",
     "_NextItemPredictionTask",
 ]
+__all__ += also(__name__, {})
+__getattr__ = elsewhere(__name__, {})

@@ -76,12 +76,12 @@ class ElementwiseFeatureAggregation(TabularAggregation):
     """Columns of one size, combined value by value."""
 
     def _check_input_shapes_equal(self, inputs: TabularData) -> None:
-        if len({x.shape for x in inputs.values()}) > 1:
+        if len({x.shape for x in inputs.values()}) != 1:
             sizes = {name: tuple(x.shape) for name, x in inputs.items()}
             raise ValueError(f"an element-wise aggregation needs columns of one size, got {sizes}")
 
     def _check_inputs_last_dim_equal(self, inputs_sizes: dict[str, Any]) -> None:
-        if len({size[-1] for size in inputs_sizes.values()}) > 1:
+        if len({size[-1] for size in inputs_sizes.values()}) != 1:
             raise ValueError(
                 f"an element-wise aggregation needs columns of one width, got {inputs_sizes}: "
                 "give all the same embedding dimension"
@@ -127,7 +127,6 @@ class ElementwiseSumItemMulti(ElementwiseFeatureAggregation):
 
     def forward(self, inputs: TabularData) -> torch.Tensor:
         """The product; columns without positions are repeated at each."""
-        self.check_schema()
         inputs = self._expand_non_sequential_features(inputs)
         self._check_input_shapes_equal(inputs)
         item = item_id_column(self.schema)

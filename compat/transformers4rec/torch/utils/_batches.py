@@ -154,7 +154,7 @@ def schema_of(schema: Any, paths_or_dataset: Any) -> Any:
 
 
 def selected(schema: Any, names: list[str], tags: dict[Any, list[str]]) -> Schema:
-    """Some columns of a schema, tagged as a caller says.
+    """Some columns of a schema in the order of their names, tagged as a caller says.
 
     Args:
         schema: of any kind.
@@ -162,7 +162,8 @@ def selected(schema: Any, names: list[str], tags: dict[Any, list[str]]) -> Schem
         tags: columns by the tag that they get.
     """
     chosen = []
-    for column in as_schema(schema).select_by_name(list(dict.fromkeys(names))):
+    given = {column.name: column for column in as_schema(schema).select_by_name(list(dict.fromkeys(names)))}
+    for column in (given[name] for name in dict.fromkeys(names) if name in given):
         added = [tag for tag, tagged in tags.items() if column.name in tagged and tag not in column.tags]
         chosen.append(column.with_tags(added) if added else column)
     return Schema(chosen)

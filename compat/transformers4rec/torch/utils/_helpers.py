@@ -95,9 +95,10 @@ def torch_pad_and_concatenate(tensor1: Tensor, tensor2: Tensor, padding_index: i
 
 
 def numpy_pad_and_concatenate(array1: Any, array2: Any, padding_index: int = -100) -> Any:
-    """Rows of both, the narrower matrix padded on the right."""
+    """Rows of both, the narrower matrix padded on the right, then in the first one's type."""
     arrays = [np.atleast_1d(array) for array in (array1, array2)]
-    if arrays[0].ndim > 1:
+    if arrays[0].ndim > 1 and arrays[0].shape[1] != arrays[1].shape[1]:
+        arrays[1] = arrays[1].astype(arrays[0].dtype)
         width = max(array.shape[1] for array in arrays)
         arrays = [
             np.pad(

@@ -7,12 +7,13 @@ from typing import Any
 
 from merlin_standard_lib import Schema
 
-from transformers4rec._legacy import elsewhere
+from transformers4rec._legacy import also, elsewhere
 from transformers4rec.torch.utils._loaders import DLDataLoader, T4RecDataLoader, dataloader_registry
 from transformers4rec.torch.utils._merlin_loader import MerlinDataLoader
 from transformers4rec.torch.utils._pyarrow_loader import ParquetDataset, PyarrowDataLoader, ShuffleDataset
 
-__getattr__ = elsewhere(__name__, {"transformers4rec.torch._before_23_12": "NVTabularDataLoader"})
+_HOMES = {"transformers4rec.torch._before_23_12": "NVTabularDataLoader"}
+__getattr__ = elsewhere(__name__, _HOMES)
 logger = logging.getLogger(__name__)
 
 
@@ -38,3 +39,4 @@ __all__ = [
     "logger",
     "to_core_schema",
 ]
+__all__ += also(__name__, _HOMES)

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from merlin_models_torch.batch import Ragged
+from transformers4rec._legacy import elsewhere
 
+__getattr__ = elsewhere(__name__, {})
 _OFFSETS, _VALUES = "__offsets", "__values"
 
 

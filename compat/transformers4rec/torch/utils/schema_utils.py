@@ -41,27 +41,36 @@ def random_data_from_schema(
     """
     chance = random.Random(seed)
     generator = torch.Generator().manual_seed(seed) if seed else None
-    shared = None
-    if max_session_length:
-        shared = [chance.randint(min_session_length, max_session_length) for _ in range(num_rows)]
+    columns = {column.name: column for column in as_schema(schema)}
+    rows: dict[str, list[torch.Tensor]] = {name: [] for name in columns}
+    # Row by row, as 23.12.0 drew: one seed gives the same batch.
+    for _ in range(num_rows):
+        shared = chance.randint(min_session_length, max_session_length) if max_session_length else None
+        for name, column in columns.items():
+            size = (shared or _longest(column, min_session_length),) if column.value_count else _inner(column)
+            rows[name].append(_draw(column, size, generator))
     outputs: TabularData = {}
-    for column in as_schema(schema):
+    for name, column in columns.items():
         if not column.value_count:
-            outputs[column.name] = _draw(column, (num_rows, *_inner(column)), generator).to(device)
+            outputs[name] = torch.stack(rows[name]).to(device)
             continue
-        longest = int(column.value_count.max or max_session_length or min_session_length)
-        lengths = torch.tensor(shared or [longest] * num_rows)
-        values = _draw(column, (int(lengths.sum()),), generator)
+        lengths = torch.tensor([len(row) for row in rows[name]])
+        values = torch.cat(rows[name])
         if ragged:
             offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
-            outputs[f"{column.name}__values"] = values.to(device)
-            outputs[f"{column.name}__offsets"] = offsets.to(device)
+            outputs[f"{name}__values"] = values.to(device)
+            outputs[f"{name}__offsets"] = offsets.to(device)
         else:
-            width = max_session_length or longest
+            width = max_session_length or int(lengths[0])
             matrix = torch.zeros(num_rows, width, dtype=values.dtype)
             matrix[torch.arange(width) < lengths[:, None]] = values
-            outputs[column.name] = matrix.to(device)
+            outputs[name] = matrix.to(device)
     return outputs
+
+
+def _longest(column: ColumnSchema, otherwise: int) -> int:
+    """The most values that a row may have, by the schema."""
+    return int((column.value_count and column.value_count.max) or otherwise)
 
 
 def _inner(column: ColumnSchema) -> tuple[int, ...]:

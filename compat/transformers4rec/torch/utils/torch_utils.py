@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from merlin_models_torch._pages import use_large_pages
 from merlin_models_torch.schema import as_schema
-from transformers4rec._legacy import Refused, elsewhere
+from transformers4rec._legacy import Refused, also, elsewhere
 from transformers4rec.config.schema import SchemaMixin, requires_schema
 
 __all__ = [
@@ -32,15 +33,14 @@ __all__ = [
     "requires_schema",
 ]
 
-__getattr__ = elsewhere(
-    __name__,
-    {
-        "merlin_standard_lib": "ColumnSchema Schema",
-        "transformers4rec.torch.utils._helpers": "MappingTransformerMasking atleast_1d check_inputs"
-        " create_output_placeholder extract_topk numpy_pad_and_concatenate one_hot_1d"
-        " torch_pad_and_concatenate tranform_label_to_onehot",
-    },
-)
+_HOMES = {
+    "merlin_standard_lib": "ColumnSchema Schema",
+    "transformers4rec.torch.utils._helpers": "MappingTransformerMasking atleast_1d check_inputs"
+    " create_output_placeholder extract_topk numpy_pad_and_concatenate one_hot_1d"
+    " torch_pad_and_concatenate tranform_label_to_onehot",
+}
+__all__ += also(__name__, _HOMES)
+__getattr__ = elsewhere(__name__, _HOMES)
 
 
 class OutputSizeMixin(SchemaMixin, abc.ABC):
@@ -94,14 +94,14 @@ class MetricsMixin:
 
 
 class LambdaModule(torch.nn.Module):
-    """A function as a module.
+    """A function of Python as a module.
 
     Raises:
         Refused: if it is none.
     """
 
     def __init__(self, lambda_fn: Any) -> None:
-        if not callable(lambda_fn):
+        if not isinstance(lambda_fn, FunctionType):
             raise Refused(f"lambda_fn is a {type(lambda_fn).__name__}: give a function of the input")
         super().__init__()
         self.lambda_fn = lambda_fn
