@@ -8,7 +8,7 @@ import torch
 from transformers4rec.torch import Block, Trainer
 from transformers4rec.torch.model import _ranked_scores
 from transformers4rec.torch.model._item_scores import NextItemPredictionPrepareBlock
-from transformers4rec.torch.model._ranked_scores import RankedScores, best_wanted, only_best_wanted
+from transformers4rec.torch.model._ranked_scores import RankedScores, best_of, best_wanted, only_best_wanted
 
 from tests.compat.small import batch, model, trainer, write_sessions
 
@@ -142,3 +142,26 @@ def test_with_gradients_the_scores_have_them():
         outputs = built(batch(), testing=True)
     assert outputs["predictions"].requires_grad
     outputs["loss"].backward()
+
+
+def test_prediction_with_top_k_makes_some_rows_of_scores_at_a_time(monkeypatch):
+    monkeypatch.setattr(_ranked_scores, "_SCORES", 2 * 50)
+    torch.manual_seed(0)
+    block = NextItemPredictionPrepareBlock(50, softmax_temperature=2).build([-1, 8])
+    x, made_at_once = torch.randn(5, 8), []
+    values, items = block(x)[0].topk(4)
+    plain = Block.forward
+
+    def watching(self, inputs, **kwargs):
+        made_at_once.append(len(inputs))
+        return plain(self, inputs, **kwargs)
+
+    monkeypatch.setattr(Block, "forward", watching)
+    with torch.no_grad():
+        best = best_of(block, x, 4)
+        none = best_of(block, x[:0], 4)
+    assert made_at_once == [2, 2, 1, 0]
+    torch.testing.assert_close(best[0], values)
+    assert torch.equal(best[1], items)
+    assert none[0].shape == none[1].shape == (0, 4)
+    assert best_of(block, x, 4)[0].requires_grad, "with gradients the scores have them"

@@ -18,9 +18,9 @@ from transformers4rec.torch.block.mlp import MLPBlock
 from transformers4rec.torch.masking import MaskedLanguageModeling
 from transformers4rec.torch.model import _item_metrics
 from transformers4rec.torch.model._item_scores import NextItemPredictionPrepareBlock, _NextItemPredictionTask
-from transformers4rec.torch.model._ranked_scores import RankedScores, best_wanted
+from transformers4rec.torch.model._ranked_scores import RankedScores, best_of, best_wanted
 from transformers4rec.torch.model._task import PredictionTask
-from transformers4rec.torch.ranking_metric import AvgPrecisionAt, NDCGAt, RecallAt, best_items
+from transformers4rec.torch.ranking_metric import AvgPrecisionAt, NDCGAt, RecallAt
 
 LOG = logging.getLogger("transformers4rec")
 
@@ -166,8 +166,8 @@ class NextItemPredictionTask(PredictionTask):
             labels = self.masking.masked_targets
             targeted = labels != self.padding_idx
             return self._of_targets(x[targeted], labels[targeted].long(), training, testing)
-        scores, _ = self.pre(x[self._last(x)])
-        return scores if top_k is None else best_items(scores, top_k)
+        last = x[self._last(x)]
+        return self.pre(last)[0] if top_k is None else best_of(self.pre, last, top_k)
 
     def _of_targets(self, x: Tensor, labels: Tensor, training: bool, testing: bool) -> dict[str, Any]:
         """Loss, labels and scores of (N, D) targeted positions."""

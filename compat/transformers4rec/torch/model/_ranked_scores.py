@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from merlin_models_torch._products import in_lines, takes_one_dnn
+from merlin_models_torch._recording import is_recorded
 from transformers4rec.torch._outputs import Deferred
 from transformers4rec.torch.block.base import Block
 from transformers4rec.torch.model._item_scores import _NextItemPredictionTask
@@ -90,6 +91,24 @@ class RankedScores(Deferred):
             certain = certain * (1 - self._smoothing) + even * self._smoothing
         log_sum = scores.sub_(largest).exp_().sum(1, keepdim=True).log_() + largest
         return (log_sum - certain).squeeze(1)
+
+
+def best_of(block: Any, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Scores (N, k) and items (N, k) of the best; without gradients some rows at a time.
+
+    Args:
+        block: gives scores (n, V) of (n, D) vectors.
+        x: (N, D).
+        k: best items of each row.
+    """
+    module = getattr(block, "module", None)
+    if torch.is_grad_enabled() or is_recorded() or type(module) is not _NextItemPredictionTask:
+        return best_items(block(x)[0], k)
+    if any(map(watched, block.modules())):
+        return best_items(block(x)[0], k)
+    rows = max(_SCORES // module.weight.shape[0], 1)
+    values, items = zip(*(best_items(block(some)[0], k) for some in x.split(rows)), strict=True)
+    return (values[0], items[0]) if len(values) == 1 else (torch.cat(values), torch.cat(items))
 
 
 def _is_known(block: Any, x: Tensor) -> bool:
