@@ -92,6 +92,19 @@ class DType:
             raise ValueError(f"torch has no type for {self.name!r}: encode the column as numbers")
         return found
 
+    def to(self, library: str) -> Any:
+        """The type that another library has for it.
+
+        Args:
+            library: "numpy" or "torch".
+
+        Raises:
+            ValueError: of another library, or if it has none.
+        """
+        if library not in ("numpy", "torch"):
+            raise ValueError(f"types of {library!r} are not known: write 'numpy' or 'torch'")
+        return self.to_numpy if library == "numpy" else self.to_torch
+
     @property
     def without_shape(self) -> DType:
         """The same type of values, nothing said of how many."""

@@ -122,6 +122,49 @@ class Shape:
         return self.dims is None
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether each dimension has one size."""
+        return self.dims is not None and all(dim.is_fixed for dim in self.dims)
+
+    @property
+    def is_variable(self) -> bool:
+        """Whether sizes differ, or are not known."""
+        return not self.is_fixed
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a largest size of each dimension is known."""
+        return self.dims is not None and all(dim.is_bounded for dim in self.dims)
+
+    @property
+    def min(self) -> tuple[int, ...]:
+        """The smallest size of each dimension."""
+        return tuple(dim.min for dim in self)
+
+    @property
+    def max(self) -> tuple[int | None, ...]:
+        """The largest size of each dimension, None where it is not known."""
+        return tuple(dim.max for dim in self)
+
+    def with_dim(self, index: int, value: DimensionLike) -> Shape:
+        """The same dimensions, one replaced.
+
+        Raises:
+            IndexError: if there is none at ``index``.
+        """
+        dims: list[DimensionLike] = list(self)
+        dims[index] = value
+        return Shape(dims)
+
+    def with_dim_min(self, index: int, value: int) -> Shape:
+        """The same dimensions, one with another smallest size."""
+        return self.with_dim(index, (value, self[index].max))
+
+    def with_dim_max(self, index: int, value: int | None) -> Shape:
+        """The same dimensions, one with another largest size."""
+        return self.with_dim(index, (self[index].min, value))
+
+    @property
     def as_tuple(self) -> tuple[int | tuple[int, int | None] | None, ...] | None:
         """Plain numbers: a size, or (smallest, largest) where they differ."""
         if not self.dims:

@@ -271,7 +271,7 @@ def test_names_of_merlin_core_that_are_not_here_say_what_to_do():
         ("from merlin.core.utils import nothing_known", "install merlin-core"),
         ("from merlin.datasets.ecommerce import get_aliccp", 'generate_data("aliccp", rows)'),
         ("from merlin.datasets.entertainment.movielens.dataset import get_movielens", "examples.ml_1m"),
-        ("from merlin.io import Shuffle", "With shuffle=True it shuffles while it reads"),
+        ("from merlin.io import DataFrameIter", "It reads in batches"),
         ("import merlin.dag.ops.rename", "Name and tag columns with mm.ColumnSchema"),
         ("from merlin.dag import ColumnSelector; ColumnSelector(['a']) >> 1", "Give a loader its operators"),
     ],
@@ -325,8 +325,10 @@ def test_a_dataset_says_what_it_has_not():
 def test_other_engines_and_missing_files_are_refused(tmp_path):
     from merlin.io import Dataset
 
-    with pytest.raises(ValueError, match="only 'parquet' is read here"):
-        Dataset("a.csv", engine="csv")
+    with pytest.raises(ValueError, match="only 'parquet' and 'csv' are read here"):
+        Dataset("a.avro", engine="avro")
+    with pytest.raises(FileNotFoundError, match=r"there is no file 'a\.parquet': check the path"):
+        Dataset("a.parquet")
     with pytest.raises(ValueError, match="no file is named by"):
         Dataset(str(tmp_path / "*.parquet"))
 

@@ -269,3 +269,64 @@ def test_the_drop_ins_loader_takes_operators() -> None:
     assert inputs["vectors"][1].tolist() == [[2, 3], [4, 5], [0, 0], [0, 0], [0, 0]]
     assert targets.tolist() == [0, 1, 0, 1, 0, 1, 0]
     assert loader.output_schema.column_names == ["x", "a", "l", "vectors"]
+
+
+def test_parts_are_joined_and_split_as_by_dask() -> None:
+    dataset = merlin.io.Dataset(frame(), schema=schema(), npartitions=3)
+    assert [len(part) for part in dataset.to_iter()] == [3, 3, 1]
+    assert [part["a"].tolist() for part in dataset.to_iter(columns=["a"], indices=[1])] == [[4, 5, 6]]
+    assert len(dataset.to_iter(epochs=2)) == 2 * ROWS
+    assert [len(part) for part in dataset.repartition(2).to_iter()] == [3, 4]
+    whole = merlin.io.Dataset(frame(), schema=schema())
+    assert [len(part) for part in whole.repartition(npartitions=3).to_iter()] == [2, 2, 3]
+    assert dataset.compute()["l"].tolist() == frame()["l"].tolist()
+
+
+def test_each_file_is_a_part_and_so_is_each_written_one(tmp_path: Path) -> None:
+    plain = frame().drop(columns="l")
+    paths = [str(tmp_path / f"{i}.parquet") for i in range(2)]
+    for path, rows in zip(paths, (plain[:3], plain[3:]), strict=True):
+        rows.to_parquet(path)
+    dataset = merlin.io.Dataset(paths, engine="parquet")
+    assert (dataset.npartitions, dataset.partition_lens) == (2, [3, 4])
+    assert list(dataset.file_partition_map.values()) == [0, 1]
+    dataset.to_parquet(str(tmp_path / "out"), dtypes={"a": np.int32})
+    written = [pd.read_parquet(tmp_path / "out" / f"part_{i}.parquet") for i in range(2)]
+    assert [rows["a"].tolist() for rows in written] == [[1, 2, 3], [4, 5, 6, 7]]
+    assert written[0]["a"].dtype == np.int32
+    merlin.io.Dataset(frame(), npartitions=3).to_parquet(str(tmp_path / "one"), output_files=1)
+    assert len(pd.read_parquet(tmp_path / "one" / "part_0.parquet")) == ROWS
+
+
+def test_rows_of_csv_files_joined_retyped_and_mapped(tmp_path: Path) -> None:
+    numbers = frame()[["a", "x"]]
+    numbers.to_csv(tmp_path / "a.csv", index=False)
+    dataset = merlin.io.Dataset(str(tmp_path / "a.csv"), engine="csv", dtypes={"a": np.int32})
+    assert dataset.compute()["a"].dtype == np.int32
+    assert dataset.compute()["x"].tolist() == numbers["x"].tolist()
+    joined = merlin.io.Dataset.merge(dataset, merlin.io.Dataset(frame()[["a", "t"]]), on="a")
+    assert list(joined.compute().columns) == ["a", "x", "t"]
+    dataset.to_npy(str(tmp_path / "a.npy"))
+    assert np.load(tmp_path / "a.npy").tolist() == numbers.to_numpy().tolist()
+    halves = merlin.io.Dataset(numbers, npartitions=2).to_ddf().map_partitions(lambda part: part.head(1))
+    assert halves.compute()["a"].tolist() == [1, 5]
+    assert merlin.io.Dataset(halves).compute()["a"].tolist() == [1, 5]
+
+
+def test_lists_of_one_length_are_matrices() -> None:
+    columns = Schema([ColumnSchema("l", dtype=np.int64, dims=(None, 2))])
+    dataset = merlin.io.Dataset(pd.DataFrame({"l": [[1, 2], [3, 4], [5, 6]]}), schema=columns)
+    inputs, _ = merlin.dataloader.torch.Loader(dataset, batch_size=2).peek()
+    assert {name: tensor.tolist() for name, tensor in inputs.items()} == {"l": [[1, 2], [3, 4]]}
+
+
+def test_columns_and_size_of_a_loader_are_set_later() -> None:
+    made = loader()
+    assert made.output_schema.column_names == ["a", "l", "x", "t"]
+    made.batch_size = 4
+    assert len(made) == 2
+    made.input_schema = schema().select_by_name(["x", "t"])
+    inputs, targets = made.peek()
+    assert list(inputs) == ["x"]
+    assert targets.tolist() == [0, 1, 0, 1]
+    assert made.transforms is None

@@ -74,7 +74,7 @@ _BELOW: tuple[Entry, ...] = (
     ),
     Entry(
         "merlin.io.Shuffle",
-        "unsupported",
+        "manual",
         "mm.ParquetLoader",
         _SCHEMA,
         "With shuffle=True it shuffles while it reads",

@@ -85,3 +85,10 @@ def test_what_is_no_type_is_refused(value: object) -> None:
 def test_none_is_refused() -> None:
     with pytest.raises(TypeError, match="None is no dtype"):
         dtype(None)
+
+
+def test_types_of_a_library_by_its_name() -> None:
+    assert dtype("int32").to("numpy") == np.dtype("int32")
+    assert dtype("int32").to("torch") is torch.int32
+    with pytest.raises(ValueError, match="types of 'tf' are not known: write 'numpy' or 'torch'"):
+        dtype("int32").to("tf")

@@ -60,3 +60,17 @@ def test_the_largest_size_is_not_below_the_smallest() -> None:
 def test_what_is_no_dimension_is_refused() -> None:
     with pytest.raises(ValueError, match=r"not 'a': write \(None, \(2, 20\)\) for lists of 2 to 20"):
         Shape((None, "a"))  # type: ignore[arg-type]
+
+
+def test_bounds_of_a_whole_shape_and_shapes_with_another_dimension() -> None:
+    lists = Shape(((8, 8), (2, 20)))
+    assert (lists.min, lists.max) == ((8, 2), (8, 20))
+    assert (lists.is_fixed, lists.is_variable, lists.is_bounded) == (False, True, True)
+    assert lists.with_dim(1, 4).is_fixed
+    assert lists.with_dim_min(1, 5)[1] == Dimension(5, 20)
+    assert lists.with_dim_max(1, None)[1] == Dimension(2, None)
+    assert not lists.with_dim_max(1, None).is_bounded
+    unknown = Shape()
+    assert (unknown.min, unknown.max, unknown.is_fixed, unknown.is_bounded) == ((), (), False, False)
+    with pytest.raises(IndexError):
+        unknown.with_dim(0, 1)

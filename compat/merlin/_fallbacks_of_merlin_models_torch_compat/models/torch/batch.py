@@ -32,9 +32,14 @@ class Sequence:
     Args:
         lengths: one tensor, or tensors by column.
         masks: one tensor, or tensors by column.
+
+    Raises:
+        ValueError: if either is something else.
     """
 
     def __init__(self, lengths: Named, masks: Named | None = None) -> None:
+        if lengths is None:
+            raise ValueError("lengths is None: give a tensor or a dictionary of tensors")
         self.lengths = _by_name(lengths, "lengths")
         self.masks = _by_name(masks, "masks")
 
@@ -220,7 +225,7 @@ def sample_batch(data: Any, batch_size: int | None = None, shuffle: bool | None 
     Raises:
         ValueError: for a data set without ``batch_size``, or for something else.
     """
-    if not is_data(data) and not hasattr(data, "__iter__"):
+    if not is_data(data) and (not hasattr(data, "__iter__") or hasattr(data, "iloc")):
         raise ValueError(f"data is a {type(data).__name__}, expected a data set or a loader")
     if hasattr(data, "to_ddf"):
         from merlin.dataloader.torch import Loader

@@ -9,6 +9,7 @@ from typing import Any
 
 from merlin.models._legacy import legacy, served
 from merlin.models.torch.functional import ContainerMixin
+from merlin.models.torch.utils.module_utils import is_tabular
 from torch import nn
 
 _WRAPPED = "to_wrap."
@@ -32,12 +33,21 @@ def step(module: nn.Module, inputs: Any, batch: Any) -> Any:
     does not, as in 23.12.
 
     Raises:
-        RuntimeError: if a batch is asked for and there is none.
+        RuntimeError: if a batch is asked for and there is none, or tensors by name are given to a module that
+            fails for want of one tensor.
     """
     if isinstance(module, BlockContainer):
         return module(inputs, batch=batch)
     if not asks_for_batch(module):
-        return module(inputs)
+        try:
+            return module(inputs)
+        except (TypeError, AttributeError) as error:
+            if not isinstance(inputs, dict) or is_tabular(module):
+                raise
+            raise RuntimeError(
+                f"{type(module).__name__} expected a tensor, but got a dictionary of {sorted(inputs)} "
+                "instead: join the tensors before it, with Concat for one"
+            ) from error
     if batch is None:
         raise RuntimeError(f"{type(module).__name__} asks for a batch and there is none: pass batch=")
     return module(inputs, batch=batch)

@@ -133,7 +133,13 @@ class DaskEncoder:
         output = self.encode_df(frame, batch_size, schema, beside)
         known = self.encoded_schema(frame.head(), schema, beside)
         if beside is not None:
-            output = output.set_index(beside.column_names if len(beside) > 1 else beside.column_names[0])
+            # Dask sorts by an index of one column.
+            names = beside.column_names
+            output = (
+                output.set_index(names[0]).sort_index(kind="stable")
+                if len(names) == 1
+                else output.set_index(names)
+            )
             known = known.excluding_by_name(beside.column_names)
         return Dataset(output, schema=known)
 

@@ -264,7 +264,7 @@ class ShortcutBlock(Block):
         """The shortcut and the output by name.
 
         Raises:
-            RuntimeError: if inputs by name have no shortcut.
+            RuntimeError: if inputs by name have no shortcut, or a module gives something else than tensors.
         """
         named = isinstance(inputs, dict)
         if named and self.shortcut_name not in inputs:
@@ -275,16 +275,22 @@ class ShortcutBlock(Block):
             if self.propagate_shortcut:
                 if not isinstance(output, dict):
                     output = {self.shortcut_name: shortcut, self.output_name: output}
-                output = step(module, output, batch)
+                output = _tensors(module, step(module, output, batch))
                 output = output[self.output_name] if isinstance(output, dict) else output
             else:
                 if named and isinstance(output, dict):
                     output = output[self.output_name]
-                output = step(module, output, batch)
+                output = _tensors(module, step(module, output, batch))
         return {
             self.shortcut_name: shortcut,
             **(output if isinstance(output, dict) else {self.output_name: output}),
         }
+
+
+def _tensors(module: nn.Module, found: Any) -> Any:
+    if not isinstance(found, (Tensor, dict)):
+        raise RuntimeError(f"{type(module).__name__} gave a {type(found).__name__}, expected tensors")
+    return found
 
 
 @legacy

@@ -90,11 +90,21 @@ class Model(LightningModule, Block):  # type: ignore[misc]
         return module_utils.initialize(self, data, dtype=self._dtype)
 
     def setup(self, stage: str) -> None:
-        """Initialises from the data that the Trainer got."""
+        """Initialises from the data that the Trainer got.
+
+        Raises:
+            ValueError: if its batches are no pairs of features and targets.
+        """
         if self.initialization == "auto" and any(
             isinstance(parameter, nn.parameter.UninitializedParameter) for parameter in self.parameters()
         ):
-            self.initialize(Batch(*_first_batch(self.trainer, stage)))
+            batch = _first_batch(self.trainer, stage)
+            if not isinstance(batch, (Batch, tuple, list)):
+                raise ValueError(
+                    f"cannot initialize the model from a loader of {type(batch).__name__}, only of pairs of "
+                    "features and targets: call model.initialize(batch) before the training"
+                )
+            self.initialize(batch if isinstance(batch, Batch) else Batch(*batch))
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss of a batch; loss and metrics are logged as ``train_...``."""
@@ -156,31 +166,42 @@ class MultiLoader(LightningDataModule):
         valid: a data set or a loader.
         test: a data set or a loader.
         batch_size: rows of a batch, of a data set.
-        repartition: not used: any file is shared among processes.
+        repartition: number of parts of data sets; a loader shares any file among processes.
     """
 
     def __init__(
         self, train: Any, valid: Any = None, test: Any = None, batch_size: int = 1024, repartition: Any = None
     ) -> None:
         super().__init__()
+        self.repartition = repartition
         self.batch_size = batch_size
         self.train = train
         self.batch = sample_batch(train, batch_size=1, shuffle=False)
         if valid is not None:
-            self.val_dataloader = lambda: self._loader(valid)
+            self.val_dataloader = lambda: self._loader(valid, "valid")
         if test is not None:
-            self.test_dataloader = lambda: self._loader(test)
+            self.test_dataloader = lambda: self._loader(test, "test")
 
     def train_dataloader(self) -> Any:
         """The loader of training."""
-        return self._loader(self.train)
+        return self._loader(self.train, "train")
 
-    def _loader(self, data: Any) -> Any:
-        if not hasattr(data, "to_ddf"):
-            return data
+    def teardown(self, stage: str) -> None:
+        """Stops the loaders and lets go of them."""
+        for name in [name for name in self.__dict__ if name.startswith("loader_")]:
+            loader = self.__dict__.pop(name)
+            if hasattr(loader, "stop"):
+                loader.stop()
+
+    def _loader(self, data: Any, name: str) -> Any:
         from merlin.dataloader.torch import Loader
 
-        return Loader(data, batch_size=self.batch_size)
+        loader = data
+        if hasattr(data, "to_ddf"):
+            rows = data.repartition(npartitions=self.repartition) if self.repartition else data
+            loader = Loader(rows, batch_size=self.batch_size)
+        setattr(self, f"loader_{name}", loader)
+        return loader
 
 
 @legacy

@@ -233,7 +233,7 @@ class TabularSequenceTransform(nn.Module):
             raise ValueError(f"no column fits {self.target!r}, there are {schema.column_names}")
         self.target_name: list[str] = targets.column_names
 
-    def forward(self, inputs: Any, batch: Batch) -> Batch:
+    def forward(self, inputs: Any, batch: Batch, **kwargs: Any) -> Batch:
         """A batch with targets."""
         raise NotImplementedError(f"{type(self).__name__} makes no targets: write forward")
 
