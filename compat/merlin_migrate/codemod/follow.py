@@ -49,7 +49,7 @@ def _given(rule: Rule, name: cst.Name) -> list[cst.BaseExpression]:
         return []
     names = [each.name.value for each in parameters.params]
     calls = [call for call in rule.calls() if isinstance(call.func, cst.Name)]
-    given = [bind(call, names) for call in calls if rule.function(call.func) is function]  # type: ignore[arg-type]
+    given = [bind(call, names) for call in calls if rule.function(call.func) is function]
     if any(arguments is None or name.value not in arguments for arguments in given):
         return []
     return [arguments[name.value].value for arguments in given if arguments is not None]

@@ -169,9 +169,7 @@ class LoopsRule(Rule):
         names = {arg.keyword.value for arg in call.args if arg.keyword}
         flags = {"training", "testing"}
         unknown = isinstance(call.func, cst.Name) and self.origin(call.func) is None
-        return bool(
-            unknown and names & flags and names <= {*FORWARD} and self.function(call.func) is None  # type: ignore[arg-type]
-        )
+        return bool(unknown and names & flags and names <= {*FORWARD} and self.function(call.func) is None)
 
     def _called(self, original: cst.Call, call: cst.Call) -> cst.BaseExpression:
         bound = bind(call, FORWARD)
