@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from merlin_models_torch._counts import check_count
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.dropout import dropout
 from merlin_models_torch.blocks.linear import Linear
@@ -231,7 +232,9 @@ class SelfAttention(nn.Module):
 
 
 def check_heads(dim: int, heads: int) -> None:
-    """Raises ValueError unless ``heads`` divides ``dim``."""
+    """Raises ValueError unless ``heads`` divides ``dim``, TypeError unless both are whole numbers."""
+    check_count("dim", dim)
+    check_count("heads", heads)
     if heads < 1 or dim % heads:
         raise ValueError(
             f"dim is {dim} and heads is {heads}: choose a number of heads that divides the width"

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from merlin_models_torch._counts import check_count
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.activation import Activation, activation_function
 from merlin_models_torch.blocks.dropout import Dropout
@@ -48,11 +49,14 @@ def as_widths(units: Sequence[int]) -> list[int]:
     """Widths of layers.
 
     Raises:
-        TypeError: if they are one number.
+        TypeError: if they are one number, or one is no whole number.
     """
     if isinstance(units, int):
         raise TypeError(f"units are {units}, expected the widths of all layers, such as [{units}]")
-    return list(units)
+    widths = list(units)
+    for width in widths:
+        check_count("one of units", width)
+    return widths
 
 
 @serializable

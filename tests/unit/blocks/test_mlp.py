@@ -1,7 +1,10 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
+import merlin_models_torch as mm
 from merlin_models_torch.batch import Batch
 from merlin_models_torch.blocks.activation import activation_function
 from merlin_models_torch.blocks.mlp import MLPBlock, PositionBatchNorm
@@ -95,6 +98,17 @@ def test_batch_norm_does_not_see_padding():
 )
 def test_activation_values(name, at_one):
     assert float(activation_function(name)(torch.tensor(1.0))) == pytest.approx(at_one, abs=1e-6)
+
+
+def test_widths_and_heads_are_whole_numbers():
+    for units, text in (([8, 8.5], "one of units is 8.5"), (["8"], "one of units is '8'")):
+        with pytest.raises(TypeError, match=f"^{text}, expected a whole number"):
+            mm.MLPBlock(units)
+    for body in (mm.XLNetBlock, mm.TransformerXLBlock, partial(mm.TransformerBlock, positions="none")):
+        with pytest.raises(TypeError, match=r"^heads is 2\.5, expected a whole number"):
+            body(8, heads=2.5, layers=1)
+        with pytest.raises(TypeError, match=r"^dim is 8\.0, expected a whole number"):
+            body(8.0, heads=2, layers=1)
 
 
 def test_errors_say_what_to_choose():
